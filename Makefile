@@ -1,0 +1,40 @@
+# Mote: `make demo` shows it, `make test` proves it. Everything else is `mote --help`.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(p) 2>/dev/null)))
+
+# bash has a variable SECONDS of its own: only one given to make counts.
+RUN_SECONDS := $(if $(filter command%,$(origin SECONDS)),$(SECONDS))
+
+.PHONY: help demo test check lock clean
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Broker, store, dashboard and four virtual boards; SECONDS=60 runs unattended
+	@exec $(BIN)/mote demo $(if $(RUN_SECONDS),--seconds $(RUN_SECONDS))
+
+test: $(READY) ## Everything that proves the project, installing what it needs
+	@tests/system-packages
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## The quick half: lint, types and tests without network namespaces or a browser
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/python -m pytest -m "not netns and not browser" $(ARGS)
+
+lock: $(READY) ## Solve the versions in pyproject.toml anew into requirements.lock
+	@$(BIN)/pip -q install uv==0.13.8
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-header --group dev pyproject.toml -o requirements.lock >/dev/null
+
+clean: ## Remove the environment and everything built
+	@rm -rf $(VENV) build
+
+$(READY): requirements.lock pyproject.toml
+	@host/make-environment "$(PYTHON)" $(VENV)
+	@touch $@

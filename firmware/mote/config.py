@@ -1,0 +1,78 @@
+"""The device's configuration: one JSON document, checked against `config.schema.json`."""
+
+import json
+import os
+
+from mote import schema
+
+PATH = "/config.json"
+_NEW = "/config.new"
+_SCHEMA = __file__.rsplit("/", 1)[0] + "/config.schema.json"
+
+
+class ConfigError(Exception):
+    """The document is missing, damaged or breaks a rule; `faults` lists (path, text)."""
+
+    def __init__(self, faults):
+        super().__init__("; ".join("%s %s" % fault for fault in faults))
+        self.faults = faults
+
+
+def load():
+    """The saved configuration with defaults filled in. Raises ConfigError when it is unusable."""
+    try:
+        with open(PATH) as f:
+            document = json.load(f)
+    except OSError:
+        raise ConfigError([("config.json", "is not there")]) from None
+    except (ValueError, UnicodeError, MemoryError):
+        raise ConfigError([("config.json", "is damaged: not JSON")]) from None
+    return checked(document)
+
+
+def checked(document):
+    """`document` with defaults filled in, if it conforms. Raises ConfigError with every fault."""
+    rules = _rules()
+    faults = schema.check(rules, document)
+    if faults:
+        raise ConfigError(faults)
+    return schema.fill(rules, document)
+
+
+def save(document):
+    """Check and store `document`: after a power cut at any moment, the old or the new one is whole.
+
+    The new file is complete and closed before the rename, which LittleFS does atomically.
+    Raises ConfigError for a document that breaks a rule (nothing is changed), OSError when the
+    flash is full.
+    """
+    checked(document)
+    text = json.dumps(document)
+    try:
+        with open(_NEW, "w") as f:
+            f.write(text)
+        with open(_NEW) as f:
+            if f.read() != text:
+                raise OSError(5)
+    except OSError:
+        _remove(_NEW)
+        raise
+    os.rename(_NEW, PATH)
+
+
+def erase():
+    """Forget everything: the next boot opens the setup portal."""
+    _remove(PATH)
+    _remove(_NEW)
+
+
+def _remove(path):
+    try:
+        os.remove(path)
+    except OSError:
+        pass
+
+
+def _rules():
+    with open(_SCHEMA) as f:
+        return json.load(f)

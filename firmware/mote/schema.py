@@ -1,0 +1,163 @@
+"""Checks a document against the JSON Schema (draft 2020-12) subset that `config.schema.json` uses.
+
+Beside the standard keywords stand two of ours: `maxBytes`, a length in UTF-8 bytes, because the
+radio counts bytes (IEEE 802.11 SSIDs, WPA keys), and `expected`, the words that a person is told.
+Keywords: type const enum properties required additionalProperties items minItems maxItems
+minLength maxLength maxBytes pattern minimum maximum anyOf oneOf $ref title default.
+"""
+
+import re
+
+_TYPES = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "boolean": bool,
+}
+
+
+def check(schema, value):
+    """Every fault of `value`, as a list of (path, text); empty when it conforms.
+
+    A path is the keys and indexes joined by dots: `wifi.0.ssid`.
+    """
+    faults = []
+    _check(schema, schema, value, "", faults)
+    return faults
+
+
+def fill(schema, value):
+    """`value` with the schema's defaults put in wherever a key is missing; changes it in place."""
+    properties = schema.get("properties")
+    if properties and isinstance(value, dict):
+        for key, part in properties.items():
+            if key not in value and "default" in part:
+                value[key] = part["default"]
+            if key in value:
+                fill(part, value[key])
+    if "items" in schema and isinstance(value, list):
+        for item in value:
+            fill(schema["items"], item)
+    return value
+
+
+def _is_type(name, value):
+    if name == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if name == "number":
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    return isinstance(value, _TYPES[name])
+
+
+def _same(a, b):
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+def _check(root, schema, value, path, faults):
+    reference = schema.get("$ref")
+    if reference:
+        schema = _resolve(root, reference)
+    kind = schema.get("type")
+    if kind and not _is_type(kind, value):
+        faults.append((path, schema.get("expected") or "must be of type " + kind))
+        return
+    if "const" in schema and not _same(value, schema["const"]):
+        faults.append((path, "must be %r" % (schema["const"],)))
+    if "enum" in schema and not any(_same(value, one) for one in schema["enum"]):
+        faults.append((path, "must be one of %r" % (schema["enum"],)))
+    if isinstance(value, str):
+        _check_string(schema, value, path, faults)
+    elif isinstance(value, dict):
+        _check_object(root, schema, value, path, faults)
+    elif isinstance(value, list):
+        _check_array(root, schema, value, path, faults)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        _check_number(schema, value, path, faults)
+    if "anyOf" in schema and not any(_passes(root, one, value) for one in schema["anyOf"]):
+        faults.append((path, schema.get("expected") or "has none of the allowed forms"))
+    if "oneOf" in schema:
+        _check_one_of(root, schema, value, path, faults)
+
+
+def _resolve(root, reference):
+    part = root
+    for key in reference.split("/")[1:]:
+        part = part[key]
+    return part
+
+
+def _passes(root, schema, value):
+    faults = []
+    _check(root, schema, value, "", faults)
+    return not faults
+
+
+def _check_string(schema, value, path, faults):
+    before = len(faults)
+    if len(value) < schema.get("minLength", 0):
+        faults.append((path, "is missing" if not value else "is too short"))
+    elif len(value) > schema.get("maxLength", len(value)):
+        faults.append((path, "is longer than %d characters" % schema["maxLength"]))
+    elif "maxBytes" in schema and len(value.encode()) > schema["maxBytes"]:
+        faults.append((path, "is longer than %d bytes" % schema["maxBytes"]))
+    elif "pattern" in schema and (not re.match(schema["pattern"], value) or "\n" in value):
+        faults.append((path, "has a character that is not allowed"))
+    if len(faults) > before and "expected" in schema and value:
+        faults[-1] = (path, "must be " + schema["expected"])
+
+
+def _check_number(schema, value, path, faults):
+    if value < schema.get("minimum", value):
+        faults.append((path, "must be at least %s" % schema["minimum"]))
+    if value > schema.get("maximum", value):
+        faults.append((path, "must be at most %s" % schema["maximum"]))
+
+
+def _check_object(root, schema, value, path, faults):
+    properties = schema.get("properties", {})
+    for key in schema.get("required", ()):
+        if key not in value:
+            faults.append((_join(path, key), "is missing"))
+    for key in value:
+        if key in properties:
+            _check(root, properties[key], value[key], _join(path, key), faults)
+        elif schema.get("additionalProperties") is False:
+            faults.append((_join(path, key), "is not a known setting"))
+
+
+def _check_array(root, schema, value, path, faults):
+    if len(value) < schema.get("minItems", 0):
+        faults.append((path, "needs at least %d" % schema["minItems"]))
+    if len(value) > schema.get("maxItems", len(value)):
+        faults.append((path, "has more than %d" % schema["maxItems"]))
+    if "items" in schema:
+        for i, item in enumerate(value):
+            _check(root, schema["items"], item, _join(path, str(i)), faults)
+
+
+def _check_one_of(root, schema, value, path, faults):
+    best = None
+    matches = 0
+    for one in schema["oneOf"]:
+        found = []
+        _check(root, one, value, path, found)
+        if not found:
+            matches += 1
+        # The alternative that fails deepest is the one that the writer meant.
+        depth = max((where.count(".") for where, _ in found), default=0) if found else 0
+        rank = (_names_type(one, value), depth)
+        if best is None or rank > best[0]:
+            best = (rank, found)
+    if matches != 1:
+        faults.extend(best[1] or ((path, "matches more than one form"),))
+
+
+def _names_type(schema, value):
+    if isinstance(value, dict):
+        kind = schema.get("properties", {}).get("type", {}).get("const")
+        return kind is not None and kind == value.get("type")
+    return schema.get("type") == "array" and isinstance(value, list)
+
+
+def _join(path, key):
+    return path + "." + key if path else key

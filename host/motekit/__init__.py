@@ -1,0 +1,1 @@
+"""Host tools of Mote: the hub, the commands, and what they share."""
