@@ -1,6 +1,6 @@
 """What device and host promise each other, written once: both import this file.
 
-It runs unchanged on MicroPython and on CPython (the host loads it as `motekit.contract`), so it
+It runs unchanged on MicroPython and on CPython (the host has `firmware` on its path), so it
 uses only what both have. Topics and payloads follow MQTT 3.1.1 (OASIS, 2014), the log is ASCII.
 """
 
@@ -28,22 +28,22 @@ LOG_FIRST_READING = "run: first reading published"
 LOG_RESTART = "app: restarting: "
 
 
-def sensor_topic(device, metric):
+def sensor_topic(device: str, metric: str) -> str:
     """Topic of one reading; its payload is an ASCII decimal float and nothing else."""
     return "sensors/" + device + "/" + metric
 
 
-def device_topic(device, leaf):
+def device_topic(device: str, leaf: str) -> str:
     """Topic of the device itself; `leaf` is status, info, log, cmd or reply."""
     return "devices/" + device + "/" + leaf
 
 
-def backfill_topic(device):
+def backfill_topic(device: str) -> str:
     """Topic of readings that could not be sent live, as line protocol with their own times."""
     return "backfill/" + device
 
 
-def is_device_id(text):
+def is_device_id(text: str) -> bool:
     """True for 1 to 32 of `A-Z a-z 0-9 _ -`: safe in a topic, a file name and an SSID."""
     if not 1 <= len(text) <= ID_MAX:
         return False
@@ -53,7 +53,7 @@ def is_device_id(text):
     return True
 
 
-def is_metric(text):
+def is_metric(text: str) -> bool:
     """True for 1 to 32 of `a-z 0-9 _`."""
     if not 1 <= len(text) <= METRIC_MAX:
         return False
@@ -63,7 +63,7 @@ def is_metric(text):
     return True
 
 
-def format_value(value):
+def format_value(value: float) -> str:
     """The payload of a reading: fixed point, three decimals, trailing zeros cut (`21.53`, `4`).
 
     Raises ValueError for NaN and infinities, which are never published.

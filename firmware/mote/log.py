@@ -40,7 +40,7 @@ def _emit(level, text):
     if level < _level:
         return
     # One event is one line, whatever an SSID or a broker put into the text.
-    text = "".join(c if " " <= c else "?" for c in text)
+    text = "".join(c if c >= " " else "?" for c in text)
     line = "%s %d %s" % (_LEVELS[level], time.ticks_ms(), text)
     print(line)
     if tap and level >= 2:

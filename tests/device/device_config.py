@@ -3,6 +3,13 @@ import json
 from mote import config
 
 
+def document(**changes):
+    """The smallest usable document, with changes."""
+    found = {"version": 1, "id": "a", "wifi": [{"ssid": "x"}], "mqtt": {"host": "h"}}
+    found.update(changes)
+    return found
+
+
 def vectors():
     with open("tests/vectors/config.json") as f:
         return json.load(f)
@@ -19,14 +26,23 @@ def test_the_shared_vectors_are_accepted_and_rejected():
 
 
 def test_defaults_are_filled_in():
-    document = config.checked({"version": 1, "id": "a", "wifi": [{"ssid": "x"}], "mqtt": {"host": "h"}})
+    document = config.checked(
+        {"version": 1, "id": "a", "wifi": [{"ssid": "x"}], "mqtt": {"host": "h"}}
+    )
     assert document["interval"] == 10 and document["sensors"] == "auto"
     assert document["mqtt"]["port"] == 1883 and document["wifi"][0]["password"] == ""
 
 
 def test_a_fault_names_the_field_and_what_is_expected():
     try:
-        config.checked({"version": 1, "id": "a b", "wifi": [{"ssid": "x", "password": "short"}], "mqtt": {"host": "h"}})
+        config.checked(
+            {
+                "version": 1,
+                "id": "a b",
+                "wifi": [{"ssid": "x", "password": "short"}],
+                "mqtt": {"host": "h"},
+            }
+        )
     except config.ConfigError as error:
         faults = dict(error.faults)
         assert "not allowed" in faults["id"], faults
@@ -36,10 +52,8 @@ def test_a_fault_names_the_field_and_what_is_expected():
 
 
 def test_a_sensor_of_a_known_type_is_told_what_it_lacks():
-    document = {"version": 1, "id": "a", "wifi": [{"ssid": "x"}], "mqtt": {"host": "h"}}
-    document["sensors"] = [{"type": "dht22"}]
     try:
-        config.checked(document)
+        config.checked(document(sensors=[{"type": "dht22"}]))
     except config.ConfigError as error:
         assert error.faults == [("sensors.0.pin", "is missing")], error.faults
         return

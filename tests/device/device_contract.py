@@ -2,7 +2,13 @@ from mote import contract
 
 
 def test_a_value_is_a_plain_decimal_float():
-    for value, text in ((21.53, "21.53"), (4, "4"), (-0.0001, "0"), (1e-5, "0"), (1013.25, "1013.25")):
+    for value, text in (
+        (21.53, "21.53"),
+        (4, "4"),
+        (-0.0001, "0"),
+        (1e-5, "0"),
+        (1013.25, "1013.25"),
+    ):
         assert contract.format_value(value) == text, (value, contract.format_value(value))
 
 
