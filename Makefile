@@ -19,7 +19,7 @@ demo: $(READY) ## Broker, store, dashboard and four virtual boards; SECONDS=60 r
 	@exec $(BIN)/mote demo $(if $(RUN_SECONDS),--seconds $(RUN_SECONDS))
 
 test: $(READY) ## Everything that proves the project, installing what it needs
-	@tests/system-packages
+	@$(BIN)/python tests/system_packages.py
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@$(BIN)/python -m pytest $(ARGS)
 

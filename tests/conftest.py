@@ -1,0 +1,40 @@
+"""What every room of the tests shares: what this machine can do, and whether skipping is allowed."""
+
+import os
+import shutil
+import sys
+
+import pytest
+
+# Debian keeps daemons in /usr/sbin, which a plain user's PATH lacks.
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("netns"):
+        lacking = [p for p in ("ip", "dnsmasq", "udhcpc") if not shutil.which(p)]
+        if sys.platform != "linux" or os.geteuid() != 0:
+            pytest.skip("network namespaces need Linux and root")
+        if lacking:
+            pytest.skip(f"network namespaces need {', '.join(lacking)}: see mote doctor")
+    if item.get_closest_marker("browser") and not CHROMIUM:
+        pytest.skip("needs Chromium: see mote doctor")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    report = yield
+    # In CI a test that did not run is a promise that nobody checked.
+    if report.skipped and os.environ.get("MOTE_NO_SKIP") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which is not allowed here: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser that plays the phone. Tests that use it carry the mark `browser`."""
+    assert CHROMIUM
+    return CHROMIUM
