@@ -1,4 +1,4 @@
-"""What every room of the tests shares: what this machine can do, and whether skipping is allowed."""
+"""What every room of the tests shares: what this machine can do, and whether it may skip."""
 
 import os
 import shutil

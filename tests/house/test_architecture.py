@@ -13,10 +13,12 @@ PLAN = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 # What the official ESP32 images 1.24 and later carry, built in or frozen (ports/esp32).
 IMAGE_MODULES = set(
-    "_thread aioespnow array asyncio binascii bluetooth builtins cmath collections cryptolib deflate"
-    " dht ds18x20 errno esp esp32 espnow framebuf gc hashlib heapq io json machine math micropython"
-    " mip neopixel network ntptime onewire os platform random re requests select socket ssl struct"
-    " sys time tls uctypes umqtt vfs websocket".split()
+    """
+    _thread aioespnow array asyncio binascii bluetooth builtins cmath collections cryptolib
+    deflate dht ds18x20 errno esp esp32 espnow framebuf gc hashlib heapq io json machine math
+    micropython mip neopixel network ntptime onewire os platform random re requests select
+    socket ssl struct sys time tls uctypes umqtt vfs websocket
+    """.split()  # noqa: SIM905
 )
 
 
