@@ -1,0 +1,1 @@
+"""`mote demo`: hub, three publishing boards and one in its setup portal, on this machine alone."""

@@ -1,0 +1,84 @@
+"""Fills a board's setup portal the way a person does: reads the form, enters, waits for the word.
+
+It plays a browser without JavaScript: whatever hidden fields and choices the page has are sent back.
+"""
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from html.parser import HTMLParser
+
+POLL_S = 0.5
+
+
+class PortalError(Exception):
+    """The portal did not take the entries; the text says which step failed."""
+
+
+class _Form(HTMLParser):
+    """The fields of the first form on a page with the values that the page proposes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.action = "/"
+        self.fields: dict[str, str] = {}
+        self._select: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {key: value or "" for key, value in attrs}
+        name = given.get("name", "")
+        if tag == "form" and given.get("method", "").lower() == "post":
+            self.action = given.get("action", "/")
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and self._select and "selected" in given:
+            self.fields[self._select] = given.get("value", "")
+        elif tag == "input" and name:
+            ticked = given.get("type") not in ("radio", "checkbox") or "checked" in given
+            if ticked:
+                self.fields[name] = given.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "select":
+            self._select = None
+
+
+def fill(url: str, entries: dict[str, str], timeout_s: float = 40) -> None:
+    """Open the portal at `url`, enter `entries` (field → value) and wait until the board has saved.
+
+    Raises PortalError with the portal's own words when a field or the trial is refused, or when
+    nothing came of it within `timeout_s` seconds.
+    """
+    deadline = time.monotonic() + timeout_s
+    form = _Form()
+    form.feed(_open(url, deadline=deadline))
+    body = urllib.parse.urlencode({**form.fields, **entries}).encode()
+    target = urllib.parse.urljoin(url, form.action)
+    page = _open(target, body, deadline=deadline)
+    while time.monotonic() < deadline:
+        status = json.loads(_open(urllib.parse.urljoin(url, "/status"), deadline=deadline))
+        if status["state"] == "saved":
+            return
+        if status["state"] == "failed":
+            raise PortalError(status["message"])
+        if status["state"] == "form":
+            raise PortalError(f"the portal refused an entry: {page[:2000]}")
+        time.sleep(POLL_S)
+    raise PortalError(f"the portal at {url} did not finish within {timeout_s:.0f} s")
+
+
+def _open(url: str, body: bytes | None = None, *, deadline: float) -> str:
+    """One request, tried again while the board is too busy to answer."""
+    while True:
+        request = urllib.request.Request(url, body, {"Accept": "text/html, application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise PortalError(f"the portal at {url} does not answer: {error}") from error
+            time.sleep(POLL_S)
