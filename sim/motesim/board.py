@@ -1,0 +1,248 @@
+"""One virtual board: its power, its resets, its watchdog, its serial port."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import termios
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mote.pins import PINS
+
+from motesim.air import Air
+from motesim.chips import CHIPS
+from motesim.core import Core
+from motesim.errors import SimulationError
+from motesim.flash import FS_START, Flash
+from motesim.network import BoardNetwork
+from motesim.parts import Part
+from motesim.pins import Pins
+from motesim.questions import Questions
+from motesim.radio import Radio
+from motesim.serial import SerialPort
+
+RUNTIME = Path(__file__).parents[1] / "runtime"
+# The heap of the process; what is above the board's own free heap is taken away at power-on.
+HEAP = "2M"
+
+
+@dataclass
+class BoardSpec:
+    """A board to be made. `config` is saved on its flash; None leaves it in its setup portal.
+
+    `chip` is esp32, esp32s3 or esp32c3; `mac` the station's, twelve hex digits, or empty for one
+    that is derived from the board's place in the world.
+    """
+
+    name: str
+    chip: str = "esp32"
+    parts: list[Part] = field(default_factory=list)
+    config: dict[str, Any] | None = None
+    mac: str = ""
+    firmware: Path | None = None
+
+
+class VirtualBoard:
+    """A board in a world. Made by `World.add_board`; off until `power_on`."""
+
+    def __init__(
+        self, spec: BoardSpec, mac: str, flash: Flash, air: Air, network: BoardNetwork, frozen: Path
+    ) -> None:
+        chip = CHIPS[spec.chip]
+        defaults = PINS[spec.chip.upper()]
+        self.name = spec.name
+        self.mac = mac
+        self.flash = flash
+        self.network = network
+        self.serial = SerialPort()
+        self.pins = Pins(chip, spec.parts, defaults)
+        self.radio = Radio(air, network, mac)
+        self.core = Core(chip, mac, self)
+        self._frozen = frozen
+        self._questions = Questions(self)
+        self._process: asyncio.subprocess.Process | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ending: asyncio.Task[None] | None = None
+        # The operation of the flash, counted from the next power-on, that a power cut tears.
+        self.cut_at = 0
+
+    @property
+    def device_id(self) -> str:
+        """The name that an unconfigured board gives itself."""
+        return "IOT_" + self.mac.upper()
+
+    @property
+    def powered(self) -> bool:
+        return self._process is not None
+
+    @property
+    def log(self) -> list[str]:
+        return self.serial.log
+
+    @property
+    def serial_path(self) -> str:
+        return self.serial.path
+
+    @property
+    def portal_url(self) -> str:
+        """Where a browser of a person on this board's network finds its portal."""
+        visitor = getattr(self.network, "visitor", None)
+        return visitor.url if visitor else "http://192.168.4.1/"
+
+    async def wait_for_log(self, text: str, timeout: float, since: int = 0) -> str:  # noqa: ASYNC109
+        """The first line with `text`, at or after line number `since`; `timeout` in seconds.
+
+        Raises TimeoutError with the end of the log.
+        """
+        try:
+            return await asyncio.wait_for(self.serial.wait_for(text, since), timeout)
+        except TimeoutError:
+            tail = "\n".join(self.log[-15:])
+            raise TimeoutError(
+                f"{self.name}: no line with {text!r} in {timeout} s; its log ends:\n{tail}"
+            ) from None
+
+    async def power_on(self) -> None:
+        """Give it power: the chip starts cold."""
+        if not self.powered:
+            self.core.cold()
+            await self._start()
+
+    async def cut_power(self) -> None:
+        """Take the power away, at once."""
+        await self._stop()
+        self.pins.power_lost()
+
+    async def reset(self, cause: int = 2) -> None:
+        """Reset it as the EN button does (`cause` as in `machine.reset_cause`)."""
+        await self._stop()
+        self.core.reset_cause = cause
+        await self._start()
+
+    def ends_itself(self, cause: int, sleep_s: float | None = None) -> None:
+        """The chip asked for a reset or a deep sleep: carried out from outside the question."""
+
+        async def end() -> None:
+            await self._stop()
+            if sleep_s is not None:
+                await asyncio.sleep(sleep_s)
+            self.core.reset_cause = cause
+            await self._start()
+
+        self._ending = asyncio.create_task(end())
+
+    def loses_power(self) -> None:
+        """The flash model reached the operation at which the power goes."""
+        self.cut_at = 0
+        self._ending = asyncio.create_task(self.cut_power())
+
+    def set(self, quantity: str, value: float) -> None:
+        """Turn a knob: `quantity` of whichever part has it. Raises SimulationError if none has."""
+        for part in self.pins.parts:
+            if quantity in part.names:
+                part.set(quantity, value)
+                return
+        known = sorted({name for part in self.pins.parts for name in part.names})
+        raise SimulationError(
+            f"{self.name} has nothing with a {quantity}; it has: {', '.join(known) or 'no parts'}"
+        )
+
+    async def press(self, button: str, seconds: float) -> None:
+        """Hold a button down for `seconds`."""
+        if button not in self.pins.buttons:
+            raise SimulationError(
+                f"{self.name} has no button {button}; it has: {', '.join(self.pins.buttons)}"
+            )
+        pressed = self.pins.buttons[button]
+        pressed.pressed = True
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            pressed.pressed = False
+
+    async def close(self) -> None:
+        if self._ending and not self._ending.done():
+            self._ending.cancel()
+        await self._stop()
+        await self.network.close()
+        self.serial.close()
+
+    def settings(self) -> dict[str, Any]:
+        """What the chip's ROM is told at power-on."""
+        return {
+            "flash": str(self.flash.path.resolve()),
+            "fs_start": FS_START,
+            "fs_size": self.flash.fs_size,
+            "cut_at": self.cut_at,
+            "heap": self.core.heap,
+            "mapped": self.network.mapped,
+        }
+
+    async def _start(self) -> None:
+        question_end, ask_end = os.pipe()
+        answer_end, reply_end = os.pipe()
+        console = self.serial.connect()
+        runtime = Path(sys.executable).with_name("micropython")
+
+        def own_console() -> None:
+            # The pipes get the numbers that the runtime expects; Ctrl-C needs a terminal of its own.
+            os.dup2(ask_end, 103)
+            os.dup2(answer_end, 104)
+            os.dup2(103, 3)
+            os.dup2(104, 4)
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.network.prefix,
+                str(runtime),
+                "-X",
+                f"heapsize={HEAP}",
+                "-i",
+                str(RUNTIME / "power_on.py"),
+                str(RUNTIME / "models"),
+                str(self._frozen),
+                stdin=console,
+                stdout=console,
+                stderr=console,
+                pass_fds=(3, 4, ask_end, answer_end),
+                start_new_session=True,
+                preexec_fn=own_console,
+            )
+        except FileNotFoundError:
+            raise SimulationError(
+                "the MicroPython runtime is not installed for this machine; it exists for "
+                "Linux on x86-64 and macOS"
+            ) from None
+        finally:
+            for end in (ask_end, answer_end, console):
+                os.close(end)
+        self._tasks = [
+            asyncio.create_task(self._questions.serve(question_end, reply_end)),
+            asyncio.create_task(self._watch(self._process)),
+        ]
+
+    async def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        # First the air, then the chip: nothing that the kernel closes may reach anyone.
+        self.radio.stop()
+        await self.network.power_lost()
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGKILL)
+        await process.wait()
+        for task in self._tasks:
+            task.cancel()
+        self.core.stopped()
+        self.serial.disconnect()
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        """The runtime ended by itself: a soft reset (Ctrl-D at the REPL), as on silicon."""
+        await process.wait()
+        if self._process is process:
+            self.ends_itself(cause=5)

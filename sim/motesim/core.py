@@ -1,0 +1,158 @@
+"""The core of a chip: identity, reset cause, clock, RTC memory, watchdog, heap."""
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from motesim.chips import Chip
+from motesim.errors import Silicon, Stopped
+
+if TYPE_CHECKING:
+    from motesim.board import VirtualBoard
+
+PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
+RTC_MEMORY = 2048
+ESP_ERR_NVS_NOT_FOUND = "ESP_ERR_NVS_NOT_FOUND"
+# What an ESP32 has free at main.py, in its own bytes, and how much of the 64-bit runtime's heap holds
+# the same objects: see README.md, "The heap".
+ESP32_FREE_HEAP = 110 * 1024
+WIDTH_RATIO = 1.5
+
+
+class Core:
+    """Answers `machine.*`, `rtc.*`, `wdt.*`, `chip.*`, `nvs.*` and the power-on of the models."""
+
+    def __init__(self, chip: Chip, mac: str, board: "VirtualBoard") -> None:
+        self.chip = chip
+        self._mac = mac
+        self._board = board
+        self.heap = int(ESP32_FREE_HEAP * WIDTH_RATIO)
+        self.heap_at_start = (0, 0)
+        self.reset_cause = PWRON_RESET
+        self.celsius = 42.0
+        self._rtc_offset_ns = 0
+        self._rtc_memory = b""
+        self._nvs: dict[tuple[str, str], int | str] = {}
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._watchdog_s = 0.0
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._noise = random.Random(mac)
+        self.cold()
+
+    def cold(self) -> None:
+        """Power comes: the clock starts at 2000-01-01, RTC memory is empty."""
+        self.reset_cause = PWRON_RESET
+        # Counted from the port's epoch, 2000-01-01.
+        self._rtc_offset_ns = -time.time_ns()
+        self._rtc_memory = b""
+
+    def stopped(self) -> None:
+        """The chip no longer runs: its watchdog and timers are gone."""
+        if self._watchdog:
+            self._watchdog.cancel()
+            self._watchdog = None
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def power_on(self) -> dict[str, Any]:
+        return self._board.settings()
+
+    def running(self, free: int, used: int) -> None:
+        self.heap_at_start = (free, used)
+
+    def machine_reset(self) -> None:
+        self._board.ends_itself(HARD_RESET)
+        raise Stopped
+
+    def machine_soft_reset(self) -> None:
+        self._board.ends_itself(SOFT_RESET)
+        raise Stopped
+
+    def machine_deepsleep(self, milliseconds: int) -> None:
+        self._board.ends_itself(DEEPSLEEP_RESET, sleep_s=milliseconds / 1000)
+        raise Stopped
+
+    def machine_reset_cause(self) -> int:
+        return self.reset_cause
+
+    def machine_unique_id(self) -> str:
+        return self._mac
+
+    def os_uname(self) -> list[str]:
+        sysname = self.chip.sysname
+        return [sysname, sysname, "1.27.0", "v1.27.0 on 2025-12-09", self.chip.machine]
+
+    def rtc_offset_ns(self) -> int:
+        return self._rtc_offset_ns
+
+    def rtc_set(self, offset_ns: int) -> None:
+        self._rtc_offset_ns = offset_ns
+
+    def rtc_memory(self) -> str:
+        return self._rtc_memory.hex()
+
+    def rtc_set_memory(self, data: str) -> None:
+        content = bytes.fromhex(data)
+        if len(content) > RTC_MEMORY:
+            raise Silicon("ValueError", "buffer too long")
+        self._rtc_memory = content
+
+    def wdt_start(self, milliseconds: int) -> None:
+        if milliseconds <= 0:
+            raise Silicon("ValueError", "WDT timeout too short")
+        self._watchdog_s = milliseconds / 1000
+        self.wdt_feed()
+
+    def wdt_feed(self) -> None:
+        if self._watchdog:
+            self._watchdog.cancel()
+        loop = asyncio.get_running_loop()
+        self._watchdog = loop.call_later(self._watchdog_s, self._board.ends_itself, WDT_RESET)
+
+    def timer_start(self, number: int, milliseconds: int) -> None:
+        """A periodic timer. The runtime's REPL blocks callbacks: a running timer feeds the watchdog."""
+        self.timer_stop(number)
+        loop = asyncio.get_running_loop()
+
+        def tick() -> None:
+            if self._watchdog:
+                self.wdt_feed()
+            self._timers[number] = loop.call_later(milliseconds / 1000, tick)
+
+        self._timers[number] = loop.call_later(milliseconds / 1000, tick)
+
+    def timer_stop(self, number: int) -> None:
+        timer = self._timers.pop(number, None)
+        if timer:
+            timer.cancel()
+
+    def chip_has(self, name: str) -> bool:
+        return self.chip.temperature_call == name
+
+    def chip_celsius(self) -> float:
+        return round(self.celsius + self._noise.gauss(0, 0.3), 1)
+
+    def chip_fahrenheit(self) -> int:
+        return round(self.chip_celsius() * 9 / 5 + 32)
+
+    def chip_idf_heap(self, capabilities: int) -> list[list[int]]:
+        # Measured on the official image with an MQTT connection: total, free, largest, minimum.
+        return [[113_840, 93_932, 90_112, 88_000]]
+
+    def nvs_set(self, namespace: str, key: str, value: int | str) -> None:
+        self._nvs[namespace, key] = value
+
+    def nvs_get(self, namespace: str, key: str, kind: str) -> int | str:
+        value = self._nvs.get((namespace, key))
+        if value is None or isinstance(value, int) != (kind == "i32"):
+            raise Silicon("OSError", ESP_ERR_NVS_NOT_FOUND)
+        return value
+
+    def nvs_erase(self, namespace: str, key: str) -> None:
+        if self._nvs.pop((namespace, key), None) is None:
+            raise Silicon("OSError", ESP_ERR_NVS_NOT_FOUND)
+
+    def nvs_commit(self) -> None:
+        """Values are kept at once in the model."""

@@ -1,0 +1,151 @@
+"""A network without rights: what a board does ends at ports of 127.0.0.1, through relays.
+
+The relays are what makes it a radio: when the WiFi is gone or the power is cut, a connection falls
+silent instead of being reset, and lost packets are late ones.
+"""
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+
+from motesim.air import AccessPoint
+from motesim.errors import Silicon
+from motesim.network import Address, BoardNetwork, Network
+from motesim.network.relay import Relay, blackhole, free_port
+from motesim.network.visitor import Visitor
+
+AP_ADDRESS = "192.168.4.1"
+WRONG_NAME_S = 0.026
+WRONG_LOCAL_NAME_S = 12
+LWIP_EHOSTUNREACH = 118
+# MicroPython's modsocket.c raises lwIP's EAI_FAIL for a name that nobody knows.
+NAME_UNKNOWN = -202
+
+
+@dataclass
+class Host:
+    """A machine in the home network: port → (address, port) of this machine's service."""
+
+    name: str
+    address: str
+    ports: dict[int, tuple[str, int]] = field(default_factory=dict)
+
+
+class LoopbackNetwork(Network):
+    def __init__(self) -> None:
+        self.hosts: dict[str, Host] = {}
+
+    def add_host(self, name: str, address: str, ports: dict[int, tuple[str, int]]) -> None:
+        """Make services of this machine reachable under a name and address of the home network."""
+        self.hosts[name.lower()] = Host(name, address, ports)
+
+    async def board(self, name: str, index: int) -> "LoopbackBoard":
+        return LoopbackBoard(self, index)
+
+    async def add_access_point(self, ap: AccessPoint) -> None:
+        """Nothing to make: every access point leads to the same hosts."""
+
+    async def close(self) -> None:
+        """Nothing was made outside the boards."""
+
+
+class LoopbackBoard(BoardNetwork):
+    mapped = True
+
+    def __init__(self, network: LoopbackNetwork, index: int) -> None:
+        self._network = network
+        self._index = index
+        self.prefix = []
+        self._relays: set[Relay] = set()
+        self._link = asyncio.Event()
+        self._ports: dict[tuple[int, bool], int] = {}
+        self._ap: AccessPoint | None = None
+        self._has_soft_ap = False
+        self.visitor = Visitor(self._portal_port)
+
+    async def station_up(self, ap: AccessPoint, static: Address | None) -> Address | None:
+        self._ap = ap
+        self._link.set()
+        if static:
+            return static
+        if not ap.dhcp:
+            return None
+        await asyncio.sleep(0.4)
+        gateway = f"{ap.subnet}.1"
+        return (f"{ap.subnet}.{20 + self._index}", "255.255.255.0", gateway, gateway)
+
+    async def station_down(self) -> None:
+        self._ap = None
+        self._link.clear()
+
+    async def access_point_up(self, ssid: str) -> None:
+        self._has_soft_ap = True
+        await self.visitor.open()
+
+    async def access_point_down(self) -> None:
+        self._has_soft_ap = False
+        await self.visitor.drop()
+
+    async def phones_dropped(self) -> None:
+        await self.visitor.drop(returns=True)
+
+    def stations(self) -> list[str]:
+        return ["020000000001"] if self.visitor.present else []
+
+    async def power_lost(self) -> None:
+        self._has_soft_ap = False
+        self._ap = None
+        self._link.clear()
+        self._ports.clear()
+        for relay in self._relays:
+            relay.board_died()
+        await self.visitor.drop()
+
+    async def close(self) -> None:
+        for relay in list(self._relays):
+            await relay.close()
+        await self.visitor.close()
+
+    def dns_port(self) -> int | None:
+        """The UDP port of this machine that stands for port 53 of the board, once it listens."""
+        return self._ports.get((53, True))
+
+    def _portal_port(self) -> int | None:
+        return self._ports.get((80, False)) if self._has_soft_ap else None
+
+    async def net_resolve(self, name: str) -> str:
+        if name.replace(".", "").isdigit():
+            return name
+        if not self._ap:
+            raise Silicon("OSError", NAME_UNKNOWN)
+        host = self._network.hosts.get(name.lower())
+        if host is None:
+            await asyncio.sleep(WRONG_LOCAL_NAME_S if name.endswith(".local") else WRONG_NAME_S)
+            raise Silicon("OSError", NAME_UNKNOWN)
+        return host.address
+
+    async def net_connect(self, address: str, port: int) -> tuple[str, int]:
+        if not self._ap:
+            raise Silicon("OSError", LWIP_EHOSTUNREACH)
+        host = next((h for h in self._network.hosts.values() if h.address == address), None)
+        if host is None:
+            return blackhole()
+        target = host.ports.get(port)
+        if target is None:
+            return "127.0.0.1", free_port()
+        relay = Relay(target, self._link, lambda: self._ap.loss if self._ap else 1.0)
+        entrance = await relay.open()
+        if entrance is None:
+            return "127.0.0.1", free_port()
+        self._relays.add(relay)
+        relay.on_end = self._relays.discard
+        return entrance
+
+    async def net_datagram(self, address: str, port: int) -> tuple[str, int]:
+        # Answers of the board's own DNS go back to where the question came from.
+        return address, port
+
+    async def net_bind(self, port: int, datagram: bool) -> tuple[str, int]:
+        kind = socket.SOCK_DGRAM if datagram else socket.SOCK_STREAM
+        self._ports[port, datagram] = actual = free_port(kind)
+        return "127.0.0.1", actual

@@ -1,0 +1,110 @@
+"""One TCP connection through the air: it can fall silent, lose packets, and outlive a dead board."""
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections.abc import Callable
+
+CHUNK = 4096
+# A lost segment comes again after TCP's first retransmission time-out (RFC 6298: about a second).
+RETRANSMIT_S = 1.0
+_holes: list[socket.socket] = []
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def blackhole() -> tuple[str, int]:
+    """An address that never answers: a listener whose queue is full drops every SYN."""
+    if not _holes:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        _holes.append(listener)
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+            _holes.append(filler)
+    address, port = _holes[0].getsockname()
+    return address, port
+
+
+class Relay:
+    """Carries bytes between a board and `target` while `link` is set."""
+
+    def __init__(
+        self, target: tuple[str, int], link: asyncio.Event, loss: Callable[[], float]
+    ) -> None:
+        self._target = target
+        self._link = link
+        self._loss = loss
+        self._server: asyncio.Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.StreamWriter] = []
+        self._board_alive = True
+        self.on_end: Callable[[Relay], None] = lambda _: None
+
+    async def open(self) -> tuple[str, int] | None:
+        """The address to connect to; None when the target refuses."""
+        try:
+            reader, writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            return None
+        self._writers.append(writer)
+
+        async def accepted(inner: asyncio.StreamReader, outer: asyncio.StreamWriter) -> None:
+            if self._server:
+                self._server.close()
+            self._writers.append(outer)
+            self._tasks = [
+                asyncio.create_task(self._carry(inner, writer, from_board=True)),
+                asyncio.create_task(self._carry(reader, outer, from_board=False)),
+            ]
+            await asyncio.wait(self._tasks)
+            # A board that died does not say goodbye: its end stays open and silent.
+            if self._board_alive:
+                await self.close()
+
+        self._server = await asyncio.start_server(accepted, "127.0.0.1", 0)
+        address, port = self._server.sockets[0].getsockname()
+        return address, port
+
+    def board_died(self) -> None:
+        self._board_alive = False
+
+    async def close(self) -> None:
+        self.on_end(self)
+        if self._server:
+            self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        for writer in self._writers:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_board: bool
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                data = await reader.read(CHUNK)
+                if not data:
+                    break
+                while random.random() < self._loss():
+                    await asyncio.sleep(RETRANSMIT_S)
+                await self._link.wait()
+                if not self._board_alive:
+                    return
+                writer.write(data)
+                await writer.drain()
+        if self._board_alive or not from_board:
+            await self._link.wait()
+            with contextlib.suppress(OSError):
+                writer.write_eof()

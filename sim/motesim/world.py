@@ -1,0 +1,87 @@
+"""The world: boards, the WiFi around them, and what they can reach."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from motekit import packages, places
+
+from motesim.air import AccessPoint, Air
+from motesim.board import BoardSpec, VirtualBoard
+from motesim.chips import CHIPS
+from motesim.errors import SimulationError
+from motesim.flash import Flash
+from motesim.network import Network
+from motesim.network.loopback import LoopbackNetwork
+
+
+class World:
+    """An asynchronous context manager; leaving it switches everything off and removes it.
+
+    `network` is loopback unless given; `folder` keeps the boards' flash, else it is a temporary one.
+    """
+
+    def __init__(self, network: Network | None = None, folder: Path | None = None) -> None:
+        self.network = network or LoopbackNetwork()
+        self.air = Air()
+        self.boards: dict[str, VirtualBoard] = {}
+        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="mote-world-")
+        self._folder = folder or Path(self._temporary.name)  # type: ignore[union-attr]
+        self._noticing: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> "World":
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await asyncio.gather(*(board.close() for board in self.boards.values()))
+        await self.network.close()
+        if self._temporary:
+            self._temporary.cleanup()
+
+    async def add_access_point(self, ap: AccessPoint) -> AccessPoint:
+        """A WiFi network on the air."""
+        self.air.access_points.append(ap)
+        await self.network.add_access_point(ap)
+        return ap
+
+    async def add_board(self, spec: BoardSpec) -> VirtualBoard:
+        """A new board with the firmware on its flash; switched off. Raises SimulationError."""
+        if spec.name in self.boards:
+            raise SimulationError(f"there is already a board {spec.name}")
+        if spec.chip not in CHIPS:
+            raise SimulationError(f"no chip {spec.chip}; known: {', '.join(CHIPS)}")
+        chip = CHIPS[spec.chip]
+        index = len(self.boards)
+        mac = spec.mac or f"{chip.mac_prefix}{2 * index + 0x10:06x}"
+        flash = Flash(self._folder / f"{spec.name.replace(' ', '-')}.flash", chip.flash_size)
+        frozen = await asyncio.to_thread(packages.folder, "umqtt-simple")
+        flash.install(spec.firmware or places.FIRMWARE)
+        if spec.config is not None:
+            flash.write_config(spec.config)
+        network = await self.network.board(spec.name, index)
+        board = VirtualBoard(spec, mac, flash, self.air, network, frozen)
+        self.boards[spec.name] = board
+        return board
+
+    def switch(self, ap: AccessPoint, *, up: bool) -> None:
+        """Bring a WiFi network up or down; stations notice when beacons stay out."""
+        ap.up = up
+        self._notice(ap)
+
+    def change_password(self, ap: AccessPoint, password: str) -> None:
+        """Give a WiFi network another password; it throws its stations out."""
+        ap.password = password
+        self._notice(ap)
+
+    def _notice(self, ap: AccessPoint) -> None:
+        for board in self.boards.values():
+            task = asyncio.create_task(board.radio.station.lost(ap))
+            self._noticing.add(task)
+            task.add_done_callback(self._noticing.discard)

@@ -1,0 +1,69 @@
+"""The flash chip: NOR rules, in a file of the world, and a power cut in the middle of an operation.
+
+Programming only clears bits and erasing sets a whole 4 KiB sector (W25Q32 datasheet, 8.2). The file
+system is the port's: LittleFS 2 with read and program size 32, lookahead 32 (ports/esp32).
+"""
+
+import vfs
+import world
+
+SECTOR = 4096
+_host = vfs.VfsPosix("/")
+
+
+class Flash:
+    """The block device of the file system's partition; counts its operations."""
+
+    def __init__(self, path, start, size, cut_at):
+        self._file = _host.open(path, "r+b")
+        self._start = start
+        self._sectors = size // SECTOR
+        self._cut_at = cut_at
+        self._operations = 0
+
+    def readblocks(self, block, buffer, offset=0):
+        self._file.seek(self._start + block * SECTOR + offset)
+        self._file.readinto(buffer)
+
+    def writeblocks(self, block, buffer, offset=None):
+        if offset is None:
+            self._erase(block)
+            offset = 0
+        place = self._start + block * SECTOR + offset
+        present = bytearray(len(buffer))
+        self._file.seek(place)
+        self._file.readinto(present)
+        for i in range(len(buffer)):
+            present[i] &= buffer[i]
+        self._write(place, present)
+
+    def ioctl(self, operation, argument):
+        if operation == 4:
+            return self._sectors
+        if operation == 5:
+            return SECTOR
+        if operation == 6:
+            self._erase(argument)
+        return 0
+
+    def _erase(self, block):
+        self._write(self._start + block * SECTOR, b"\xff" * SECTOR)
+
+    def _write(self, place, data):
+        self._operations += 1
+        torn = self._operations == self._cut_at
+        self._file.seek(place)
+        self._file.write(memoryview(data)[: len(data) // 2] if torn else data)
+        if torn:
+            world.ask("flash.cut")
+
+
+def file_system(power):
+    """The mounted-to-be file system of the board that `power` describes; made when it is blank."""
+    device = Flash(power["flash"], power["fs_start"], power["fs_size"], power["cut_at"])
+    sizes = {"progsize": 32, "readsize": 32, "lookahead": 32}
+    first = bytearray(SECTOR)
+    device.readblocks(0, first)
+    if first == b"\xff" * SECTOR:
+        vfs.VfsLfs2.mkfs(device, **sizes)
+    return vfs.VfsLfs2(device, **sizes)

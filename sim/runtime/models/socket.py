@@ -1,0 +1,174 @@
+"""`socket` of the ESP32 port over the runtime's own: ten sockets in all, lwIP's error numbers.
+
+With real addresses (network namespaces) calls go straight through. On loopback (`mapped`) the world
+is asked where an address leads and which port of this machine stands for port 80 or 53.
+"""
+
+import io
+
+import usocket as native
+import world
+from usocket import AF_INET, AF_INET6, SO_BROADCAST, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET
+
+IPPROTO_TCP = 6
+IPPROTO_UDP = 17
+IPPROTO_IP = 0
+TCP_NODELAY = 1
+SOCK_RAW = 3
+# CONFIG_LWIP_MAX_SOCKETS of the port's sdkconfig.base.
+_LIMIT = 10
+_ENFILE = 23
+# Linux's number -> lwIP's (esp-idf, lwip/err.h through newlib's errno.h).
+_LWIP = {
+    98: 112,
+    99: 118,
+    101: 118,
+    103: 113,
+    106: 127,
+    107: 128,
+    110: 116,
+    111: 104,
+    113: 118,
+    114: 120,
+    115: 119,
+}
+mapped = False
+_open = 0
+
+
+def _translated(error):
+    return OSError(_LWIP.get(error.errno, error.errno))
+
+
+def _resolve(host, port):
+    """The runtime's own form of an address."""
+    try:
+        return native.getaddrinfo(host, port)[0][-1]
+    except OSError:
+        raise OSError(-202) from None
+
+
+def _pair(address):
+    _, packed, port = native.sockaddr(address)[:3]
+    return ".".join(str(byte) for byte in packed), port
+
+
+def getaddrinfo(host, port, *hints):
+    if not mapped:
+        world.ask("net.lookup", host)
+        address = _pair(_resolve(host, port))[0]
+    else:
+        address = world.ask("net.resolve", host)
+    return [(AF_INET, SOCK_STREAM, 0, "", (address, port))]
+
+
+class socket(io.IOBase):
+    def __init__(self, af=AF_INET, type=SOCK_STREAM, proto=IPPROTO_TCP, _accepted=None):
+        global _open
+        if _open >= _LIMIT:
+            if _accepted:
+                _accepted.close()
+            raise OSError(_ENFILE)
+        self._native = _accepted or native.socket(af, type)
+        self._type = type
+        _open += 1
+
+    def close(self):
+        global _open
+        if self._native:
+            self._native.close()
+            self._native = None
+            _open -= 1
+
+    def __del__(self):
+        self.close()
+
+    def _call(self, method, *arguments):
+        if not self._native:
+            raise OSError(9)
+        try:
+            return getattr(self._native, method)(*arguments)
+        except OSError as error:
+            raise _translated(error) from None
+
+    def bind(self, address):
+        host, port = address[:2]
+        if mapped:
+            host, port = world.ask("net.bind", port, self._type == SOCK_DGRAM)
+        self._call("bind", _resolve(host or "0.0.0.0", port))
+
+    def listen(self, backlog=5):
+        self._call("listen", backlog)
+
+    def accept(self):
+        accepted, address = self._call("accept")
+        return socket(_accepted=accepted), _pair(address)
+
+    def connect(self, address):
+        host, port = address[:2]
+        if mapped:
+            host, port = world.ask("net.connect", host, port)
+        else:
+            world.ask("net.route", host)
+        self._call("connect", _resolve(host, port))
+
+    def send(self, data):
+        return self._call("send", data)
+
+    def sendall(self, data):
+        self._call("sendall", data)
+
+    def sendto(self, data, address):
+        host, port = address[:2]
+        if mapped:
+            host, port = world.ask("net.datagram", host, port)
+        return self._call("sendto", data, _resolve(host, port))
+
+    def recv(self, size):
+        return self._call("recv", size)
+
+    def recvfrom(self, size):
+        data, address = self._call("recvfrom", size)
+        host, port = _pair(address)
+        # On loopback the answer has to find its way back through the same door.
+        return data, (host, port)
+
+    def read(self, size=-1):
+        return self._call("read", size) if size >= 0 else self._call("read")
+
+    def readinto(self, buffer, *size):
+        return self._call("readinto", buffer, *size)
+
+    def readline(self, *size):
+        return self._call("readline", *size)
+
+    def write(self, data, *limits):
+        return self._call("write", data, *limits)
+
+    def makefile(self, *mode):
+        return self
+
+    def fileno(self):
+        return self._native.fileno() if self._native else -1
+
+    def setblocking(self, flag):
+        self._call("setblocking", flag)
+
+    def settimeout(self, seconds):
+        # The port waits in steps of 100 ms.
+        if seconds:
+            seconds = -(-seconds * 10 // 1) / 10
+        self._call("settimeout", seconds)
+
+    def setsockopt(self, level, option, value):
+        if level == IPPROTO_TCP and option != TCP_NODELAY:
+            raise OSError(92)
+        self._call("setsockopt", level, option, value)
+
+    def ioctl(self, request, argument):
+        if request == 4:
+            self.close()
+            return 0
+        if request == 10:
+            return self.fileno()
+        return 0

@@ -1,0 +1,40 @@
+"""The wire between a virtual chip and the world around it: one question out, one answer back.
+
+A question is a JSON line `[operation, [arguments]]`; an answer is six decimal digits of length and
+a JSON list, `["ok", value]` or `["OSError", errno or text]` and the like. The world may take its
+time: a blocking call of the chip blocks here.
+"""
+
+import json
+
+_out = open("/dev/fd/3", "wb")
+_in = open("/dev/fd/4", "rb")
+_ERRORS = {"OSError": OSError, "ValueError": ValueError, "TypeError": TypeError}
+
+
+def _read(count):
+    data = _in.read(count)
+    while len(data) < count:
+        more = _in.read(count - len(data))
+        if not more:
+            raise SystemExit  # the world is gone
+        data += more
+    return data
+
+
+def ask(operation, *arguments):
+    """The world's answer. Raises what the world says silicon would raise."""
+    _out.write(json.dumps([operation, arguments]).encode() + b"\n")
+    kind, value = json.loads(_read(int(_read(6))))
+    if kind != "ok":
+        raise _ERRORS[kind](value)
+    return value
+
+
+def to_hex(data):
+    """Bytes as JSON can carry them."""
+    return "".join("%02x" % byte for byte in data)
+
+
+def from_hex(text):
+    return bytes(int(text[i : i + 2], 16) for i in range(0, len(text), 2))

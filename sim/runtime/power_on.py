@@ -1,0 +1,62 @@
+"""What happens in a chip between power and `main.py`: the part that silicon has in ROM.
+
+Puts the models in place of the modules that only the ESP32 port has, mounts the flash, leaves the
+firmware exactly the free heap of a board, and then runs boot.py and main.py as the port does.
+Arguments: the folder of the models, the folder of the frozen packages.
+"""
+
+import gc
+import sys
+
+sys.path[:] = [sys.argv[1], sys.argv[2], ".frozen"]
+
+# The first of these shadow built-in modules: asyncio and the rest bind to the models from here on.
+import errno
+import time
+
+import asyncio.stream
+import dht
+import ds18x20
+import esp32
+import flash
+import machine
+import neopixel
+import network
+import ntptime
+import onewire
+import os
+import socket
+import umqtt.simple
+import vfs
+import world
+
+
+def run(path):
+    """Run a file of the board as the port does: False when it ended by an exception."""
+    try:
+        with open(path) as source:
+            code = source.read()
+    except OSError:
+        return True
+    try:
+        exec(compile(code, path, "exec"), {"__name__": "__main__", "__file__": path})
+    except SystemExit:
+        world.ask("machine.soft_reset")
+    except BaseException as error:
+        sys.print_exception(error)
+        return False
+    return True
+
+
+power = world.ask("power_on")
+socket.mapped = power["mapped"]
+vfs.umount("/")
+vfs.mount(flash.file_system(power), "/")
+sys.path[:] = ["", ".frozen", "/lib"]
+gc.collect()
+# What is left above the board's own free heap is taken away: growing models cannot eat from it.
+_ballast = bytearray(max(0, gc.mem_free() - power["heap"]))
+gc.collect()
+world.ask("running", gc.mem_free(), gc.mem_alloc())
+if run("/boot.py"):
+    run("/main.py")
