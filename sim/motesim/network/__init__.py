@@ -51,9 +51,11 @@ class BoardNetwork(ABC):
     async def close(self) -> None:
         """Remove everything that was made for this board."""
 
-    async def ask(self, operation: str, arguments: list[object]) -> object:
-        """Answer a question of the socket model, such as `resolve` or `connect`."""
-        return await getattr(self, f"net_{operation}")(*arguments)
+    async def net_lookup(self, name: str) -> None:
+        """The board is about to ask its name server, which exists."""
+
+    async def net_route(self, address: str) -> None:
+        """The board is about to connect, by routes that exist."""
 
 
 class Network(ABC):
