@@ -9,7 +9,7 @@ from mote.portal import dns, http
 from mote.portal.site import SAVED, TRYING, Site
 from mote.wifi import access_point, scan, station
 
-# The phone that has read "saved" needs no more; one that fell off the network gets a chance to return.
+# The phone that has read "saved" needs no more; one that fell off the network may return.
 _AFTER_TOLD_MS = 4_000
 _AFTER_SAVED_MS = 20_000
 # A board that has settings tries them again when nobody was on the portal for this long.

@@ -8,7 +8,7 @@ OPEN, WPA2, WPA2_ENTERPRISE, WPA3 = 0, 3, 5, 6
 
 
 class Status(IntEnum):
-    """`WLAN.status()` of the ESP32 port: its own states and the driver's reasons (esp_wifi_types.h)."""
+    """`WLAN.status()` of the ESP32 port: its states, and reasons of esp_wifi_types.h."""
 
     IDLE = 1000
     CONNECTING = 1001
@@ -21,7 +21,7 @@ class Status(IntEnum):
 
 @dataclass
 class AccessPoint:
-    """One WiFi network. `rssi` is in dBm at the board, `channel` 1 to 13; an empty password is open."""
+    """One WiFi network. `rssi` in dBm at the board, `channel` 1 to 13; no password is open."""
 
     ssid: str
     password: str = ""

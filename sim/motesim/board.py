@@ -189,7 +189,7 @@ class VirtualBoard:
         runtime = Path(sys.executable).with_name("micropython")
 
         def own_console() -> None:
-            # The pipes get the numbers that the runtime expects; Ctrl-C needs a terminal of its own.
+            # The pipes get the numbers that the models open; Ctrl-C needs a terminal of its own.
             os.dup2(ask_end, 103)
             os.dup2(answer_end, 104)
             os.dup2(103, 3)

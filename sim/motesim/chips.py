@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Chip:
-    """One chip. Pins are GPIO numbers; `adc_full_scale_uv` is by attenuation step 0, 2.5, 6, 11 dB."""
+    """One chip. Pins are GPIO numbers; `adc_full_scale_uv` is by attenuation 0, 2.5, 6, 11 dB."""
 
     name: str
     machine: str

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 RTC_MEMORY = 2048
 ESP_ERR_NVS_NOT_FOUND = "ESP_ERR_NVS_NOT_FOUND"
-# What an ESP32 has free at main.py, in its own bytes, and how much of the 64-bit runtime's heap holds
-# the same objects: see README.md, "The heap".
+# What an ESP32 has free at main.py, and how many bytes of the 64-bit runtime's heap hold the same
+# objects: see README.md, "The heap".
 ESP32_FREE_HEAP = 110 * 1024
 WIDTH_RATIO = 1.5
 
@@ -112,7 +112,7 @@ class Core:
         self._watchdog = loop.call_later(self._watchdog_s, self._board.ends_itself, WDT_RESET)
 
     def timer_start(self, number: int, milliseconds: int) -> None:
-        """A periodic timer. The runtime's REPL blocks callbacks: a running timer feeds the watchdog."""
+        """A periodic timer. The runtime's REPL blocks callbacks: a timer feeds the watchdog."""
         self.timer_stop(number)
         loop = asyncio.get_running_loop()
 

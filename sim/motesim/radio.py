@@ -50,7 +50,7 @@ class Radio:
         self.soft_ap = SoftAccessPoint(self.mac)
 
     async def follow(self, channel: int) -> None:
-        """The station needs another channel: the access point moves along and its phones drop off."""
+        """The station needs another channel: the access point moves too, its phones drop off."""
         if self.soft_ap.active and self.soft_ap.channel != channel:
             self.soft_ap.channel = channel
             await self.network.phones_dropped()
@@ -109,9 +109,9 @@ class Radio:
         if len(given) != 4:
             raise Silicon("ValueError", "tuple/list has wrong length")
         if interface == STA:
-            self.station.static = given  # type: ignore[assignment]
+            self.station.static = given
         else:
-            self.soft_ap.address = given  # type: ignore[assignment]
+            self.soft_ap.address = given
 
     def wlan_config(self, interface: int, name: str) -> object:
         if name == "mac":

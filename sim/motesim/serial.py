@@ -1,4 +1,4 @@
-"""The serial port of a board: a PTY that stays while the board resets, and the log of what it said."""
+"""The serial port of a board: a PTY that outlives resets, and the log of what the board said."""
 
 import asyncio
 import contextlib

@@ -19,7 +19,7 @@ BEACON_TIMEOUT_S = 6.0
 
 
 class Station:
-    """`WLAN(STA_IF)`: asks, retries for ever unless told otherwise, and forgets nothing by itself."""
+    """`WLAN(STA_IF)`: asks, retries for ever unless told otherwise, forgets nothing by itself."""
 
     def __init__(self, radio: "Radio", network: "BoardNetwork") -> None:
         self._radio = radio

@@ -19,7 +19,7 @@ from motesim.network.loopback import LoopbackNetwork
 class World:
     """An asynchronous context manager; leaving it switches everything off and removes it.
 
-    `network` is loopback unless given; `folder` keeps the boards' flash, else it is a temporary one.
+    `network` is loopback unless given; `folder` keeps the boards' flash, else a temporary one.
     """
 
     def __init__(self, network: Network | None = None, folder: Path | None = None) -> None:
@@ -52,7 +52,7 @@ class World:
         return ap
 
     def add_host(self, name: str, address: str, ports: dict[int, tuple[str, int]]) -> None:
-        """Loopback only: a machine of the home network whose `ports` are services of this machine."""
+        """Loopback only: a machine of the home network; `ports` are services of this machine."""
         if not isinstance(self.network, LoopbackNetwork):
             raise SimulationError("in network namespaces a host is a namespace of its own")
         self.network.add_host(name, address, ports)

@@ -5,9 +5,11 @@ from mote.portal import form
 _FOLDER = __file__.rsplit("/", 1)[0] + "/"
 _KEPT = "unchanged"
 LOGO = (
-    '<svg viewBox="0 0 48 48" aria-hidden="true"><rect width="48" height="48" rx="13" fill="#0f7a54"/>'
+    '<svg viewBox="0 0 48 48" aria-hidden="true">'
+    '<rect width="48" height="48" rx="13" fill="#0f7a54"/>'
     '<path d="M24 37V23M24 27c-1-7-6-10-12-10 0 7 5 11 12 10ZM24 22c1-6 6-9 12-9 0 7-5 10-12 9Z"'
-    ' fill="none" stroke="#fff" stroke-width="3.2" stroke-linecap="round" stroke-linejoin="round"/></svg>'
+    ' fill="none" stroke="#fff" stroke-width="3.2" stroke-linecap="round"'
+    ' stroke-linejoin="round"/></svg>'
 )
 _BARS = ((0, 11, 5), (5.5, 8, 8), (11, 4, 12), (16.5, 0, 16))
 _NOTICES = {

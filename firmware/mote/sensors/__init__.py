@@ -1,9 +1,9 @@
 """Sensors: what is wired to the board, found by itself or listed in the configuration.
 
-A driver is a file here with a class `Driver`: `Driver(options)` for one sensor, `metrics` (its plain
-metric names), `async read()` giving one value a metric, and a module function `find()` that lists the
-options of what is wired to the default pins. Files that are not installed are sensors that are not
-there.
+A driver is a file here with a class `Driver`: `Driver(options)` for one sensor, `metrics` (its
+plain metric names), `async read()` giving one value a metric, and a module function `find()` that
+lists the options of what is wired to the default pins. Files that are not installed are sensors
+that are not there.
 """
 
 import time

@@ -38,7 +38,7 @@ class Driver:
         self._scratchpad = bytearray(9)
 
     async def read(self):
-        """Every probe converts at once. Raises OSError when none is there, ValueError on a bad CRC."""
+        """All probes convert at once. Raises OSError when none is there, ValueError on bad CRC."""
         self._wire.reset(True)
         self._wire.writebyte(OneWire.SKIP_ROM)
         self._wire.writebyte(_CONVERT)
@@ -50,8 +50,8 @@ class Driver:
         self._wire.writebyte(_READ_SCRATCHPAD)
         pad = self._scratchpad
         self._wire.readinto(pad)
-        # A missing probe reads as all ones (−127 in other drivers), a shorted wire as all zeros: the
-        # first has a bad CRC, the second a good one.
+        # A missing probe reads as all ones (−127 in other drivers), a shorted wire as all zeros:
+        # the first has a bad CRC, the second a good one.
         if self._wire.crc8(pad) or not any(pad):
             raise ValueError("probe %s: bad CRC" % _short(rom))
         if pad[0] | pad[1] << 8 == _POWER_ON_RAW and pad[6] == 0x0C:

@@ -98,14 +98,14 @@ def _readings(
             client.subscribe(contract.sensor_topic(*only), qos=1)
 
     def message(_: mqtt.Client, __: object, received: mqtt.MQTTMessage) -> None:
-        _, device, metric = received.topic.split("/")
+        device, metric = received.topic.split("/")[1:]
         try:
             news.put(Heard(device, metric, float(received.payload), time.time()))
         except ValueError:
             typer.echo(f"mote: {received.topic}: {received.payload!r} is no float", err=True)
 
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
-    client.on_connect = connected  # type: ignore[assignment]
+    client.on_connect = connected
     client.on_message = message
     if user:
         client.username_pw_set(user, password)

@@ -154,8 +154,8 @@ async def _run(count: int, chip: str, target: tuple[str, int], interval: float, 
 
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(ending, stopped.set)
     async with World() as world:
         home = AccessPoint("Mote Home", secrets.token_hex(6))
         await world.add_access_point(home)

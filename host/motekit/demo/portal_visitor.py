@@ -1,6 +1,6 @@
 """Fills a board's setup portal the way a person does: reads the form, enters, waits for the word.
 
-It plays a browser without JavaScript: whatever hidden fields and choices the page has are sent back.
+It plays a browser without JavaScript: what the page proposes is sent back with the entries.
 """
 
 import json
@@ -40,9 +40,8 @@ class _Form(HTMLParser):
         elif tag == "form" and not self.action:
             self.action = given.get("action", "/")
             self._inside = True
-        elif tag == "input" and self._inside:
-            if given.get("type") not in ("radio", "checkbox") or "checked" in given:
-                self.fields[given.get("name", "")] = given.get("value", "")
+        elif tag == "input" and self._inside and _sent(given):
+            self.fields[given.get("name", "")] = given.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
@@ -53,6 +52,11 @@ class _Form(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._alert:
             self._alert_text.append(data)
+
+
+def _sent(field: dict[str, str]) -> bool:
+    """Whether a browser sends a field: a choice only when it is chosen."""
+    return field.get("type") not in ("radio", "checkbox") or "checked" in field
 
 
 def fill(url: str, entries: dict[str, str], timeout_s: float = 40) -> None:

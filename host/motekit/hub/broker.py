@@ -25,7 +25,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class LoginPlugin(BaseAuthPlugin):
+class LoginPlugin(BaseAuthPlugin):  # type: ignore[misc]
     """Lets accounts in, and clients without a name where the listener is loopback."""
 
     @dataclass
@@ -36,14 +36,14 @@ class LoginPlugin(BaseAuthPlugin):
     async def authenticate(self, *, session: Session) -> bool:
         user = session.username
         if not user:
-            return self.config.anonymous
+            return bool(self.config.anonymous)
         if not self.config.accounts.verify(user, session.password or ""):
             return False
         # A will is published without asking for rights again.
         return not session.will_topic or rights.may_publish(user, session.will_topic)
 
 
-class RightsPlugin(BaseTopicPlugin):
+class RightsPlugin(BaseTopicPlugin):  # type: ignore[misc]
     """Asks `rights` for every publish and subscription."""
 
     @dataclass
@@ -67,7 +67,7 @@ class RightsPlugin(BaseTopicPlugin):
         return True
 
 
-class IngestPlugin(BasePlugin[BaseContext]):
+class IngestPlugin(BasePlugin[BaseContext]):  # type: ignore[misc]
     """Hands on what the broker accepted."""
 
     @dataclass

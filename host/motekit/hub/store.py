@@ -132,7 +132,7 @@ class Store:
             "SELECT DISTINCT device, 0, 0, '{}' FROM series "
             "WHERE device NOT IN (SELECT id FROM device) ORDER BY 1"
         )
-        return [Device(id, bool(online), changed, info) for id, online, changed, info in rows]
+        return [Device(name, bool(online), changed, info) for name, online, changed, info in rows]
 
     def latest(self) -> list[Reading]:
         """The newest reading of each series."""

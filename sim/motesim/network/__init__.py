@@ -1,7 +1,7 @@
 """How boards, phones and hosts reach each other: one interface, two kinds.
 
 `loopback` works everywhere without rights: addresses are translated to ports of 127.0.0.1.
-`namespaces` (Linux, root) gives every board, phone and host a network of its own with real addresses.
+`namespaces` (Linux, root) gives every board, phone and host a network with real addresses.
 """
 
 from abc import ABC, abstractmethod
@@ -50,12 +50,6 @@ class BoardNetwork(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Remove everything that was made for this board."""
-
-    async def net_lookup(self, name: str) -> None:
-        """The board is about to ask its name server, which exists."""
-
-    async def net_route(self, address: str) -> None:
-        """The board is about to connect, by routes that exist."""
 
 
 class Network(ABC):

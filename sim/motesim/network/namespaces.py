@@ -1,7 +1,7 @@
-"""A network with real addresses: every board, phone and host in a namespace of its own (Linux, root).
+"""A network with real addresses: a namespace for every board, phone and host (Linux, root).
 
-An access point is a bridge with a router: address, DHCP and DNS by dnsmasq. A station is a veth that
-is plugged into the bridge while it is associated, with a real DHCP client.
+An access point is a bridge with a router: address, DHCP and DNS by dnsmasq. A station is a veth
+that is plugged into the bridge while it is associated, with a real DHCP client.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""One TCP connection through the air: it can fall silent, lose packets, and outlive a dead board."""
+"""One TCP connection through the air: it can fall silent, lose packets, outlive a dead board."""
 
 import asyncio
 import contextlib

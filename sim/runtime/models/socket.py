@@ -63,7 +63,6 @@ def _pair(address):
 
 def getaddrinfo(host, port, *hints):
     if not mapped:
-        world.ask("net.lookup", host)
         address = _pair(_resolve(host, port))[0]
     else:
         address = world.ask("net.resolve", host)
@@ -116,8 +115,6 @@ class socket(io.IOBase):
         host, port = address[:2]
         if mapped:
             host, port = world.ask("net.connect", host, port)
-        else:
-            world.ask("net.route", host)
         self._call("connect", _resolve(host, port))
 
     def send(self, data):
