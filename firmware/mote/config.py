@@ -10,6 +10,10 @@ _NEW = "/config.new"
 _SCHEMA = __file__.rsplit("/", 1)[0] + "/config.schema.json"
 
 
+# The one fault of a board that is new.
+MISSING = ("config.json", "is not there")
+
+
 class ConfigError(Exception):
     """The document is missing, damaged or breaks a rule; `faults` lists (path, text)."""
 
@@ -24,7 +28,7 @@ def load():
         with open(PATH) as f:
             document = json.load(f)
     except OSError:
-        raise ConfigError([("config.json", "is not there")]) from None
+        raise ConfigError([MISSING]) from None
     except (ValueError, UnicodeError, MemoryError):
         raise ConfigError([("config.json", "is damaged: not JSON")]) from None
     return checked(document)

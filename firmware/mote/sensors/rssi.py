@@ -1,0 +1,19 @@
+"""Signal of the WiFi network that the board is joined to, in dBm."""
+
+import network
+
+
+def find():
+    return [{"type": "rssi"}]
+
+
+class Driver:
+    metrics = ("rssi",)
+
+    def __init__(self, options):
+        self._station = network.WLAN(network.STA_IF)
+
+    async def read(self):
+        if not self._station.isconnected():
+            return (None,)
+        return (self._station.status("rssi"),)

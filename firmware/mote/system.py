@@ -1,0 +1,75 @@
+"""The chip itself: restarts with a reason, watchdog, memory."""
+
+import gc
+import time
+
+import machine
+
+from mote import contract, log
+
+_CAUSES = {
+    machine.PWRON_RESET: "power-on",
+    machine.HARD_RESET: "reset",
+    machine.WDT_RESET: "watchdog",
+    machine.DEEPSLEEP_RESET: "deep-sleep",
+    machine.SOFT_RESET: "soft-reset",
+}
+# Longer than the slowest thing that blocks: a `.local` name that nobody knows takes 12 s.
+WATCHDOG_MS = 60_000
+_TIMER = 0
+
+_watchdog = None
+_heap_peak = 0
+
+
+def reset_cause():
+    """Why the chip started: power-on, reset, watchdog, deep-sleep or soft-reset."""
+    return _CAUSES.get(machine.reset_cause(), "unknown")
+
+
+def restart(why, mode=""):
+    """Restart the board; does not return. `mode` is what `boot_mode` says after it."""
+    log.info(contract.LOG_RESTART + why)
+    machine.RTC().memory(mode.encode())
+    # The last line has to leave the UART.
+    time.sleep_ms(100)
+    machine.reset()
+
+
+def boot_mode():
+    """What the restart before this one asked for, once; empty after a power-on."""
+    memory = machine.RTC().memory()
+    if memory:
+        machine.RTC().memory(b"")
+    return memory.decode()
+
+
+def start_watchdog():
+    """From here on a board that does not `feed` for a minute is reset. It cannot be stopped."""
+    global _watchdog
+    _watchdog = machine.WDT(timeout=WATCHDOG_MS)
+
+
+def feed():
+    """Tell the watchdog that the work goes on; call it only from where progress is proven."""
+    if _watchdog:
+        _watchdog.feed()
+
+
+def keep_alive_for_repl():
+    """Feed the watchdog by a timer while a person works at the REPL."""
+    if _watchdog:
+        machine.Timer(_TIMER).init(period=WATCHDOG_MS // 4, callback=lambda _: _watchdog.feed())
+
+
+def free_heap():
+    """Bytes free for Python after a collection."""
+    global _heap_peak
+    gc.collect()
+    _heap_peak = max(_heap_peak, gc.mem_alloc())
+    return gc.mem_free()
+
+
+def heap_peak():
+    """The most bytes in use that `free_heap` has seen."""
+    return _heap_peak

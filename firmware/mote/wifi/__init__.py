@@ -1,0 +1,1 @@
+"""The radio: joining a network, listing networks, opening one of our own."""

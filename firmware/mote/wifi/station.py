@@ -1,0 +1,122 @@
+"""Joins a WiFi network, and says in our own reasons why it could not.
+
+The driver's own retries are off: they never end, and a second `connect` during them raises "Wifi
+Internal State Error".
+"""
+
+import asyncio
+import time
+
+import network
+
+from mote import contract, failure, log
+from mote.failure import Failure
+from mote.wifi import scan
+
+JOIN_MS = 12_000
+_STEP_MS = 100
+_SETTLE_MS = 300
+_CONNECTING = 1001
+# Disconnect reasons of the driver (esp_wifi_types.h): 15 and 204 are handshakes that ended in
+# silence, 2 an authentication that expired: mostly, not always, a wrong password.
+_PASSWORD_REASONS = (202, 204, 15, 2)
+_ABSENT_REASONS = (201, 210, 211, 212)
+_NO_RSSI = 0
+
+
+def _radio():
+    return network.WLAN(network.STA_IF)
+
+
+def address():
+    """The board's address in the joined network, or an empty text."""
+    return _radio().ifconfig()[0] if _radio().isconnected() else ""
+
+
+def rssi():
+    """Signal of the joined network in dBm; 0 when there is none."""
+    try:
+        return _radio().status("rssi")
+    except (OSError, ValueError):
+        return _NO_RSSI
+
+
+def leave():
+    """Give the network up."""
+    try:
+        _radio().disconnect()
+    except OSError:
+        pass
+
+
+async def join(networks, progress=lambda step: None):
+    """Join the strongest of `networks` (`ssid`, `password`) that lets the board in.
+
+    `progress` is told "join", then "address". Raises Failure: WRONG_PASSWORD, NETWORK_NOT_FOUND,
+    NOT_JOINED, NO_ADDRESS; of several networks the failure of the last one tried.
+    """
+    radio = _radio()
+    radio.active(True)
+    radio.config(reconnects=0)
+    # Modem sleep drops MQTT behind some access points.
+    radio.config(pm=network.WLAN.PM_NONE)
+    if len(networks) > 1:
+        networks = _by_signal(networks)
+    for one in networks:
+        try:
+            await _join_one(radio, one["ssid"], one["password"], progress)
+            return
+        except Failure as error:
+            log.warning("%s%s: %s" % (contract.LOG_JOIN_FAILED, one["ssid"], error))
+            last = error
+    raise last
+
+
+def _by_signal(networks):
+    heard = {}
+    for found in scan.networks():
+        heard[found.ssid] = found.rssi
+    # A network that was not heard may be hidden: it is tried last.
+    return sorted(networks, key=lambda one: -heard.get(one["ssid"], -200))
+
+
+async def _join_one(radio, ssid, password, progress):
+    progress("join")
+    leave()
+    await asyncio.sleep_ms(_SETTLE_MS)
+    started = time.ticks_ms()
+    try:
+        radio.connect(ssid, password or None)
+    except OSError as error:
+        _restart_radio(radio)
+        raise Failure(failure.NOT_JOINED, str(error)) from None
+    associated = False
+    while time.ticks_diff(time.ticks_ms(), started) < JOIN_MS:
+        await asyncio.sleep_ms(_STEP_MS)
+        if radio.isconnected():
+            log.info("%s%s as %s" % (contract.LOG_JOINED, ssid, address()))
+            return
+        if not associated and rssi() != _NO_RSSI:
+            associated = True
+            progress("address")
+        status = radio.status()
+        if status != _CONNECTING:
+            raise _explained(status, password)
+    leave()
+    raise Failure(failure.NO_ADDRESS if associated else failure.NOT_JOINED, "time-out")
+
+
+def _explained(status, password):
+    detail = "driver status %d" % status
+    if status in _ABSENT_REASONS:
+        return Failure(failure.NETWORK_NOT_FOUND, detail)
+    if status in _PASSWORD_REASONS and password:
+        return Failure(failure.WRONG_PASSWORD, detail)
+    return Failure(failure.NOT_JOINED, detail)
+
+
+def _restart_radio(radio):
+    """A driver that refuses to connect is stuck in a state of its own."""
+    radio.active(False)
+    radio.active(True)
+    radio.config(reconnects=0)
