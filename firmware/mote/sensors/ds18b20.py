@@ -61,7 +61,7 @@ class Driver:
 
 
 def _probes(wire):
-    return sorted((bytes(rom) for rom in wire.scan() if rom[0] == FAMILY))
+    return sorted(bytes(rom) for rom in wire.scan() if rom[0] == FAMILY)
 
 
 def _short(rom):
