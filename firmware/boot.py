@@ -1,1 +1,1 @@
-# Runs at every boot, before main.py. It is empty on purpose: what raises here leaves the board dead.
+# Runs before main.py and is empty on purpose: what raises here leaves the board in the REPL.

@@ -37,10 +37,14 @@ class Link:
         self._stream = asyncio.StreamReader(stream)
         self._ahead = ahead
         self._turn = asyncio.Lock()
+        self._closed = False
 
     async def read_exactly(self, count):
         """`count` bytes, however long they take. Raises OSError(ECONNRESET) at the end."""
         while len(self._ahead) < count:
+            # Polling a closed socket would wait for ever.
+            if self._closed:
+                raise OSError(errno.ENOTCONN)
             more = await self._stream.read(max(_CHUNK, count - len(self._ahead)))
             if not more:
                 raise OSError(errno.ECONNRESET)
@@ -55,6 +59,8 @@ class Link:
         packet may be out.
         """
         async with self._turn:
+            if self._closed:
+                raise OSError(errno.ENOTCONN)
             # Mostly it goes out at once; a time-out costs a task, so it is for the rest only.
             sent = self._stream.s.write(packet) or 0
             if sent < len(packet):
@@ -63,6 +69,7 @@ class Link:
 
     def close(self):
         """Close both layers; a connection that is already gone is fine."""
+        self._closed = True
         # A TLS layer that fails in its farewell would leave the socket open: ten is all there are.
         for layer in (self._stream.s, self._sock):
             try:
