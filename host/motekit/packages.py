@@ -112,5 +112,3 @@ def _index() -> str:
     from pip._internal.models.index import PyPI
 
     return str(PyPI.simple_url)
-
-

@@ -93,7 +93,7 @@ class VirtualBoard:
         visitor = getattr(self.network, "visitor", None)
         return visitor.url if visitor else "http://192.168.4.1/"
 
-    async def wait_for_log(self, text: str, timeout: float, since: int = 0) -> str:  # noqa: ASYNC109
+    async def wait_for_log(self, text: str, timeout: float, since: int = 0) -> str:
         """The first line with `text`, at or after line number `since`; `timeout` in seconds.
 
         Raises TimeoutError with the end of the log.

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import logging
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from motesim.errors import Silicon, Stopped
 if TYPE_CHECKING:
     from motesim.board import VirtualBoard
 
-RADIO, CORE = ("wlan",), ("power", "running", "machine", "rtc", "wdt", "timer", "chip", "nvs", "os")
+LOGGER = logging.getLogger(__name__)
+RADIO = ("wlan",)
 PINS = ("pin", "adc", "i2c", "onewire", "dht", "neopixel")
 
 
@@ -48,6 +50,12 @@ class Questions:
             return ["ok", await result if inspect.isawaitable(result) else result]
         except Silicon as error:
             return [error.kind, error.value]
+        except (Stopped, asyncio.CancelledError):
+            raise
+        except Exception:
+            # A fault of the world is not one of the chip: say it aloud, and let the chip fail.
+            LOGGER.exception("%s: the world cannot answer %s", self._board.name, operation)
+            return ["OSError", 5]
 
     def _who(self, operation: str) -> Callable[..., Any]:
         subject = operation.split(".")[0]

@@ -1,12 +1,18 @@
 """The radio of a board: one channel for its station and its own access point."""
 
-from motesim.air import OPEN, Air, Status
+from typing import Any
+
+from motesim.air import OPEN, Air
 from motesim.errors import Silicon
 from motesim.network import BoardNetwork
 from motesim.station import Station
 
 STA, AP = 0, 1
 AP_CHANNEL = 1
+CONFIGURABLE = {
+    "ssid", "essid", "key", "password", "security", "authmode", "channel", "hidden", "reconnects",
+    "pm", "txpower", "hostname", "dhcp_hostname", "max_clients", "mac", "protocol",
+}  # fmt: skip
 
 
 class SoftAccessPoint:
@@ -124,20 +130,17 @@ class Radio:
             return {"pm": 1, "txpower": 20, "protocol": 7}[name]
         raise Silicon("ValueError", "unknown config param")
 
-    def wlan_configure(self, interface: int, name: str, value: object) -> None:
-        known = {"ssid", "essid", "key", "password", "security", "authmode", "channel", "hidden"}
-        known |= {"reconnects", "pm", "txpower", "hostname", "dhcp_hostname", "max_clients", "mac"}
-        if name not in known:
-            raise Silicon("ValueError", "unknown config param")
+    def wlan_configure(self, interface: int, settings: dict[str, Any]) -> None:
+        for name in settings:
+            if name not in CONFIGURABLE:
+                raise Silicon("ValueError", "unknown config param")
         if interface == STA:
-            if name == "reconnects":
-                self.station.reconnects = int(value)  # type: ignore[call-overload]
+            self.station.reconnects = int(settings.get("reconnects", self.station.reconnects))
             return
-        if not self.soft_ap.active and not self.station.active:
-            raise Silicon("OSError", "Wifi Not Started")
         if not self.soft_ap.active:
-            raise Silicon("OSError", "Wifi Invalid Mode")
-        self._configure_soft_ap(name, value)
+            started = self.station.active
+            raise Silicon("OSError", "Wifi Invalid Mode" if started else "Wifi Not Started")
+        self._configure_soft_ap(settings)
 
     def _soft_ap_config(self, name: str) -> object:
         ap = self.soft_ap
@@ -154,23 +157,16 @@ class Radio:
             raise Silicon("ValueError", "unknown config param")
         return values[name]
 
-    def _configure_soft_ap(self, name: str, value: object) -> None:
+    def _configure_soft_ap(self, settings: dict[str, Any]) -> None:
         ap = self.soft_ap
-        if name in ("ssid", "essid"):
-            ap.ssid = str(value).encode()[:32].decode(errors="ignore")
-        elif name in ("key", "password"):
-            # A key alone changes nothing: without an authentication mode the network stays open.
-            ap.key = str(value)[:64]
-        elif name in ("security", "authmode"):
-            if value and len(ap.key) < 8:
-                raise Silicon("OSError", "Wifi Invalid Argument")
-            ap.authmode = int(value)  # type: ignore[call-overload]
-        elif name == "channel":
-            ap.channel = int(value)  # type: ignore[call-overload]
-        elif name == "hidden":
-            ap.hidden = bool(value)
-        elif name == "max_clients":
-            ap.max_clients = int(value)  # type: ignore[call-overload]
-
-
-__all__ = ["Radio", "SoftAccessPoint", "Status"]
+        authmode = settings.get("security", settings.get("authmode", ap.authmode))
+        key = str(settings.get("key", settings.get("password", ap.key)))[:64]
+        if authmode and len(key) < 8:
+            raise Silicon("OSError", "Wifi Invalid Argument")
+        ssid = settings.get("ssid", settings.get("essid", ap.ssid))
+        ap.ssid = str(ssid).encode()[:32].decode(errors="ignore")
+        # A key alone changes nothing: without an authentication mode the network stays open.
+        ap.key, ap.authmode = key, int(authmode)
+        ap.channel = int(settings.get("channel", ap.channel))
+        ap.hidden = bool(settings.get("hidden", ap.hidden))
+        ap.max_clients = int(settings.get("max_clients", ap.max_clients))

@@ -51,6 +51,12 @@ class World:
         await self.network.add_access_point(ap)
         return ap
 
+    def add_host(self, name: str, address: str, ports: dict[int, tuple[str, int]]) -> None:
+        """Loopback only: a machine of the home network whose `ports` are services of this machine."""
+        if not isinstance(self.network, LoopbackNetwork):
+            raise SimulationError("in network namespaces a host is a namespace of its own")
+        self.network.add_host(name, address, ports)
+
     async def add_board(self, spec: BoardSpec) -> VirtualBoard:
         """A new board with the firmware on its flash; switched off. Raises SimulationError."""
         if spec.name in self.boards:

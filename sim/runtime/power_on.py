@@ -8,15 +8,17 @@ Arguments: the folder of the models, the folder of the frozen packages.
 import gc
 import sys
 
+# asyncio's queue counts the runtime's own ticks, in C: it must not see the model of time.
+sys.path[:] = [".frozen"]
+import asyncio.core
+
+# From here on modules bind to the models, which shadow what the runtime has built in.
 sys.path[:] = [sys.argv[1], sys.argv[2], ".frozen"]
-
-# The first of these shadow built-in modules: asyncio and the rest bind to the models from here on.
-import errno
-import time
-
 import asyncio.stream
+
 import dht
 import ds18x20
+import errno
 import esp32
 import flash
 import machine
@@ -26,6 +28,7 @@ import ntptime
 import onewire
 import os
 import socket
+import time
 import umqtt.simple
 import vfs
 import world

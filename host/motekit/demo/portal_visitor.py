@@ -18,31 +18,41 @@ class PortalError(Exception):
 
 
 class _Form(HTMLParser):
-    """The fields of the first form on a page with the values that the page proposes."""
+    """The first form of a page with the values that it proposes, and the text of its alert."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: str) -> None:
         super().__init__()
-        self.action = "/"
+        self.action = ""
         self.fields: dict[str, str] = {}
-        self._select: str | None = None
+        self._inside = False
+        self._alert = 0
+        self._alert_text: list[str] = []
+        self.feed(page)
+
+    @property
+    def alert(self) -> str:
+        return " ".join(" ".join(self._alert_text).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {key: value or "" for key, value in attrs}
-        name = given.get("name", "")
-        if tag == "form" and given.get("method", "").lower() == "post":
+        if tag == "div" and (self._alert or given.get("role") == "alert"):
+            self._alert += 1
+        elif tag == "form" and not self.action:
             self.action = given.get("action", "/")
-        elif tag == "select":
-            self._select = name
-        elif tag == "option" and self._select and "selected" in given:
-            self.fields[self._select] = given.get("value", "")
-        elif tag == "input" and name:
-            ticked = given.get("type") not in ("radio", "checkbox") or "checked" in given
-            if ticked:
-                self.fields[name] = given.get("value", "")
+            self._inside = True
+        elif tag == "input" and self._inside:
+            if given.get("type") not in ("radio", "checkbox") or "checked" in given:
+                self.fields[given.get("name", "")] = given.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "select":
-            self._select = None
+        if tag == "form":
+            self._inside = False
+        elif tag == "div" and self._alert:
+            self._alert -= 1
+
+    def handle_data(self, data: str) -> None:
+        if self._alert:
+            self._alert_text.append(data)
 
 
 def fill(url: str, entries: dict[str, str], timeout_s: float = 40) -> None:
@@ -52,8 +62,7 @@ def fill(url: str, entries: dict[str, str], timeout_s: float = 40) -> None:
     nothing came of it within `timeout_s` seconds.
     """
     deadline = time.monotonic() + timeout_s
-    form = _Form()
-    form.feed(_open(url, deadline=deadline))
+    form = _Form(_open(url, deadline=deadline))
     body = urllib.parse.urlencode({**form.fields, **entries}).encode()
     target = urllib.parse.urljoin(url, form.action)
     page = _open(target, body, deadline=deadline)
@@ -64,7 +73,7 @@ def fill(url: str, entries: dict[str, str], timeout_s: float = 40) -> None:
         if status["state"] == "failed":
             raise PortalError(status["message"])
         if status["state"] == "form":
-            raise PortalError(f"the portal refused an entry: {page[:2000]}")
+            raise PortalError(f"the portal refused an entry: {_Form(page).alert}")
         time.sleep(POLL_S)
     raise PortalError(f"the portal at {url} did not finish within {timeout_s:.0f} s")
 

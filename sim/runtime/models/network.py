@@ -95,10 +95,7 @@ class WLAN:
             if len(args) > 1 or kwargs:
                 raise TypeError("either pos or kw args are allowed")
             return self._get(args[0])
-        for name, value in kwargs.items():
-            if isinstance(value, (bytes, bytearray)):
-                value = str(value, "utf-8")
-            world.ask("wlan.configure", self._id, name, value)
+        world.ask("wlan.configure", self._id, kwargs)
         return None
 
     def _get(self, name):

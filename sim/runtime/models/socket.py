@@ -8,7 +8,15 @@ import io
 
 import usocket as native
 import world
-from usocket import AF_INET, AF_INET6, SO_BROADCAST, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET
+from usocket import (
+    AF_INET,
+    AF_INET6,
+    SO_BROADCAST,
+    SO_REUSEADDR,
+    SOCK_DGRAM,
+    SOCK_STREAM,
+    SOL_SOCKET,
+)
 
 IPPROTO_TCP = 6
 IPPROTO_UDP = 17

@@ -1,0 +1,120 @@
+"""From the form's fields to a configuration document, and from its faults back to the fields."""
+
+# Field of the form -> path in the document.
+PATHS = {
+    "id": "id",
+    "ssid": "wifi.0.ssid",
+    "password": "wifi.0.password",
+    "host": "mqtt.host",
+    "port": "mqtt.port",
+    "user": "mqtt.user",
+    "mqtt_password": "mqtt.password",
+    "tls": "mqtt.tls",
+    "interval": "interval",
+    "portal_password": "portal_password",
+}
+SECRETS = ("password", "mqtt_password", "portal_password")
+ADVANCED = ("port", "user", "mqtt_password", "tls", "interval", "portal_password")
+# The choice "another network": its name is typed into the field beside it.
+OTHER = ""
+
+
+def decode(body):
+    """The fields of `application/x-www-form-urlencoded` text (WHATWG URL 5.1), the last of a name.
+
+    A damaged escape stands for itself; bytes that are not UTF-8 become question marks.
+    """
+    fields = {}
+    for pair in body.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if name:
+            fields[_unescape(name)] = _unescape(value)
+    return fields
+
+
+def _unescape(data):
+    parts = data.replace(b"+", b" ").split(b"%")
+    result = bytearray(parts[0])
+    for part in parts[1:]:
+        try:
+            result.append(int(str(part[:2], "ascii"), 16))
+            result.extend(part[2:])
+        except (ValueError, UnicodeError):
+            result.extend(b"%" + part)
+    try:
+        return str(result, "utf-8")
+    except UnicodeError:
+        return "".join(chr(c) if c < 128 else "?" for c in result)
+
+
+def document(fields, known):
+    """The configuration that `fields` describe; what the form does not show is taken from `known`.
+
+    An empty password field keeps the password that is known for the same network, or server.
+    Values that are no numbers stay text, for the schema to refuse.
+    """
+    result = dict(known) if known else {}
+    result["version"] = 1
+    result["id"] = fields.get("id", "").strip()
+    ssid = fields.get("ssid", OTHER)
+    if ssid == OTHER:
+        ssid = fields.get("ssid_other", "")
+    networks = list(result.get("wifi", ()))
+    password = fields.get("password", "") or _known_password(networks, ssid)
+    others = [one for one in networks if one["ssid"] != ssid]
+    result["wifi"] = [{"ssid": ssid, "password": password}] + others[:2]
+    server = dict(result.get("mqtt", {}))
+    host, port = _host_and_port(fields.get("host", "").strip(), fields.get("port", "").strip())
+    if host != server.get("host"):
+        # A password is for one server: it does not follow to another.
+        server.pop("password", None)
+    server["host"] = host
+    server["port"] = _number(port) if port else 1883
+    server["user"] = fields.get("user", "").strip()
+    if fields.get("mqtt_password"):
+        server["password"] = fields["mqtt_password"]
+    server["tls"] = "tls" in fields
+    result["mqtt"] = server
+    interval = fields.get("interval", "").strip()
+    if interval:
+        result["interval"] = _number(interval)
+    if fields.get("portal_password"):
+        result["portal_password"] = fields["portal_password"]
+    return result
+
+
+def faults_by_field(faults):
+    """The first fault of each field, by the field's name; `faults` are (path, text)."""
+    named = {}
+    for path, text in faults:
+        for field, place in PATHS.items():
+            if path == place and field not in named:
+                named[field] = text
+    return named
+
+
+def _known_password(networks, ssid):
+    for one in networks:
+        if one["ssid"] == ssid:
+            return one.get("password", "")
+    return ""
+
+
+def _host_and_port(host, port):
+    """`name:1884` in the one field is what many people type."""
+    if host.count(":") == 1:
+        name, _, typed = host.partition(":")
+        if typed.isdigit():
+            return name, typed
+    return host, port
+
+
+def _number(text):
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text

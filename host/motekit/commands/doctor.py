@@ -1,0 +1,115 @@
+"""`mote doctor`: what is missing on this machine, and how to get it."""
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from motekit import places
+from motekit.exits import FAILED
+
+NEEDS = ("demo", "boards", "tests")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `needed_for` is demo, boards or tests."""
+
+    what: str
+    needed_for: str
+    found: bool
+    remedy: str
+
+
+def command(
+    needed_for: Annotated[
+        str, typer.Option("--for", help="Only what this needs: demo, boards, tests.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Look at this machine: what is there, what is missing, how to get it.
+
+    Ends with 1 when something is missing that the demo or real boards need (or what --for names).
+
+    Example: mote doctor --for tests
+    """
+    if needed_for and needed_for not in NEEDS:
+        raise typer.BadParameter(f"one of {', '.join(NEEDS)}", param_hint="--for")
+    findings = [f for f in look() if not needed_for or f.needed_for == needed_for]
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        _print(findings)
+    asked = (needed_for,) if needed_for else ("demo",)
+    if any(not f.found and f.needed_for in asked for f in findings):
+        raise typer.Exit(FAILED)
+
+
+def look() -> Iterator[Finding]:
+    """Everything that Mote may need from a machine."""
+    yield Finding(
+        f"Python {sys.version_info.major}.{sys.version_info.minor}",
+        "demo",
+        sys.version_info >= (3, 11),
+        "install Python 3.11 or newer",
+    )
+    yield Finding(
+        "MicroPython runtime",
+        "demo",
+        importlib.util.find_spec("micropython_unix") is not None,
+        "virtual boards run on Linux x86-64 and macOS; elsewhere use real boards with mote hub",
+    )
+    yield from _serial_ports()
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    table = places.PROVISIONING / "system-packages.toml"
+    for entry in tomllib.loads(table.read_text(encoding="utf-8")).values():
+        remedy = f"Debian, Ubuntu: sudo apt install {entry['debian']}"
+        if "homebrew" in entry:
+            remedy += f"; macOS: brew install {entry['homebrew']}"
+        found = shutil.which(entry["program"], path=path) is not None
+        yield Finding(entry["program"], entry["needed_for"], found, f"{remedy}. {entry['without']}")
+    yield Finding(
+        "network namespaces (Linux, root)",
+        "tests",
+        sys.platform == "linux" and os.geteuid() == 0,
+        "run the tests as root on Linux. Without: tests with real addresses are skipped",
+    )
+
+
+def _serial_ports() -> Iterator[Finding]:
+    from serial.tools.list_ports import comports
+
+    ports = [port.device for port in comports()]
+    remedy = "plug a board in with a USB cable that carries data, not only power"
+    yield Finding(
+        f"board on a serial port {' '.join(ports)}".strip(), "boards", bool(ports), remedy
+    )
+    for port in ports:
+        usable = os.access(port, os.R_OK | os.W_OK)
+        group = Path(port).group() if sys.platform == "linux" else "dialout"
+        remedy = f"sudo usermod -aG {group} $USER, then log out and in again"
+        yield Finding(f"permission for {port}", "boards", usable, remedy)
+
+
+def _print(findings: list[Finding]) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    titles = {"demo": "Demo and hub", "boards": "Real boards", "tests": "Tests"}
+    for need in NEEDS:
+        group = [finding for finding in findings if finding.needed_for == need]
+        if group:
+            console.print(f"[bold]{titles[need]}[/bold]")
+        for finding in group:
+            mark = "[green]✓[/green]" if finding.found else "[red]✗[/red]"
+            console.print(f"  {mark} {finding.what}")
+            if not finding.found:
+                console.print(f"    [dim]{finding.remedy}[/dim]")

@@ -1,0 +1,133 @@
+"""`mote hub`: broker, store and dashboard in one command, and its accounts."""
+
+import asyncio
+import json
+import logging
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from mote import contract
+
+from motekit import places
+from motekit.exits import fail
+
+if TYPE_CHECKING:
+    from motekit.hub import Hub
+    from motekit.hub.accounts import Accounts
+
+app = typer.Typer(help="Broker, store and dashboard in one command, for people without Docker.")
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder for readings and accounts.", show_default=False),
+]
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog="Example: mote hub --port 9000 --dashboard-host 0.0.0.0",
+)
+def command(
+    context: typer.Context,
+    data: Data = None,
+    mqtt_host: Annotated[
+        str, typer.Option(help="Address for boards. On 127.0.0.1 no login is needed.")
+    ] = "0.0.0.0",
+    mqtt_port: Annotated[int, typer.Option(help="Port for boards.")] = contract.MQTT_PORT,
+    dashboard_host: Annotated[
+        str, typer.Option(help="Address of the dashboard. Anything but 127.0.0.1 asks to log in.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8080,
+) -> None:
+    """Run the hub until Ctrl-C. Readings are kept, and are there again at the next start."""
+    if context.invoked_subcommand:
+        context.obj = data
+        return
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    from motekit.hub import Hub, HubError
+
+    try:
+        hub = Hub(data or _data(), mqtt_host, mqtt_port, dashboard_host, port)
+        asyncio.run(_run(hub))
+    except HubError as error:
+        fail(str(error))
+
+
+@app.command(epilog="Example: mote hub add greenhouse")
+def add(
+    context: typer.Context,
+    device: Annotated[str, typer.Argument(help="The device's id.")],
+    data: Data = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make an account for a device and print its password, once."""
+    from motekit.hub.accounts import AccountError
+
+    try:
+        password = _accounts(context, data).add(device)
+    except AccountError as error:
+        fail(str(error))
+    if as_json:
+        typer.echo(json.dumps({"user": device, "password": password}))
+        return
+    typer.echo(f"MQTT user      {device}\nMQTT password  {password}")
+    typer.echo(
+        "It is shown this once. Enter it under Advanced in the board's setup portal.", err=True
+    )
+
+
+@app.command(epilog="Example: mote hub remove greenhouse")
+def remove(
+    context: typer.Context,
+    device: Annotated[str, typer.Argument(help="The device's id.")],
+    data: Data = None,
+) -> None:
+    """Remove a device's account; what it has sent stays."""
+    from motekit.hub.accounts import AccountError
+
+    try:
+        _accounts(context, data).remove(device)
+    except AccountError as error:
+        fail(str(error))
+    typer.echo(f"{device} can no longer log in.")
+
+
+@app.command("list", epilog="Example: mote hub list --json")
+def list_accounts(
+    context: typer.Context,
+    data: Data = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the devices that have an account."""
+    names = _accounts(context, data).names()
+    if as_json:
+        typer.echo(json.dumps(names))
+    else:
+        typer.echo("\n".join(names) or "No device has an account yet: mote hub add DEVICE")
+
+
+def _data() -> Path:
+    return places.data() / "hub"
+
+
+def _accounts(context: typer.Context, data: Path | None) -> "Accounts":
+    from motekit.hub.accounts import Accounts
+
+    return Accounts(data or context.obj or _data())
+
+
+async def _run(hub: "Hub") -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await hub.start()
+    login = "" if hub.mqtt_host.startswith("127.") else ", with login: mote hub add DEVICE"
+    typer.echo(f"Dashboard  {hub.dashboard_url}")
+    typer.echo(f"Boards     {hub.mqtt_host}:{hub.mqtt_port}{login}")
+    typer.echo(f"Data       {hub.data}")
+    typer.echo("Ctrl-C stops the hub; nothing is lost.")
+    await stopped.wait()
+    await hub.stop()
+    typer.echo(f"Stopped. {hub.ingest.accepted} readings taken, {hub.ingest.refused} refused.")

@@ -1,0 +1,174 @@
+"""`mote listen`: readings as they arrive."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Annotated
+
+import typer
+from mote import contract
+
+from motekit import places
+from motekit.exits import FAILED, fail
+
+CONNECT_S = 5.0
+REFRESH_A_SECOND = 4
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One reading with the Unix time, in seconds, at which it was heard."""
+
+    device: str
+    metric: str
+    value: float
+    time: float
+
+
+def command(
+    server: Annotated[str, typer.Option(help="Broker as host or host:port.")] = "127.0.0.1",
+    user: Annotated[
+        str, typer.Option(help="User; the password comes from MOTE_PASSWORD or a prompt.")
+    ] = "",
+    device: Annotated[str, typer.Option(help="Only this device.")] = "+",
+    metric: Annotated[str, typer.Option(help="Only this metric.")] = "+",
+    count: Annotated[int, typer.Option(min=0, help="End after so many readings; 0 never.")] = 0,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="End after so many seconds; 0 never.")
+    ] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="The local hub's data folder.", show_default=False)
+    ] = None,
+) -> None:
+    """Show readings as they arrive, in a live table; plain lines when not on a terminal.
+
+    Without --user it logs in to a hub of this machine as its owner. Ends with 1 when --count was
+    given and --timeout came first.
+
+    Example: mote listen --device greenhouse --json
+    """
+    host, _, port = server.partition(":")
+    if port and not port.isdigit():
+        fail(f"{server!r} is no server: give host or host:port, such as 192.168.1.10:1883")
+    name, password = _login(user, host, data)
+    heard = _readings(
+        host, int(port or contract.MQTT_PORT), name, password, (device, metric), timeout
+    )
+    if as_json or not sys.stdout.isatty():
+        enough = _print_lines(heard, count, as_json)
+    else:
+        enough = _show_table(heard, count)
+    raise typer.Exit(0 if enough or not count else FAILED)
+
+
+def _login(user: str, host: str, data: Path | None) -> tuple[str, str]:
+    """Who we are: the given user, the owner of the hub on this machine, or nobody."""
+    if user:
+        return user, os.environ.get("MOTE_PASSWORD") or typer.prompt("Password", hide_input=True)
+    owner = (data or places.data() / "hub") / "owner.password"
+    if host in ("127.0.0.1", "localhost") and owner.is_file():
+        from motekit.hub.accounts import OWNER
+
+        return OWNER, owner.read_text(encoding="utf-8")
+    return "", ""
+
+
+def _readings(
+    host: str, port: int, user: str, password: str, only: tuple[str, str], timeout: float
+) -> Iterator[Heard]:
+    """Readings until `timeout` seconds (0: for ever) or Ctrl-C."""
+    import paho.mqtt.client as mqtt
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    news: Queue[Heard | str] = Queue()
+
+    def connected(client: mqtt.Client, _: object, __: object, reason: object, ___: object) -> None:
+        if getattr(reason, "is_failure", False):
+            news.put(
+                f"{host}:{port} refused the login: {reason}. Check --user and MOTE_PASSWORD, "
+                "or --data for a hub of this machine."
+            )
+        else:
+            client.subscribe(contract.sensor_topic(*only), qos=1)
+
+    def message(_: mqtt.Client, __: object, received: mqtt.MQTTMessage) -> None:
+        _, device, metric = received.topic.split("/")
+        try:
+            news.put(Heard(device, metric, float(received.payload), time.time()))
+        except ValueError:
+            typer.echo(f"mote: {received.topic}: {received.payload!r} is no float", err=True)
+
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.on_connect = connected  # type: ignore[assignment]
+    client.on_message = message
+    if user:
+        client.username_pw_set(user, password)
+    client.connect_timeout = CONNECT_S
+    try:
+        client.connect(host, port)
+    except OSError as error:
+        fail(
+            f"no MQTT server answers at {host}:{port} ({error}). Start one with `mote hub`, "
+            "or give another with --server."
+        )
+    client.loop_start()
+    end = time.monotonic() + timeout if timeout else float("inf")
+    try:
+        while (rest := end - time.monotonic()) > 0:
+            try:
+                item = news.get(timeout=min(rest, 1.0))
+            except Empty:
+                continue
+            if isinstance(item, str):
+                fail(item)
+            yield item
+    except KeyboardInterrupt:
+        return
+    finally:
+        client.loop_stop()
+        client.disconnect()
+
+
+def _print_lines(heard: Iterator[Heard], count: int, as_json: bool) -> bool:
+    for number, one in enumerate(heard, 1):
+        if as_json:
+            typer.echo(json.dumps(one.__dict__))
+        else:
+            typer.echo(f"{one.device} {one.metric} {one.value:g}")
+        if number == count:
+            return True
+    return False
+
+
+def _show_table(heard: Iterator[Heard], count: int) -> bool:
+    from rich.live import Live
+    from rich.table import Table
+
+    from motekit.hub.metrics import describe, show
+
+    latest: dict[tuple[str, str], Heard] = {}
+
+    def table() -> Table:
+        shown = Table(
+            "Device", "Metric", "Value", "Unit", "At", box=None, header_style="bold green"
+        )
+        shown.columns[2].justify = "right"
+        for (device, metric), one in sorted(latest.items()):
+            at = time.strftime("%H:%M:%S", time.localtime(one.time))
+            unit = describe(metric).unit
+            shown.add_row(device, metric, show(metric, one.value), unit, at)
+        return shown
+
+    with Live(table(), refresh_per_second=REFRESH_A_SECOND) as live:
+        for number, one in enumerate(heard, 1):
+            latest[one.device, one.metric] = one
+            live.update(table())
+            if number == count:
+                return True
+    return False

@@ -1,0 +1,205 @@
+"""`mote sim`: virtual boards, one or many, and the knobs of their world."""
+
+import asyncio
+import json
+import secrets
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from mote import contract
+
+from motekit import places
+from motekit.exits import fail
+
+if TYPE_CHECKING:
+    from motesim import VirtualBoard, World
+
+app = typer.Typer(help="Start virtual boards that run the real firmware, and turn their knobs.")
+Board = Annotated[str, typer.Argument(help="The board's name, as `mote sim list` shows it.")]
+SERVER = "mqtt.local"
+SERVER_ADDRESS = "192.168.50.10"
+
+
+@app.callback(
+    invoke_without_command=True, epilog="Example: mote sim --count 3 --server 127.0.0.1:1883"
+)
+def command(
+    context: typer.Context,
+    count: Annotated[int, typer.Option(min=1, help="How many boards.")] = 1,
+    chip: Annotated[str, typer.Option(help="esp32, esp32s3 or esp32c3.")] = "esp32",
+    server: Annotated[
+        str, typer.Option(help="MQTT server of this machine that the boards reach.")
+    ] = "127.0.0.1",
+    interval: Annotated[float, typer.Option(min=1, help="Seconds between readings.")] = 5,
+    new: Annotated[
+        bool, typer.Option("--new", help="Leave the boards unconfigured, in their setup portal.")
+    ] = False,
+) -> None:
+    """Start virtual boards and show their serial logs until Ctrl-C."""
+    if context.invoked_subcommand:
+        return
+    host, _, port = server.partition(":")
+    if port and not port.isdigit():
+        fail(f"{server!r} is no server: give host or host:port, such as 127.0.0.1:1883")
+    from motesim.errors import SimulationError
+
+    from motekit.packages import PackageError
+
+    try:
+        target = (host, int(port or contract.MQTT_PORT))
+        asyncio.run(_run(count, chip, target, interval, new))
+    except (SimulationError, PackageError) as error:
+        fail(str(error))
+
+
+@app.command("list", epilog="Example: mote sim list --json")
+def list_boards(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the boards and WiFi networks of the running world."""
+    answer = _ask(do="list")
+    if as_json:
+        typer.echo(json.dumps(answer, indent=1))
+        return
+    for board in answer["boards"]:
+        state = "off" if not board["powered"] else "joined" if board["joined"] else "on"
+        knobs = " ".join(f"{name}={value:g}" for name, value in board["quantities"].items())
+        typer.echo(f"{board['name']}  {state}  serial {board['serial']}  {knobs}")
+        if board["portal"]:
+            typer.echo(f"  portal {board['portal']}")
+    for wifi in answer["wifi"]:
+        typer.echo(f"WiFi {wifi['ssid']}  {'up' if wifi['up'] else 'down'}  loss {wifi['loss']:g}")
+
+
+@app.command("set", epilog="Example: mote sim set board1 temperature 31.5")
+def set_quantity(
+    board: Board,
+    quantity: Annotated[str, typer.Argument(help="What to set, such as temperature.")],
+    value: Annotated[float, typer.Argument(help="Its value.")],
+) -> None:
+    """Set what a sensor of a board measures."""
+    _ask(do="set", board=board, quantity=quantity, value=value)
+
+
+@app.command(epilog="Example: mote sim press board1 --seconds 4")
+def press(
+    board: Board,
+    button: Annotated[str, typer.Option(help="Which button.")] = "boot",
+    seconds: Annotated[float, typer.Option(min=0, max=25, help="How long it is held.")] = 0.2,
+) -> None:
+    """Press a button of a board."""
+    _ask(do="press", board=board, button=button, seconds=seconds)
+
+
+@app.command(epilog="Example: mote sim cut board1")
+def cut(board: Board) -> None:
+    """Cut the power of a board."""
+    _ask(do="cut", board=board)
+
+
+@app.command(epilog="Example: mote sim power board1")
+def power(board: Board) -> None:
+    """Give a board its power back."""
+    _ask(do="power", board=board)
+
+
+@app.command(epilog="Example: mote sim reset board1")
+def reset(board: Board) -> None:
+    """Press a board's reset button (EN)."""
+    _ask(do="reset", board=board)
+
+
+@app.command(epilog="Example: mote sim wifi down")
+def wifi(
+    state: Annotated[str, typer.Argument(help="up or down")] = "",
+    ssid: Annotated[str | None, typer.Option(help="Which network; the first unless given.")] = None,
+    loss: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Part of the packets that get lost.")
+    ] = None,
+    password: Annotated[str | None, typer.Option(help="Its new password.")] = None,
+) -> None:
+    """Bring the WiFi up or down, make it lose packets, change its password."""
+    if state not in ("", "up", "down"):
+        raise typer.BadParameter("up or down", param_hint="STATE")
+    request: dict[str, Any] = {"ssid": ssid}
+    if state:
+        request["up"] = state == "up"
+    if loss is not None:
+        request["loss"] = loss
+    if password is not None:
+        request["password"] = password
+    _ask(do="wifi", **request)
+
+
+def control_path() -> Path:
+    """Where the running world listens."""
+    return places.cache() / "world.sock"
+
+
+def _ask(**request: Any) -> dict[str, Any]:
+    from motesim import control
+    from motesim.errors import SimulationError
+
+    try:
+        return control.ask(control_path(), **request)
+    except SimulationError as error:
+        fail(str(error))
+
+
+async def _run(count: int, chip: str, target: tuple[str, int], interval: float, new: bool) -> None:
+    from motesim import AccessPoint, World
+    from motesim.control import Control
+
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    async with World() as world:
+        home = AccessPoint("Mote Home", secrets.token_hex(6))
+        await world.add_access_point(home)
+        world.add_host(SERVER, SERVER_ADDRESS, {contract.MQTT_PORT: target})
+        control = Control(world, control_path())
+        await control.open()
+        shows = []
+        for number in range(1, count + 1):
+            board = await _board(world, f"board{number}", chip, home, interval, new)
+            await board.power_on()
+            shows.append(asyncio.create_task(_show_log(board)))
+            if new:
+                typer.echo(f"{board.name}: portal {board.portal_url} once it is open")
+        if new:
+            typer.echo(
+                f"In the portal choose the WiFi {home.ssid!r}, password {home.password}, "
+                f"and the MQTT server {SERVER}"
+            )
+        await stopped.wait()
+        for show in shows:
+            show.cancel()
+        await control.close()
+
+
+async def _board(
+    world: "World", name: str, chip: str, home: Any, interval: float, new: bool
+) -> "VirtualBoard":
+    from motesim import BoardSpec
+    from motesim.parts import Bme280
+
+    config = {
+        "version": 1,
+        "id": name,
+        "wifi": [{"ssid": home.ssid, "password": home.password}],
+        "mqtt": {"host": SERVER},
+        "interval": interval,
+    }
+    return await world.add_board(BoardSpec(name, chip, [Bme280()], None if new else config))
+
+
+async def _show_log(board: "VirtualBoard") -> None:
+    seen = 0
+    while True:
+        lines = await board.serial.next_lines(seen)
+        seen = board.serial.count
+        for line in lines:
+            typer.echo(f"{board.name} | {line}")

@@ -1,0 +1,163 @@
+"""The demo from its first line to its last: starts everything, tells the person, judges."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import time
+import webbrowser
+
+import typer
+from mote import contract
+from motesim import AccessPoint, VirtualBoard, World
+
+from motekit import places
+from motekit.demo import boards
+from motekit.demo.portal_visitor import PortalError, fill
+from motekit.hub import Hub
+from motekit.hub.store import Reading
+
+SERVER_ADDRESS = "192.168.50.10"
+DASHBOARD_PORT = 8080
+NEW_DEVICE = "windowsill"
+NEIGHBOURS = (("Café Mokka", -71), ("FRITZ!Box 7590 AX", -79))
+
+
+class Show:
+    """One run of the demo; `seconds` of 0 runs until Ctrl-C."""
+
+    def __init__(self, seconds: int, browser: bool) -> None:
+        self._seconds = seconds
+        self._browser = browser and not seconds
+        self._began = time.monotonic()
+        self._heard: set[str] = set()
+        self._stopped = asyncio.Event()
+
+    async def run(self) -> bool:
+        """True when readings of all boards were stored (always, when a person ends it)."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopped.set)
+        data = places.cache() / "demo"
+        shutil.rmtree(data, ignore_errors=True)
+        hub = Hub(
+            data,
+            mqtt_port=_free_or_any(contract.MQTT_PORT),
+            http_port=_free_or_any(DASHBOARD_PORT),
+        )
+        hub.ingest.listeners.append(self._reading)
+        async with World() as world:
+            await hub.start()
+            try:
+                fourth, home = await self._furnish(world, hub)
+                await self._tell(hub, fourth, home)
+                await self._wait(fourth, home)
+            finally:
+                await hub.stop()
+        return self._judge(hub)
+
+    async def _furnish(self, world: World, hub: Hub) -> tuple[VirtualBoard, AccessPoint]:
+        home = await world.add_access_point(AccessPoint("Mote Demo", secrets.token_hex(4)))
+        for ssid, rssi in NEIGHBOURS:
+            await world.add_access_point(AccessPoint(ssid, secrets.token_hex(8), rssi=rssi))
+        target = {contract.MQTT_PORT: ("127.0.0.1", hub.mqtt_port)}
+        world.add_host(boards.SERVER, SERVER_ADDRESS, target)
+        made = [await world.add_board(spec) for spec in boards.configured(home)]
+        fourth = await world.add_board(boards.unboxed())
+        for board in (*made, fourth):
+            await board.power_on()
+        return fourth, home
+
+    async def _tell(self, hub: Hub, fourth: VirtualBoard, home: AccessPoint) -> None:
+        await fourth.wait_for_log(contract.LOG_SETUP, 30)
+        say = typer.echo
+        say("")
+        say(f"  Dashboard     {typer.style(hub.dashboard_url, bold=True)}")
+        say(f"  Setup portal  {typer.style(fourth.portal_url, bold=True)}   (the fourth board)")
+        say("")
+        say("  Three virtual boards publish. Set the fourth up in its portal, as with a phone:")
+        say(f"    Device ID      {NEW_DEVICE}, or what you like")
+        say(f"    WiFi           {home.ssid}, password {home.password}")
+        say(f"    MQTT server    {boards.SERVER}")
+        say("  Seconds later it is on the dashboard.")
+        say("")
+        if not self._seconds:
+            say("  Ctrl-C ends the demo.")
+        sys.stdout.flush()
+        if self._browser and _has_browser():
+            await asyncio.to_thread(webbrowser.open, hub.dashboard_url)
+
+    async def _wait(self, fourth: VirtualBoard, home: AccessPoint) -> None:
+        if not self._seconds:
+            await self._stopped.wait()
+            return
+        visit = asyncio.create_task(self._set_up(fourth, home))
+        rest = self._seconds - (time.monotonic() - self._began)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), max(rest, 0))
+        visit.cancel()
+
+    async def _set_up(self, fourth: VirtualBoard, home: AccessPoint) -> None:
+        entries = {
+            "id": NEW_DEVICE,
+            "ssid": home.ssid,
+            "password": home.password,
+            "host": boards.SERVER,
+            "interval": str(boards.INTERVAL_S),
+        }
+        try:
+            await asyncio.to_thread(fill, fourth.portal_url, entries)
+            typer.echo(f"  {self._after()} the portal was filled in; the fourth board restarts")
+        except PortalError as error:
+            typer.secho(f"  the portal did not accept the entries: {error}", err=True, fg="red")
+
+    def _reading(self, reading: Reading) -> None:
+        if reading.device not in self._heard:
+            first = "" if self._heard else ", the first reading"
+            self._heard.add(reading.device)
+            typer.echo(f"  {self._after()} {reading.device} publishes{first}")
+
+    def _judge(self, hub: Hub) -> bool:
+        # The store is closed by now: what counts is what a new one finds in its file.
+        stored = _stored(hub)
+        count = sum(stored.values())
+        typer.echo(f"\n  {count} readings stored, of {len(stored)} boards: {', '.join(stored)}")
+        complete = len(stored) == 4
+        if self._seconds and not complete:
+            typer.secho("  mote: not all four boards were heard", err=True, fg="red")
+        return complete or not self._seconds
+
+    def _after(self) -> str:
+        return f"{time.monotonic() - self._began:5.1f} s"
+
+
+def _stored(hub: Hub) -> dict[str, int]:
+    from motekit.hub.store import Store
+
+    store = Store(hub.data / "readings.db")
+    try:
+        return store.count_by_device()
+    finally:
+        store.close()
+
+
+def _free_or_any(port: int) -> int:
+    """`port` if nobody has it, else 0, which takes any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+        return port
+
+
+def _has_browser() -> bool:
+    """True on a desktop: a text browser in a terminal is not what anyone wants here."""
+    return sys.platform == "darwin" or any(
+        os.environ.get(v) for v in ("DISPLAY", "WAYLAND_DISPLAY")
+    )

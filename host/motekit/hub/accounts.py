@@ -1,0 +1,107 @@
+"""Who may log in: one account a device, and the owner's.
+
+Passwords are 128 random bits made here, never chosen by a person, so one round of salted SHA-256 is
+as strong as they are; a slow hash would only make a thousand boards wait for each other.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from mote import contract
+
+OWNER = "owner"
+
+
+class AccountError(Exception):
+    """An account cannot be made or removed; the text says why."""
+
+
+class Accounts:
+    """The accounts in folder `data`: `accounts.json` (hashes) and the owner's password in a file.
+
+    Both files can be read by their owner alone. Changes of another process are noticed.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / "accounts.json"
+        self._owner_path = data / "owner.password"
+        self._stamp = 0
+        self._hashes: dict[str, str] = {}
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._owner_path.exists():
+            _write_private(self._owner_path, self._set(OWNER))
+
+    @property
+    def owner_password(self) -> str:
+        return self._owner_path.read_text(encoding="utf-8")
+
+    def add(self, device: str) -> str:
+        """Make an account for `device` and return its password, which is kept nowhere.
+
+        Raises AccountError for a name that is no device id, or is taken.
+        """
+        if not contract.is_device_id(device) or device == OWNER:
+            raise AccountError(
+                f"{device!r} is no device id: 1 to {contract.ID_MAX} of A-Z a-z 0-9 _ - "
+                f"(and not {OWNER!r})"
+            )
+        if device in self.names():
+            raise AccountError(
+                f"there is already an account for {device}; to give it a new password, "
+                f"remove it first: mote hub remove {device}"
+            )
+        return self._set(device)
+
+    def remove(self, device: str) -> None:
+        """Remove the account of `device`. Raises AccountError when there is none."""
+        self._read()
+        if device == OWNER or self._hashes.pop(device, None) is None:
+            raise AccountError(f"there is no account for {device}; mote hub list shows them")
+        self._write()
+
+    def names(self) -> list[str]:
+        """The devices that have an account."""
+        self._read()
+        return sorted(name for name in self._hashes if name != OWNER)
+
+    def verify(self, name: str, password: str) -> bool:
+        """Whether `password` is that of account `name`."""
+        self._read()
+        salt, _, expected = self._hashes.get(name, "-:-").partition(":")
+        return secrets.compare_digest(_hash(salt, password), expected)
+
+    def _set(self, name: str) -> str:
+        self._read()
+        password = secrets.token_urlsafe(16)
+        salt = secrets.token_hex(8)
+        self._hashes[name] = f"{salt}:{_hash(salt, password)}"
+        self._write()
+        return password
+
+    def _read(self) -> None:
+        try:
+            stamp = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return
+        if stamp != self._stamp:
+            self._hashes = json.loads(self._path.read_text(encoding="utf-8"))
+            self._stamp = stamp
+
+    def _write(self) -> None:
+        _write_private(self._path, json.dumps(self._hashes, indent=1))
+
+
+def _hash(salt: str, password: str) -> str:
+    return hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Whole or not at all, and readable by nobody else from its first byte on."""
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).replace(path)

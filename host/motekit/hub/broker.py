@@ -1,0 +1,103 @@
+"""The MQTT broker: amqtt in the process, with our accounts, rights and ingest plugged in."""
+
+import ipaddress
+import logging
+import warnings
+from dataclasses import dataclass
+
+from amqtt.broker import Broker, RetainedApplicationMessage
+from amqtt.contexts import Action, BaseContext, BrokerConfig, ListenerConfig
+from amqtt.plugins.base import BaseAuthPlugin, BasePlugin, BaseTopicPlugin
+from amqtt.session import ApplicationMessage, Session
+
+from motekit.hub import rights
+from motekit.hub.accounts import Accounts
+from motekit.hub.ingest import Ingest
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listener on `host` can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class LoginPlugin(BaseAuthPlugin):
+    """Lets accounts in, and clients without a name where the listener is loopback."""
+
+    @dataclass
+    class Config:
+        accounts: Accounts
+        anonymous: bool
+
+    async def authenticate(self, *, session: Session) -> bool:
+        user = session.username
+        if not user:
+            return self.config.anonymous
+        if not self.config.accounts.verify(user, session.password or ""):
+            return False
+        # A will is published without asking for rights again.
+        return not session.will_topic or rights.may_publish(user, session.will_topic)
+
+
+class RightsPlugin(BaseTopicPlugin):
+    """Asks `rights` for every publish and subscription."""
+
+    @dataclass
+    class Config:
+        pass
+
+    async def topic_filtering(
+        self,
+        *,
+        session: Session | None = None,
+        topic: str | None = None,
+        action: Action | None = None,
+    ) -> bool:
+        if session is None or topic is None:
+            return False
+        user = session.username or None
+        if action == Action.SUBSCRIBE:
+            return rights.may_subscribe(user, topic)
+        if action == Action.PUBLISH:
+            return rights.may_publish(user, topic)
+        return True
+
+
+class IngestPlugin(BasePlugin[BaseContext]):
+    """Hands on what the broker accepted."""
+
+    @dataclass
+    class Config:
+        ingest: Ingest
+
+    async def on_broker_message_broadcast(
+        self, *, client_id: str, message: ApplicationMessage
+    ) -> None:
+        self.config.ingest.message(message.topic, bytes(message.data or b""))
+
+    async def on_broker_retained_message(
+        self, *, client_id: str | None, retained_message: RetainedApplicationMessage
+    ) -> None:
+        self.config.ingest.retained(retained_message.topic, bytes(retained_message.data or b""))
+
+
+def make(host: str, port: int, accounts: Accounts, ingest: Ingest) -> Broker:
+    """A broker on `host`:`port`, not started yet."""
+    here = __name__
+    # Its own log is for its developers; what users need to know we say.
+    for name in ("amqtt", "transitions"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module="amqtt")
+    config = BrokerConfig(
+        listeners={"default": ListenerConfig(bind=f"{host}:{port}")},
+        plugins={
+            f"{here}.LoginPlugin": {"accounts": accounts, "anonymous": is_loopback(host)},
+            f"{here}.RightsPlugin": {},
+            f"{here}.IngestPlugin": {"ingest": ingest},
+        },
+    )
+    return Broker(config)

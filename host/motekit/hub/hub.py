@@ -1,0 +1,130 @@
+"""The hub as one thing that starts and stops."""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mote import contract
+
+from motekit.hub.accounts import Accounts
+from motekit.hub.ingest import Ingest
+from motekit.hub.store import Store, StoreError
+
+if TYPE_CHECKING:
+    from amqtt.broker import Broker
+    from uvicorn import Server
+
+STOP_S = 2.0
+
+
+class HubError(Exception):
+    """The hub cannot start; the text says what to do."""
+
+
+class Hub:
+    """Broker and dashboard on the given addresses, with everything they keep in folder `data`.
+
+    A port of 0 takes a free one; `mqtt_port` and `http_port` hold the real ones after `start`.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        mqtt_host: str = "127.0.0.1",
+        mqtt_port: int = contract.MQTT_PORT,
+        http_host: str = "127.0.0.1",
+        http_port: int = 8080,
+    ) -> None:
+        self.data = data
+        self.mqtt_host, self.mqtt_port = mqtt_host, mqtt_port
+        self.http_host, self.http_port = http_host, http_port
+        try:
+            self.store = Store(data / "readings.db")
+        except StoreError as error:
+            raise HubError(str(error)) from error
+        self.accounts = Accounts(data)
+        self.ingest = Ingest(self.store)
+        self._broker: Broker | None = None
+        self._web: Server | None = None
+        self._serving: asyncio.Task[Any] | None = None
+
+    @property
+    def dashboard_url(self) -> str:
+        host = self.http_host if self.http_host != "0.0.0.0" else socket.gethostname()
+        return f"http://{host}:{self.http_port}/"
+
+    async def start(self) -> None:
+        """Start everything. Raises HubError, with nothing left running, when a port is taken."""
+        # Heavy imports wait until something is really started.
+        from motekit.hub import broker, dashboard
+
+        self.mqtt_port = _bindable(self.mqtt_host, self.mqtt_port, "MQTT", "--mqtt-port")
+        self.http_port = _bindable(self.http_host, self.http_port, "dashboard", "--port")
+        self.store.nobody_is_online()
+        self.ingest.start()
+        self._broker = broker.make(self.mqtt_host, self.mqtt_port, self.accounts, self.ingest)
+        await self._broker.start()
+        await self._remember_retained()
+        self._web = dashboard.server(self)
+        self._serving = asyncio.create_task(self._web.serve())
+        while not self._web.started:
+            if self._serving.done():
+                await self.stop()
+                raise HubError(f"the dashboard could not start on port {self.http_port}")
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """Stop everything; what was accepted is in the store."""
+        if self._web and self._serving:
+            self._web.should_exit = True
+            with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(self._serving, STOP_S)
+        if self._broker:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._broker.shutdown(), STOP_S)
+        await self.ingest.stop()
+        self.store.close()
+
+    async def _remember_retained(self) -> None:
+        """Retained messages outlive a restart of the hub, as on any broker with persistence."""
+        assert self._broker
+        for device in self.store.devices():
+            status, info = (contract.device_topic(device.id, t) for t in ("status", "info"))
+            if device.changed_ns:
+                await self._broker.retain_message(None, status, contract.OFFLINE.encode(), 1)
+            if device.info != "{}":
+                await self._broker.retain_message(None, info, device.info.encode(), 1)
+
+
+def _bindable(host: str, port: int, what: str, option: str) -> int:
+    """The port to listen on, if it can be had. Raises HubError naming who has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise HubError(_why_not(error, host, port, what, option)) from error
+        return int(probe.getsockname()[1])
+
+
+def _why_not(error: OSError, host: str, port: int, what: str, option: str) -> str:
+    other = f"Choose another one with {option}."
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} ({what}) is taken{_by_whom(port)}. Stop it, or: {other}"
+    if error.errno == errno.EACCES:
+        return f"port {port} ({what}) needs root rights. {other}"
+    return f"cannot listen on {host}:{port} ({what}): {error.strerror}. {other}"
+
+
+def _by_whom(port: int) -> str:
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == "LISTEN" and connection.laddr.port == port and connection.pid:
+                name = psutil.Process(connection.pid).name()
+                return f" by {name} (process {connection.pid})"
+    return ""
