@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from motekit import packages
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -36,17 +37,22 @@ class DeviceFile(pytest.File):
 
     def run(self) -> dict[str, str | None]:
         if self.results is None:
-            paths = [str(p) for p in (HERE, ROOT / "firmware", ROOT / "build" / "frozen")]
+            paths = [str(p) for p in (HERE, ROOT / "firmware", packages.folder("umqtt-simple"))]
             command = [str(RUNTIME), "-X", f"heapsize={HEAP}", str(HERE / "runner.py")]
-            done = subprocess.run(
-                [*command, *paths, "--", self.path.stem],
-                capture_output=True,
-                text=True,
-                timeout=TIMEOUT_S,
-                cwd=ROOT,
-                env={**os.environ, "MICROPYPATH": ".frozen"},
-            )
-            self.output = done.stdout + done.stderr
+            try:
+                done = subprocess.run(
+                    [*command, *paths, "--", self.path.stem],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    timeout=TIMEOUT_S,
+                    cwd=ROOT,
+                    env={**os.environ, "MICROPYPATH": ".frozen"},
+                )
+                self.output = done.stdout
+            except subprocess.TimeoutExpired as late:
+                # The tests before the one that hangs have their results.
+                self.output = (late.stdout or b"").decode() + f"\nstopped after {TIMEOUT_S} s"
             lines = [line[7:] for line in self.output.split("\n") if line.startswith("result ")]
             self.results = {r["test"]: r["failure"] for r in map(json.loads, lines)}
         return self.results

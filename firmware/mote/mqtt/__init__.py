@@ -1,1 +1,1 @@
-"""Delivery over MQTT in three rooms: link (bytes), protocol (packets), queue (what is still owed)."""
+"""Delivery over MQTT in three rooms: link (bytes), protocol (packets), queue (what is owed)."""

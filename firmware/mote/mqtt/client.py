@@ -1,15 +1,19 @@
-"""A board's client: its topics, its last will, its reasons when the server does not let it in."""
+"""A board's client: its last will, its presence, its reasons when the server does not let it in."""
 
 from umqtt.simple import MQTTException
 
 from mote import contract, failure, log
 from mote.failure import Failure
 from mote.mqtt import link
-from mote.mqtt.protocol import NotMqtt, Session
+from mote.mqtt.packets import ProtocolError
+from mote.mqtt.protocol import Session
 
-# A board whose power is cut is `offline` after one and a half of these (MQTT 3.1.1, 3.1.2.10).
+# A board whose power is cut is `offline` after one and a half of these (3.1.2.10): half a minute.
+# Radios that sleep would want 60 s; a board on mains keeps its radio awake.
 KEEPALIVE_S = 20
-_BAD_LOGIN = (4, 5)
+# CONNACK return codes (3.2.2.3).
+_SERVER_BUSY = 3
+_WRONG_LOGIN = (2, 4, 5)
 
 
 class Client(Session):
@@ -18,41 +22,55 @@ class Client(Session):
     def __init__(self, settings):
         server = settings["mqtt"]
         self.device = settings["id"]
-        # A password without a user name belongs to the device itself.
+        # A password without a user name belongs to the device itself (contract 1).
         user = server["user"] or (self.device if server["password"] else None)
         super().__init__(
             self.device, server["host"], server["port"], user, server["password"], KEEPALIVE_S
         )
         self._tls = server["tls"]
         self._ca = server["ca"]
-        self.set_last_will(contract.device_topic(self.device, "status"), contract.OFFLINE, True, 1)
+        self._status = contract.device_topic(self.device, "status")
+        self.set_last_will(self._status, contract.OFFLINE, True, 1)
 
     async def connect(self, progress=lambda step: None):
-        """Connect and log in. `progress` is told "name", "server", "login". Raises Failure."""
+        """Connect and log in; nothing is published yet. Raises Failure.
+
+        `progress` is told "name", "server" and "login" as each step begins.
+        """
+        over = await link.connect(self.server, self.port, self._tls, self._ca, progress)
         try:
-            await super().connect(self._tls, self._ca, progress)
+            await super().connect(over)
         except MQTTException as error:
-            code = error.args[0]
-            reason = failure.BAD_LOGIN if code in _BAD_LOGIN else failure.REFUSED
-            raise Failure(reason, "return code %d" % code) from None
-        except NotMqtt:
-            raise Failure(failure.NOT_MQTT) from None
-        except (OSError, ValueError) as error:
-            raise link.explained(error) from None
+            raise _refused(error.args[0]) from None
+        except ProtocolError as error:
+            raise Failure(failure.NOT_MQTT, str(error)) from None
+        except (OSError, ValueError, MemoryError) as error:
+            raise self._lost(error) from None
 
     async def announce(self):
-        """Say `online`, retained."""
-        await self.publish(
-            contract.device_topic(self.device, "status"), contract.ONLINE, retain=True, qos=1
-        )
+        """Say `online`, retained. Raises OSError."""
+        await self.publish(self._status, contract.ONLINE, retain=True, qos=1)
         log.info("%s%s:%d" % (contract.LOG_CONNECTED, self.server, self.port))
 
     async def leave(self):
         """Say `offline` and go, as before a restart that was asked for."""
         try:
-            await self.publish(
-                contract.device_topic(self.device, "status"), contract.OFFLINE, retain=True, qos=1
-            )
+            await self.publish(self._status, contract.OFFLINE, retain=True, qos=1)
         except OSError:
-            pass
+            # Without a goodbye the broker says it for the board.
+            self.close()
         await self.disconnect()
+
+    def _lost(self, error):
+        # mbedTLS has ValueError, and OSError with negative numbers; the rest is the network's.
+        of_network = isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0
+        if of_network:
+            return link.server_failure(error)
+        return link.tls_failure(error)
+
+
+def _refused(code):
+    detail = "return code %d" % code
+    if code in _WRONG_LOGIN:
+        return Failure(failure.BAD_LOGIN, detail)
+    return Failure(failure.REFUSED if code == _SERVER_BUSY else failure.NOT_MQTT, detail)

@@ -1,112 +1,186 @@
-"""The bytes between board and broker: one TCP connection, with TLS where it is asked for."""
+"""The bytes between board and broker: one TCP connection, with TLS where it is asked for.
+
+Nothing here stands still except the name lookup, which the port only has as a blocking call
+(measured: up to 12 s for a `.local` name that nobody answers).
+"""
 
 import asyncio
+import errno
+import select
 import socket
+import time
 
 from mote import failure
 from mote.failure import Failure
 
-CONNECT_S = 10
+CONNECT_MS = 10_000
 WRITE_S = 10
+_STEP_MS = 20
+# Many PUBACKs come in one segment; one read for all of them is one wait instead of many.
+_CHUNK = 256
+# RFC 9293 and the port's lwIP: the same numbers as everywhere, but the unix port has no names.
 _IPPROTO_TCP = 6
 _TCP_NODELAY = 1
-# What lwIP (and, in brackets, Linux) raises, by what it means for a person.
-_REFUSED = (104, 111)
-_UNREACHABLE = (118, 113, 101)
 
-# The last good address of each name: a `.local` name is not always answered.
+# lwIP tells a refused connection as a reset one (err_to_errno, ERR_RST), other stacks by its name.
+_REFUSED = (errno.ECONNREFUSED, errno.ECONNRESET)
+
+# The last good address of each server: a `.local` name is not always answered.
 _known = {}
 
 
 class Link:
-    """An open connection. Every method raises OSError when it is gone, or too slow."""
+    """An open connection. Every method raises OSError once it is gone or too slow."""
 
-    def __init__(self, stream):
-        self._stream = stream
+    def __init__(self, sock, stream, ahead=b""):
+        self._sock = sock
+        self._stream = asyncio.StreamReader(stream)
+        self._ahead = ahead
+        self._turn = asyncio.Lock()
+        self._closed = False
 
-    async def read(self, count):
-        """Exactly `count` bytes; waits as long as it takes."""
-        try:
-            return await self._stream.readexactly(count)
-        except EOFError:
-            raise OSError(104) from None
+    async def read_exactly(self, count):
+        """`count` bytes, however long they take. Raises OSError(ECONNRESET) at the end."""
+        while len(self._ahead) < count:
+            # Polling a closed socket would wait for ever.
+            if self._closed:
+                raise OSError(errno.ENOTCONN)
+            more = await self._stream.read(max(_CHUNK, count - len(self._ahead)))
+            if not more:
+                raise OSError(errno.ECONNRESET)
+            self._ahead += more
+        data, self._ahead = self._ahead[:count], self._ahead[count:]
+        return data
 
     async def write(self, packet):
-        """One packet in one write, so that Nagle's algorithm has nothing to wait for."""
-        self._stream.write(packet)
-        await _within(WRITE_S, self._stream.drain())
+        """Send a packet whole, in one write, so that Nagle's algorithm has nothing to wait for.
 
-    async def close(self):
-        """Close it; a connection that is already gone is fine."""
-        try:
-            self._stream.close()
-            await self._stream.wait_closed()
-        except OSError:
-            pass
+        Raises OSError(ETIMEDOUT) after 10 s. After an error the stream is of no use: a part of the
+        packet may be out.
+        """
+        async with self._turn:
+            if self._closed:
+                raise OSError(errno.ENOTCONN)
+            # Mostly it goes out at once; a time-out costs a task, so it is for the rest only.
+            sent = self._stream.s.write(packet) or 0
+            if sent < len(packet):
+                self._stream.write(packet[sent:])
+                await within(WRITE_S, self._stream.drain())
+
+    def close(self):
+        """Close both layers; a connection that is already gone is fine."""
+        self._closed = True
+        # A TLS layer that fails in its farewell would leave the socket open: ten is all there are.
+        for layer in (self._stream.s, self._sock):
+            try:
+                layer.close()
+            except OSError:
+                pass
 
 
-async def connect(host, port, tls, ca, progress):
-    """An open `Link`. `progress` is told "name", then "server".
+async def connect(host, port, tls=False, ca="", progress=lambda step: None):
+    """An open `Link`. `progress` is told "name", then "server", then "login".
 
-    Raises Failure: NAME_NOT_FOUND, UNREACHABLE, REFUSED, NO_ANSWER, TLS.
+    Raises Failure: NAME_NOT_FOUND, UNREACHABLE, REFUSED, NO_ANSWER, TLS. The TLS handshake is done
+    by the first write, which raises what `tls_failure` explains.
     """
     progress("name")
-    # A pause lets the portal send its page before a lookup that blocks for seconds.
+    # Whoever waits for a page gets it before a lookup that stops everything.
     await asyncio.sleep_ms(50)
     address = _look_up(host, port)
     progress("server")
-    context = _tls_context(ca) if tls else None
+    sock = _socket()
     try:
-        _, stream = await _within(
-            CONNECT_S, asyncio.open_connection(address, port, context, host if tls else None)
-        )
-    except (OSError, ValueError) as error:
-        raise explained(error) from None
-    raw = stream.s
-    if hasattr(raw, "setsockopt"):
-        raw.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
-    return Link(stream)
+        ahead = await _connected(sock, address)
+        progress("login")
+        return Link(sock, _secured(sock, host, ca) if tls else sock, ahead)
+    except BaseException:
+        sock.close()
+        raise
 
 
-def explained(error):
-    """The Failure that a connection's OSError or ValueError stands for."""
-    if isinstance(error, ValueError):
-        return Failure(failure.TLS, str(error))
-    number = error.errno if isinstance(error.errno, int) else 0
-    if number in _REFUSED:
-        return Failure(failure.REFUSED, str(number))
-    if number in _UNREACHABLE:
-        return Failure(failure.UNREACHABLE, str(number))
-    return Failure(failure.NO_ANSWER, str(number))
+async def within(seconds, awaitable):
+    """Its result. Raises OSError(ETIMEDOUT) when it is not there in time."""
+    try:
+        return await asyncio.wait_for(awaitable, seconds)
+    except asyncio.TimeoutError:
+        raise OSError(errno.ETIMEDOUT) from None
+
+
+def server_failure(error):
+    """The Failure that an OSError on the way to a server stands for."""
+    if error.errno in _REFUSED:
+        return Failure(failure.REFUSED, "errno %s" % error.errno)
+    if error.errno == errno.EHOSTUNREACH:
+        return Failure(failure.UNREACHABLE, "errno %s" % error.errno)
+    return Failure(failure.NO_ANSWER, "errno %s" % error.errno)
+
+
+def tls_failure(error):
+    """The Failure that an error in a TLS handshake stands for: mbedTLS raises three kinds."""
+    if isinstance(error, MemoryError) or error.args[0] == errno.ENOMEM:
+        return Failure(failure.TLS, "out of memory")
+    return Failure(failure.TLS, str(error.args[-1]))
 
 
 def _look_up(host, port):
     try:
-        address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0][-1][0]
+        address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0][-1]
     except (OSError, IndexError):
-        if host not in _known:
+        address = _known.get((host, port))
+        if address is None:
             raise Failure(failure.NAME_NOT_FOUND, host) from None
-        return _known[host]
-    _known[host] = address
+        return address
+    # A board has one server; while it is being set up, it may try some.
+    if len(_known) > 3:
+        _known.clear()
+    _known[(host, port)] = address
     return address
 
 
-def _tls_context(ca):
+def _socket():
+    try:
+        return socket.socket()
+    except OSError as error:
+        # All ten sockets of the port are open.
+        raise server_failure(error) from None
+
+
+async def _connected(sock, address):
+    """Wait for the connection; the byte that a talkative server has already sent, if any."""
+    sock.setblocking(False)
+    try:
+        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        try:
+            sock.connect(address)
+        except OSError as error:
+            if error.errno != errno.EINPROGRESS:
+                raise
+        poller = select.poll()
+        poller.register(sock, select.POLLOUT)
+        started = time.ticks_ms()
+        while not poller.poll(0):
+            if time.ticks_diff(time.ticks_ms(), started) > CONNECT_MS:
+                raise OSError(errno.ETIMEDOUT)
+            await asyncio.sleep_ms(_STEP_MS)
+        # The port has no getsockopt: reading tells whether the connection is there.
+        return sock.read(1) or b""
+    except OSError as error:
+        raise server_failure(error) from None
+
+
+def _secured(sock, host, ca):
     import ssl
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if ca:
-        try:
-            context.load_verify_locations(cadata=ca.encode())
-        except ValueError as error:
-            raise Failure(failure.TLS, "CA certificate: %s" % error) from None
-        # The port's default is CERT_NONE: a loaded CA alone would check nothing.
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-async def _within(seconds, awaitable):
+    # The port's default is CERT_NONE: a loaded CA alone would check nothing.
+    context.verify_mode = ssl.CERT_REQUIRED if ca else ssl.CERT_NONE
     try:
-        return await asyncio.wait_for(awaitable, seconds)
-    except TimeoutError:
-        raise OSError(116) from None
+        if ca:
+            context.load_verify_locations(cadata=ca.encode())
+        # The host's name is sent (SNI, RFC 6066) and, with a CA, checked against the certificate.
+        stream = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+        stream.setblocking(False)
+    except (OSError, ValueError, MemoryError) as error:
+        raise tls_failure(error) from None
+    return stream
