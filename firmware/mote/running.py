@@ -16,6 +16,8 @@ WIFI_PATIENCE_MS = 180_000
 INFO_EVERY_MS = 300_000
 BACKOFF_FIRST_MS = 1_000
 BACKOFF_MAX_MS = 60_000
+# So many failures to reach the server, and the WiFi is joined anew.
+REJOIN_AFTER = 3
 HOLD_FOR_SETUP_MS = 3_000
 HOLD_TO_ERASE_MS = 10_000
 _BEAT_MS = 1_000
@@ -77,18 +79,26 @@ class _Running:
 
     async def _stay_online(self):
         pause_ms = BACKOFF_FIRST_MS
+        fruitless = 0
         while True:
             try:
-                await station.join(self._settings["wifi"])
+                # A broker that is gone is no reason to give up a network that works.
+                if not station.address():
+                    await station.join(self._settings["wifi"])
                 self._joined_ms = time.ticks_ms()
                 client = Client(self._settings)
                 await client.connect()
                 pause_ms = BACKOFF_FIRST_MS
+                fruitless = 0
                 await self._online(client)
                 log.warning("%s%s" % (contract.LOG_DISCONNECTED, client.server))
             except Failure as error:
                 log.warning("run: %s" % error)
                 self._give_up_after_a_while(error)
+                fruitless += 1
+                if fruitless % REJOIN_AFTER == 0:
+                    # isconnected() does not notice a lost address: the server is the judge.
+                    station.leave()
             # Jitter: a hundred boards do not come back in the same second.
             await asyncio.sleep_ms(pause_ms // 2 + random.getrandbits(16) % (pause_ms // 2 + 1))
             pause_ms = min(pause_ms * 2, BACKOFF_MAX_MS)

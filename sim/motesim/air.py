@@ -10,9 +10,11 @@ OPEN, WPA2, WPA2_ENTERPRISE, WPA3 = 0, 3, 5, 6
 class Status(IntEnum):
     """`WLAN.status()` of the ESP32 port: its states, and reasons of esp_wifi_types.h."""
 
+    NONE = 0
     IDLE = 1000
     CONNECTING = 1001
     GOT_IP = 1010
+    LEFT = 8
     BEACON_TIMEOUT = 200
     NO_AP_FOUND = 201
     WRONG_PASSWORD = 202

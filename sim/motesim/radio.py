@@ -44,9 +44,7 @@ class Radio:
 
     def stop(self) -> None:
         """The chip loses power or resets: both interfaces are off, nobody is told."""
-        self.station.activate(False)
-        self.station.reconnects = -1
-        self.station.static = None
+        self.station.power_off()
         self.soft_ap = SoftAccessPoint(self.mac)
 
     async def follow(self, channel: int) -> None:
@@ -63,7 +61,7 @@ class Radio:
         if interface == STA:
             if self.station.active and not active and self.station.access_point:
                 await self.network.station_down()
-            self.station.activate(active)
+            self.station.switch(active)
         elif active != self.soft_ap.active:
             self.soft_ap.active = active
             if active:
@@ -119,9 +117,7 @@ class Radio:
         if interface == AP:
             return self._soft_ap_config(name)
         if name in ("ssid", "essid"):
-            ssid, key = self.station._name, self.station._key
-            # A full buffer has no terminator: the driver reads on into the password behind it.
-            return (ssid + key if len(ssid) == 32 else ssid).hex()
+            return self.station.credentials().hex()
         if name == "reconnects":
             return self.station.reconnects
         if name == "channel":

@@ -121,7 +121,7 @@ class Server:
             except Refused as refused:
                 response = Response(_REASONS[refused.status], refused.status)
             await asyncio.wait_for(_send(stream, response), DEADLINE_S)
-        except (TimeoutError, OSError, EOFError) as error:
+        except (asyncio.TimeoutError, OSError, EOFError) as error:
             log.debug("http: %r" % error)
         except Exception as error:
             log.error("http: %s: %s" % (type(error).__name__, error))

@@ -16,7 +16,7 @@ from mote.wifi import scan
 JOIN_MS = 12_000
 _STEP_MS = 100
 _SETTLE_MS = 300
-_CONNECTING = 1001
+_IDLE, _CONNECTING = 1000, 1001
 # Disconnect reasons of the driver (esp_wifi_types.h): 15 and 204 are handshakes that ended in
 # silence, 2 an authentication that expired: mostly, not always, a wrong password.
 _PASSWORD_REASONS = (202, 204, 15, 2)
@@ -84,6 +84,8 @@ async def _join_one(radio, ssid, password, progress):
     progress("join")
     leave()
     await asyncio.sleep_ms(_SETTLE_MS)
+    # The reason of an earlier attempt stays in status() until there is an address again.
+    stale = radio.status()
     started = time.ticks_ms()
     try:
         radio.connect(ssid, password or None)
@@ -100,10 +102,13 @@ async def _join_one(radio, ssid, password, progress):
             associated = True
             progress("address")
         status = radio.status()
-        if status != _CONNECTING:
+        if status not in (_CONNECTING, _IDLE, stale):
             raise _explained(status, password)
+    status = radio.status()
     leave()
-    raise Failure(failure.NO_ADDRESS if associated else failure.NOT_JOINED, "time-out")
+    if associated:
+        raise Failure(failure.NO_ADDRESS, "time-out")
+    raise _explained(status, password)
 
 
 def _explained(status, password):
