@@ -20,7 +20,7 @@ class ConfigError(Exception):
 
 
 def checked(document: Any) -> dict[str, Any]:
-    """`document` with its defaults filled in, if it conforms. Raises ConfigError with every fault."""
+    """`document` with its defaults, if it conforms. Raises ConfigError with every fault."""
     errors = sorted(_validator().iter_errors(document), key=lambda error: list(error.path))
     if errors:
         raise ConfigError([(".".join(map(str, e.path)), _text(e)) for e in errors])
@@ -33,7 +33,7 @@ def _validator() -> Any:
     schema = json.loads(places.CONFIG_SCHEMA.read_text(encoding="utf-8"))
     own = {"maxBytes": _max_bytes, "pattern": _pattern}
     checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
-    kind = validators.extend(Draft202012Validator, own, type_checker=checker)
+    kind: Any = validators.extend(Draft202012Validator, own, type_checker=checker)  # type: ignore[no-untyped-call]
     return kind(schema)
 
 

@@ -1,4 +1,4 @@
-"""A broker of a few lines, in the same event loop, that a test makes behave as badly as it likes."""
+"""A broker of a few lines in the same event loop, which a test makes as bad as it likes."""
 
 import asyncio
 import socket

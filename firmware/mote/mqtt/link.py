@@ -5,10 +5,10 @@ Nothing here stands still except the name lookup, which the port only has as a b
 """
 
 import asyncio
-import errno
 import select
 import socket
 import time
+from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINPROGRESS, ENOMEM, ENOTCONN, ETIMEDOUT
 
 from mote import failure
 from mote.failure import Failure
@@ -23,7 +23,7 @@ _IPPROTO_TCP = 6
 _TCP_NODELAY = 1
 
 # lwIP tells a refused connection as a reset one (err_to_errno, ERR_RST), other stacks by its name.
-_REFUSED = (errno.ECONNREFUSED, errno.ECONNRESET)
+_REFUSED = (ECONNREFUSED, ECONNRESET)
 
 # The last good address of each server: a `.local` name is not always answered.
 _known = {}
@@ -44,10 +44,10 @@ class Link:
         while len(self._ahead) < count:
             # Polling a closed socket would wait for ever.
             if self._closed:
-                raise OSError(errno.ENOTCONN)
+                raise OSError(ENOTCONN)
             more = await self._stream.read(max(_CHUNK, count - len(self._ahead)))
             if not more:
-                raise OSError(errno.ECONNRESET)
+                raise OSError(ECONNRESET)
             self._ahead += more
         data, self._ahead = self._ahead[:count], self._ahead[count:]
         return data
@@ -60,7 +60,7 @@ class Link:
         """
         async with self._turn:
             if self._closed:
-                raise OSError(errno.ENOTCONN)
+                raise OSError(ENOTCONN)
             # Mostly it goes out at once; a time-out costs a task, so it is for the rest only.
             sent = self._stream.s.write(packet) or 0
             if sent < len(packet):
@@ -104,21 +104,21 @@ async def within(seconds, awaitable):
     try:
         return await asyncio.wait_for(awaitable, seconds)
     except asyncio.TimeoutError:
-        raise OSError(errno.ETIMEDOUT) from None
+        raise OSError(ETIMEDOUT) from None
 
 
 def server_failure(error):
     """The Failure that an OSError on the way to a server stands for."""
     if error.errno in _REFUSED:
         return Failure(failure.REFUSED, "errno %s" % error.errno)
-    if error.errno == errno.EHOSTUNREACH:
+    if error.errno == EHOSTUNREACH:
         return Failure(failure.UNREACHABLE, "errno %s" % error.errno)
     return Failure(failure.NO_ANSWER, "errno %s" % error.errno)
 
 
 def tls_failure(error):
     """The Failure that an error in a TLS handshake stands for: mbedTLS raises three kinds."""
-    if isinstance(error, MemoryError) or error.args[0] == errno.ENOMEM:
+    if isinstance(error, MemoryError) or error.args[0] == ENOMEM:
         return Failure(failure.TLS, "out of memory")
     return Failure(failure.TLS, str(error.args[-1]))
 
@@ -154,14 +154,14 @@ async def _connected(sock, address):
         try:
             sock.connect(address)
         except OSError as error:
-            if error.errno != errno.EINPROGRESS:
+            if error.errno != EINPROGRESS:
                 raise
         poller = select.poll()
         poller.register(sock, select.POLLOUT)
         started = time.ticks_ms()
         while not poller.poll(0):
             if time.ticks_diff(time.ticks_ms(), started) > CONNECT_MS:
-                raise OSError(errno.ETIMEDOUT)
+                raise OSError(ETIMEDOUT)
             await asyncio.sleep_ms(_STEP_MS)
         # The port has no getsockopt: reading tells whether the connection is there.
         return sock.read(1) or b""

@@ -6,8 +6,8 @@ packet for another, or leaves a socket open. Clause numbers are those of the OAS
 """
 
 import asyncio
-import errno
 import time
+from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
 
 from umqtt.simple import MQTTClient, MQTTException
 
@@ -107,7 +107,7 @@ class Session(MQTTClient):
             answer = await link.within(ANSWER_S, self._link.read_exactly(4))
         except OSError as error:
             # 3.2.2.3: a server that cannot read CONNECT closes without an answer.
-            if error.errno == errno.ECONNRESET:
+            if error.errno == ECONNRESET:
                 raise ProtocolError("closed without an answer") from None
             raise
         if answer[0] != packets.CONNACK or answer[1] != 2:
@@ -125,7 +125,7 @@ class Session(MQTTClient):
 
     async def _send(self, packet):
         if self.closed.is_set():
-            raise OSError(errno.ENOTCONN)
+            raise OSError(ENOTCONN)
         try:
             await self._link.write(packet)
         except OSError as error:
@@ -139,7 +139,7 @@ class Session(MQTTClient):
             await self._send(packet)
             await link.within(ANSWER_S, answer.arrived.wait())
             if answer.body is None:
-                raise OSError(errno.ENOTCONN)
+                raise OSError(ENOTCONN)
             return answer.body
         finally:
             del self._answers[pid]
@@ -212,7 +212,7 @@ class Session(MQTTClient):
             await self._send(packets.packet(packets.PINGREQ))
             await asyncio.sleep_ms(min(quiet_ms, ANSWER_S * 1000))
             if time.ticks_diff(self._heard_ms, now) < 0:
-                raise OSError(errno.ETIMEDOUT)
+                raise OSError(ETIMEDOUT)
 
 
 class _Answer:

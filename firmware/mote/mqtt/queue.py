@@ -1,50 +1,76 @@
-"""What is still owed to the broker.
+"""Readings that are still owed to the broker, from being taken to being acknowledged.
 
-What is promised: a reading that was taken while the broker is there is delivered at least once, also
-when the connection breaks before its acknowledgement. While the board is offline the newest reading
-of each metric is kept, older ones are dropped and counted: a live topic has no time of its own.
+What is promised: a reading stays here until the broker has acknowledged it, and is sent again when
+the connection breaks before that. A live topic carries no time, so a reading that waited longer
+than `max_age_ms` would be stored with a wrong one: it is dropped and counted as lost, and so is
+the oldest when there is no more room.
 """
 
 import asyncio
+import time
 
 LIMIT = 64
+# Publishes that wait for their acknowledgements at once: a round of readings is one round trip.
+WINDOW = 8
 
 
 class Queue:
-    """Messages by topic, oldest first, at most `LIMIT`; `lost` counts what was dropped."""
+    """First in, first out; at most `LIMIT` readings. `lost` counts those that were dropped."""
 
-    def __init__(self):
-        self._owed = {}
-        self._order = []
-        self._news = asyncio.Event()
+    def __init__(self, max_age_ms):
         self.lost = 0
+        self._max_age_ms = max_age_ms
+        self._waiting = []
+        self._in_flight = []
+        self._news = asyncio.Event()
 
     def __len__(self):
-        return len(self._order)
+        return len(self._waiting) + len(self._in_flight)
 
     def put(self, topic, payload):
-        """Owe `payload` on `topic`; replaces what the same topic still owed."""
-        if topic in self._owed:
-            self._order.remove(topic)
+        """Owe `payload` on `topic`, taken now."""
+        while len(self) >= LIMIT and self._waiting:
+            self._waiting.pop(0)
             self.lost += 1
-        elif len(self._order) >= LIMIT:
-            del self._owed[self._order.pop(0)]
-            self.lost += 1
-        self._owed[topic] = payload
-        self._order.append(topic)
+        self._waiting.append(_Reading(topic, payload))
         self._news.set()
 
     async def deliver(self, client, delivered=lambda topic: None):
-        """Send what is owed, for as long as the connection lives. Raises OSError when it is gone."""
+        """Send what is owed for as long as the connection lives; `delivered` sees each topic.
+
+        Raises OSError when the connection is gone; what was not acknowledged is owed again, as a
+        new message, because a clean session knows no earlier one (MQTT 3.1.1, 3.1.2.4).
+        """
+        workers = [asyncio.create_task(self._send(client, delivered)) for _ in range(WINDOW)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            self._waiting = self._in_flight + self._waiting
+            self._in_flight = []
+
+    async def _send(self, client, delivered):
         while True:
-            while not self._order:
-                self._news.clear()
-                await self._news.wait()
-            topic = self._order[0]
-            payload = self._owed[topic]
-            await client.publish(topic, payload, qos=1)
-            # While it was on its way a newer one may have taken its place.
-            if self._owed.get(topic) is payload:
-                self._order.remove(topic)
-                del self._owed[topic]
-            delivered(topic)
+            reading = await self._next()
+            self._in_flight.append(reading)
+            await client.publish(reading.topic, reading.payload, qos=1)
+            self._in_flight.remove(reading)
+            delivered(reading.topic)
+
+    async def _next(self):
+        while True:
+            while self._waiting:
+                reading = self._waiting.pop(0)
+                if time.ticks_diff(time.ticks_ms(), reading.taken_ms) <= self._max_age_ms:
+                    return reading
+                self.lost += 1
+            self._news.clear()
+            await self._news.wait()
+
+
+class _Reading:
+    def __init__(self, topic, payload):
+        self.topic = topic
+        self.payload = payload
+        self.taken_ms = time.ticks_ms()

@@ -1,9 +1,10 @@
 """Sensors: what is wired to the board, found by itself or listed in the configuration.
 
-A driver is a file here with a class `Driver`: `Driver(options)` for one sensor, `metrics` (its
-plain metric names), `async read()` giving one value a metric, and a module function `find()` that
-lists the options of what is wired to the default pins. Files that are not installed are sensors
-that are not there.
+A driver is a file here. It has `find()`, the options of what answers on the default pins, and a
+class `Driver(options)` with `metrics`, its plain metric names, `PERIOD_MS`, the least time from one
+reading to the next, and `async read()`, one value a metric: a number, None where there is nothing
+to say, or the exception that stands in the way of this value only. A driver that is not installed
+is a sensor that is not there.
 """
 
 import time
@@ -12,46 +13,66 @@ from mote import contract, log
 
 # In the order in which they take the plain metric names.
 KINDS = ("bme280", "dht22", "ds18b20", "chip", "rssi")
-_LOG_EVERY_MS = 60_000
+_COMPLAIN_EVERY_MS = 60_000
 
 
 class Sensor:
     """A driver with the metric names that it publishes under; a fault of it stays its own."""
 
-    def __init__(self, kind, driver, names):
-        self.kind = kind
-        self.names = names
-        self._driver = driver
+    def __init__(self, options, taken):
+        self.kind = options["type"]
+        self.names = ()
+        self._options = options
+        self._taken = taken
+        self._driver = None
         self._complained = None
+        self._open()
+
+    def interval_ms(self, wanted_ms):
+        """The time between readings: what is wanted, or what the part needs."""
+        return max(wanted_ms, self._driver.PERIOD_MS if self._driver else 0)
 
     async def read(self):
-        """(metric, value) of each quantity; empty when the sensor fails, which is logged."""
+        """(metric, value) of each quantity. What fails is left out, and logged once a minute.
+
+        A sensor that could not be opened is tried again each time: it may have been plugged in.
+        """
+        if not self._driver and not self._open():
+            return []
         try:
             values = await self._driver.read()
         except Exception as error:
             self._complain(error)
             return []
-        self._complained = None
-        return [(name, value) for name, value in zip(self.names, values) if value is not None]
+        readings = []
+        for name, value in zip(self.names, values):
+            if isinstance(value, Exception):
+                self._complain(value)
+            elif value is not None:
+                readings.append((name, value))
+        return readings
+
+    def _open(self):
+        try:
+            self._driver = _module(self.kind).Driver(self._options)
+        except Exception as error:
+            self._complain(error)
+            return False
+        self.names = [_name(m, self._options, self._taken) for m in self._driver.metrics]
+        log.info("sensors: %s as %s" % (self.kind, ", ".join(self.names)))
+        return True
 
     def _complain(self, error):
         now = time.ticks_ms()
-        if self._complained is None or time.ticks_diff(now, self._complained) > _LOG_EVERY_MS:
+        if self._complained is None or time.ticks_diff(now, self._complained) >= _COMPLAIN_EVERY_MS:
             self._complained = now
             log.warning("sensors: %s gives no reading: %r" % (self.kind, error))
 
 
 def open_all(wanted):
     """The sensors of a configuration: `wanted` is "auto" or a list of options."""
-    options = _found() if wanted == "auto" else wanted
-    sensors = []
     taken = set()
-    for one in options:
-        sensor = _open(one, taken)
-        if sensor:
-            sensors.append(sensor)
-            log.info("sensors: %s as %s" % (sensor.kind, ", ".join(sensor.names)))
-    return sensors
+    return [Sensor(options, taken) for options in (_found() if wanted == "auto" else wanted)]
 
 
 def _module(kind):
@@ -63,22 +84,10 @@ def _found():
     for kind in KINDS:
         try:
             options.extend(_module(kind).find())
-        except ImportError:
-            continue
         except Exception as error:
-            # A bus that is shorted or not there at all must not hide the other sensors.
+            # A bus that is shorted, or a driver that is not there, must not hide other sensors.
             log.debug("sensors: looking for %s: %r" % (kind, error))
     return options
-
-
-def _open(options, taken):
-    kind = options["type"]
-    try:
-        driver = _module(kind).Driver(options)
-    except Exception as error:
-        log.error("sensors: %s cannot be used: %r" % (kind, error))
-        return None
-    return Sensor(kind, driver, [_name(m, options, taken) for m in driver.metrics])
 
 
 def _name(metric, options, taken):
@@ -86,16 +95,13 @@ def _name(metric, options, taken):
     given = options.get("name")
     if given:
         # The one quantity of an analogue input is called as the person says.
-        name = given if metric is None else given + "_" + metric
+        name = given + "_" + metric if metric else given
     else:
-        name = metric
-        if name in taken:
-            name = options["type"] + "_" + metric
-    name = name[: contract.METRIC_MAX]
-    base = name
+        name = metric if metric not in taken else options["type"] + "_" + metric
+    base = name = name[: contract.METRIC_MAX]
     number = 2
     while name in taken:
-        name = "%s_%d" % (base[: contract.METRIC_MAX - 4], number)
+        name = "%s_%d" % (base[: contract.METRIC_MAX - 3], number)
         number += 1
     taken.add(name)
     return name

@@ -6,12 +6,14 @@ the map is a straight line, held within the two values.
 
 from machine import ADC, Pin
 
+# One sample is off by some counts of noise (ESP-IDF, "ADC": multisampling).
 _SAMPLES = 16
 
 
 class Driver:
     # The metric is called as the configuration says.
     metrics = (None,)
+    PERIOD_MS = 0
 
     def __init__(self, options):
         self._adc = ADC(Pin(options["pin"]), atten=ADC.ATTN_11DB)
@@ -19,7 +21,7 @@ class Driver:
         self._values = options.get("values")
 
     async def read(self):
-        """The mean of sixteen samples: one is a few counts of noise (ESP32 datasheet, 4.1.2)."""
+        """The mean of sixteen samples in V, or the value that it stands for."""
         total = 0
         for _ in range(_SAMPLES):
             total += self._adc.read_uv()

@@ -22,14 +22,13 @@ _ATTEMPTS = 5
 
 
 def find():
+    """The options of each BME280 on the default pins: one or two."""
     options = {"type": "bme280", "sda": board.pin("sda"), "scl": board.pin("scl")}
-    bus = _bus(options)
     found = []
-    for address in bus.scan():
-        if address in ADDRESSES and bus.readfrom_mem(address, _ID, 1)[0] == _CHIP_ID:
-            one = dict(options)
-            one["address"] = address
-            found.append(one)
+    for address in _present(_bus(options)):
+        one = dict(options)
+        one["address"] = address
+        found.append(one)
     return found
 
 
@@ -84,10 +83,14 @@ class Compensation:
 
 class Driver:
     metrics = ("temperature", "humidity", "pressure")
+    PERIOD_MS = 0
 
     def __init__(self, options):
         self._bus = _bus(options)
-        self._address = options.get("address") or self._present()
+        present = _present(self._bus)
+        self._address = options.get("address") or (present[0] if present else ADDRESSES[0])
+        if self._address not in present:
+            raise OSError("no BME280 answers at 0x%02x" % self._address)
         low = self._bus.readfrom_mem(self._address, 0x88, 26)
         high = self._bus.readfrom_mem(self._address, 0xE1, 7)
         self._compensation = Compensation(low, high)
@@ -110,11 +113,11 @@ class Driver:
         pressure = self._compensation.pressure(data[0] << 12 | data[1] << 4 | data[2] >> 4)
         return temperature, self._compensation.humidity(data[6] << 8 | data[7]), pressure
 
-    def _present(self):
-        for address in self._bus.scan():
-            if address in ADDRESSES:
-                return address
-        raise OSError("no BME280 answers at 0x76 or 0x77")
+
+def _present(bus):
+    # Other parts live at these addresses too, the BMP280 among them: the chip's number decides.
+    heard = [one for one in bus.scan() if one in ADDRESSES]
+    return [one for one in heard if bus.readfrom_mem(one, _ID, 1)[0] == _CHIP_ID]
 
 
 def _bus(options):

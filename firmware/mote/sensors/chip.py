@@ -9,6 +9,7 @@ def find():
 
 class Driver:
     metrics = ("chip_temperature",)
+    PERIOD_MS = 0
 
     def __init__(self, options):
         pass

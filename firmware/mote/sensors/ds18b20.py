@@ -1,4 +1,4 @@
-"""DS18B20 thermometers on one wire, in °C. Maxim datasheet 19-7487."""
+"""DS18B20 thermometers on one wire, in °C. Maxim datasheet 19-7487, Rev 6."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from mote import board
 FAMILY = 0x28
 _CONVERT, _READ_SCRATCHPAD = 0x44, 0xBE
 _CONVERSION_MS = 750  # at 12 bits (table 2)
-_POWER_ON_RAW = 85 * 16
+_POWER_ON_RAW = 85 * 16  # table 1, note: +85 °C until the first conversion
 
 
 def find():
@@ -19,26 +19,47 @@ def find():
     return [{"type": "ds18b20", "pin": pin}] if _probes(OneWire(Pin(pin))) else []
 
 
+def crc8(data):
+    """CRC-8 of Maxim's one-wire parts, x⁸+x⁵+x⁴+1, lowest bit first; 0 over data with its CRC."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x8C if crc & 1 else crc >> 1
+    return crc
+
+
 def celsius(scratchpad):
-    """The temperature in a scratchpad (figure 4), in steps of 1/16 °C."""
+    """The temperature in a scratchpad (figure 4), in steps of 1/16 °C. Raises ValueError.
+
+    A probe that is gone reads as all ones, −127 °C in other drivers; a shorted wire as all zeros,
+    which has a good CRC; one that lost its power as exactly 85 °C, which no room and hardly any
+    boiler ever is.
+    """
+    if crc8(scratchpad) or not any(scratchpad):
+        raise ValueError("bad CRC")
     raw = scratchpad[0] | scratchpad[1] << 8
+    if raw == _POWER_ON_RAW:
+        raise ValueError("no conversion: it lost its power")
     return (raw - 65536 if raw & 0x8000 else raw) / 16
 
 
 class Driver:
     """All probes on one pin; `metrics` has one name a probe, in the order of their ROM codes."""
 
+    PERIOD_MS = _CONVERSION_MS
+
     def __init__(self, options):
         self._wire = OneWire(Pin(options["pin"]))
         self._roms = _probes(self._wire)
         if not self._roms:
             raise OSError("no DS18B20 answers on pin %d" % options["pin"])
-        # Further probes carry the end of their ROM code, so that names survive another probe.
+        # The first takes the plain name; each other one carries the end of its serial number.
         self.metrics = ["temperature"] + ["temperature_" + _short(r) for r in self._roms[1:]]
         self._scratchpad = bytearray(9)
 
     async def read(self):
-        """All probes convert at once. Raises OSError when none is there, ValueError on bad CRC."""
+        """Convert on all probes at once, then ask each. Raises OneWireError when none is there."""
         self._wire.reset(True)
         self._wire.writebyte(OneWire.SKIP_ROM)
         self._wire.writebyte(_CONVERT)
@@ -48,21 +69,18 @@ class Driver:
     def _read_one(self, rom):
         self._wire.select_rom(rom)
         self._wire.writebyte(_READ_SCRATCHPAD)
-        pad = self._scratchpad
-        self._wire.readinto(pad)
-        # A missing probe reads as all ones (−127 in other drivers), a shorted wire as all zeros:
-        # the first has a bad CRC, the second a good one.
-        if self._wire.crc8(pad) or not any(pad):
-            raise ValueError("probe %s: bad CRC" % _short(rom))
-        if pad[0] | pad[1] << 8 == _POWER_ON_RAW and pad[6] == 0x0C:
-            # +85 °C with its power-on mark is what it holds before any conversion.
-            raise ValueError("probe %s lost its power" % _short(rom))
-        return celsius(pad)
+        self._wire.readinto(self._scratchpad)
+        try:
+            return celsius(self._scratchpad)
+        except ValueError as error:
+            return ValueError("probe %s: %s" % (_short(rom), error))
 
 
 def _probes(wire):
-    return sorted(bytes(rom) for rom in wire.scan() if rom[0] == FAMILY)
+    # The search returns what it heard: a ROM code has a CRC of its own (figure 6).
+    return sorted(bytes(rom) for rom in wire.scan() if rom[0] == FAMILY and not crc8(rom))
 
 
 def _short(rom):
+    # A ROM code is family, serial number with its lowest byte first, CRC.
     return "%02x%02x" % (rom[2], rom[1])

@@ -9,6 +9,7 @@ def find():
 
 class Driver:
     metrics = ("rssi",)
+    PERIOD_MS = 0
 
     def __init__(self, options):
         self._station = network.WLAN(network.STA_IF)
