@@ -16,6 +16,8 @@ _CAUSES = {
 }
 # Longer than the slowest thing that blocks: a `.local` name that nobody knows takes 12 s.
 WATCHDOG_MS = 60_000
+# Why running mode may end, and set-up mode begin.
+_MODES = (b"wifi", b"button", b"erased")
 _TIMER = 0
 
 _watchdog = None
@@ -41,7 +43,8 @@ def boot_mode():
     memory = machine.RTC().memory()
     if memory:
         machine.RTC().memory(b"")
-    return memory.decode()
+    # Nothing says that it was us who wrote there.
+    return str(memory, "ascii") if memory in _MODES else ""
 
 
 def start_watchdog():
@@ -62,14 +65,19 @@ def keep_alive_for_repl():
         machine.Timer(_TIMER).init(period=WATCHDOG_MS // 4, callback=lambda _: _watchdog.feed())
 
 
+def sample_heap():
+    """Look how much is in use, waste included; cheap enough for every reading."""
+    global _heap_peak
+    _heap_peak = max(_heap_peak, gc.mem_alloc())
+
+
 def free_heap():
     """Bytes free for Python after a collection."""
-    global _heap_peak
+    sample_heap()
     gc.collect()
-    _heap_peak = max(_heap_peak, gc.mem_alloc())
     return gc.mem_free()
 
 
 def heap_peak():
-    """The most bytes in use that `free_heap` has seen."""
+    """The most bytes in use that was seen so far."""
     return _heap_peak

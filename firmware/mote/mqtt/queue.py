@@ -36,14 +36,14 @@ class Queue:
         self._news.set()
 
     async def deliver(self, client, delivered=lambda topic: None):
-        """Send what is owed for as long as the connection lives; `delivered` sees each topic.
+        """Send what is owed until the connection is gone; `delivered` sees each topic.
 
-        Raises OSError when the connection is gone; what was not acknowledged is owed again, as a
-        new message, because a clean session knows no earlier one (MQTT 3.1.1, 3.1.2.4).
+        What was not acknowledged by then is owed again, as a new message: a clean session knows
+        no earlier one (MQTT 3.1.1, 3.1.2.4).
         """
         workers = [asyncio.create_task(self._send(client, delivered)) for _ in range(WINDOW)]
         try:
-            await asyncio.gather(*workers)
+            await client.closed.wait()
         finally:
             for worker in workers:
                 worker.cancel()
@@ -54,7 +54,12 @@ class Queue:
         while True:
             reading = await self._next()
             self._in_flight.append(reading)
-            await client.publish(reading.topic, reading.payload, qos=1)
+            try:
+                await client.publish(reading.topic, reading.payload, qos=1)
+            except OSError as error:
+                # A broker that does not acknowledge is as good as gone.
+                client.close(error)
+                return
             self._in_flight.remove(reading)
             delivered(reading.topic)
 
