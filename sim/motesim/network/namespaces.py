@@ -99,6 +99,7 @@ class Router:
         self._daemon = await self._air.spawn(
             *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root"),
             *("--no-hosts", "--no-resolv", "--bind-interfaces", f"--interface={self._bridge}"),
+            "--except-interface=lo",
             *(f"--addn-hosts={self._hosts}", f"--dhcp-leasefile={self._leases}", "--pid-file="),
             *(f"--dhcp-range={subnet}.100,{subnet}.199,1h", "--dhcp-authoritative", "--no-ping"),
         )
@@ -116,8 +117,9 @@ class Router:
         """Give `address` a name in the router's DNS."""
         with self._hosts.open("a") as hosts:
             hosts.write(f"{address} {name}\n")
-        if self._daemon:
-            self._daemon.send_signal(signal.SIGHUP)
+        if self._daemon is None or self._daemon.returncode is not None:
+            raise SimulationError(f"the router of {self._ap.ssid} does not run: is port 53 taken?")
+        self._daemon.send_signal(signal.SIGHUP)
 
     async def close(self) -> None:
         if self._daemon:
