@@ -154,7 +154,7 @@ class _Running:
             "ip": station.address(),
             "rssi": station.rssi(),
             "heap": system.free_heap(),
-            "heap_peak": system.heap_peak(),
+            "heap_low": system.heap_low(),
             "reset": system.reset_cause(),
             "sensors": [sensor.kind for sensor in self._sensors if sensor.names],
             "queue": len(self._queue),
@@ -166,7 +166,7 @@ class _Running:
         while True:
             for metric, value in await sensor.read():
                 self._put(metric, value)
-            system.sample_heap()
+            system.free_heap()
             now = self._progress_ms = time.ticks_ms()
             due = rounds.following(due, sensor.interval_ms(self._interval_ms), now)
             await asyncio.sleep_ms(time.ticks_diff(due, now))

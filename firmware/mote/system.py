@@ -21,7 +21,7 @@ _MODES = (b"wifi", b"button", b"erased")
 _TIMER = 0
 
 _watchdog = None
-_heap_peak = 0
+_heap_low = 1 << 29
 
 
 def reset_cause():
@@ -65,19 +65,18 @@ def keep_alive_for_repl():
         machine.Timer(_TIMER).init(period=WATCHDOG_MS // 4, callback=lambda _: _watchdog.feed())
 
 
-def sample_heap():
-    """Look how much is in use, waste included; cheap enough for every reading."""
-    global _heap_peak
-    _heap_peak = max(_heap_peak, gc.mem_alloc())
-
-
 def free_heap():
-    """Bytes free for Python after a collection."""
-    sample_heap()
+    """Bytes free for Python after a collection; remembers the least.
+
+    Without the collection it would say how long ago the last one was.
+    """
+    global _heap_low
     gc.collect()
-    return gc.mem_free()
+    free = gc.mem_free()
+    _heap_low = min(_heap_low, free)
+    return free
 
 
-def heap_peak():
-    """The most bytes in use that was seen so far."""
-    return _heap_peak
+def heap_low():
+    """The fewest bytes free that `free_heap` has seen: what is left for the unforeseen."""
+    return _heap_low
