@@ -52,7 +52,7 @@ def run(path):
 
 
 power = world.ask("power_on")
-socket.mapped = power["mapped"]
+socket._mapped = power["mapped"]
 vfs.umount("/")
 vfs.mount(flash.file_system(power), "/")
 sys.path[:] = ["", ".frozen", "/lib"]

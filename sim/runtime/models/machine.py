@@ -56,13 +56,13 @@ class Pin:
     IRQ_RISING = 1
     IRQ_FALLING = 2
 
-    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
+    def __init__(self, id, mode=-1, pull=-1, *, value=None, drive=None):
         self._id = id._id if isinstance(id, Pin) else id
         world.ask("pin.init", self._id, mode, pull)
         if value is not None:
             self.value(value)
 
-    def init(self, mode=-1, pull=-1, *, value=None, drive=None, hold=None):
+    def init(self, mode=-1, pull=-1, *, value=None, drive=None):
         self.__init__(self._id, mode, pull, value=value)
 
     def value(self, x=None):
@@ -163,7 +163,7 @@ class RTC:
 
 
 class WDT:
-    def __init__(self, id=0, timeout=5000):
+    def __init__(self, *, id=0, timeout=5000):
         world.ask("wdt.start", timeout)
 
     def feed(self):

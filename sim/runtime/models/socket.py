@@ -1,6 +1,6 @@
 """`socket` of the ESP32 port over the runtime's own: ten sockets in all, lwIP's error numbers.
 
-With real addresses (network namespaces) calls go straight through. On loopback (`mapped`) the world
+With real addresses (network namespaces) calls go straight through. On loopback (`_mapped`) the world
 is asked where an address leads and which port of this machine stands for port 80 or 53.
 """
 
@@ -40,7 +40,7 @@ _LWIP = {
     114: 120,
     115: 119,
 }
-mapped = False
+_mapped = False
 _open = 0
 
 
@@ -62,7 +62,7 @@ def _pair(address):
 
 
 def getaddrinfo(host, port, *hints):
-    if not mapped:
+    if not _mapped:
         address = _pair(_resolve(host, port))[0]
     else:
         address = world.ask("net.resolve", host)
@@ -70,7 +70,7 @@ def getaddrinfo(host, port, *hints):
 
 
 class socket(io.IOBase):
-    def __init__(self, af=AF_INET, type=SOCK_STREAM, proto=IPPROTO_TCP, _accepted=None):
+    def __init__(self, af=AF_INET, type=SOCK_STREAM, proto=IPPROTO_TCP, *, _accepted=None):
         global _open
         if _open >= _LIMIT:
             if _accepted:
@@ -100,7 +100,7 @@ class socket(io.IOBase):
 
     def bind(self, address):
         host, port = address[:2]
-        if mapped:
+        if _mapped:
             host, port = world.ask("net.bind", port, self._type == SOCK_DGRAM)
         self._call("bind", _resolve(host or "0.0.0.0", port))
 
@@ -113,7 +113,7 @@ class socket(io.IOBase):
 
     def connect(self, address):
         host, port = address[:2]
-        if mapped:
+        if _mapped:
             host, port = world.ask("net.connect", host, port)
         self._call("connect", _resolve(host, port))
 
@@ -125,7 +125,7 @@ class socket(io.IOBase):
 
     def sendto(self, data, address):
         host, port = address[:2]
-        if mapped:
+        if _mapped:
             host, port = world.ask("net.datagram", host, port)
         return self._call("sendto", data, _resolve(host, port))
 
