@@ -39,6 +39,7 @@ def command(
         str, typer.Option(help="Address of the dashboard. Anything but 127.0.0.1 asks to log in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8080,
+    dashboard: Annotated[bool, typer.Option(help="Whether there is a dashboard at all.")] = True,
 ) -> None:
     """Run the hub until Ctrl-C. Readings are kept, and are there again at the next start."""
     if context.invoked_subcommand:
@@ -48,7 +49,9 @@ def command(
     from motekit.hub import Hub, HubError
 
     try:
-        hub = Hub(data or _data(), mqtt_host, mqtt_port, dashboard_host, port)
+        hub = Hub(
+            data or _data(), mqtt_host, mqtt_port, dashboard_host, port if dashboard else None
+        )
         asyncio.run(_run(hub))
     except HubError as error:
         fail(str(error))
@@ -124,7 +127,8 @@ async def _run(hub: "Hub") -> None:
         loop.add_signal_handler(number, stopped.set)
     await hub.start()
     login = "" if hub.mqtt_host.startswith("127.") else ", with login: mote hub add DEVICE"
-    typer.echo(f"Dashboard  {hub.dashboard_url}")
+    if hub.http_port:
+        typer.echo(f"Dashboard  {hub.dashboard_url}")
     typer.echo(f"Boards     {hub.mqtt_host}:{hub.mqtt_port}{login}")
     typer.echo(f"Data       {hub.data}")
     typer.echo("Ctrl-C stops the hub; nothing is lost.")

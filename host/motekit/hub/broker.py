@@ -13,6 +13,7 @@ from amqtt.session import ApplicationMessage, Session
 from motekit.hub import rights
 from motekit.hub.accounts import Accounts
 from motekit.hub.ingest import Ingest
+from motekit.hub.keepalive import KeepAlive, KeepAlivePlugin
 
 
 def is_loopback(host: str) -> bool:
@@ -85,7 +86,7 @@ class IngestPlugin(BasePlugin[BaseContext]):  # type: ignore[misc]
         self.config.ingest.retained(retained_message.topic, bytes(retained_message.data or b""))
 
 
-def make(host: str, port: int, accounts: Accounts, ingest: Ingest) -> Broker:
+def make(host: str, port: int, accounts: Accounts, ingest: Ingest, keep_alive: KeepAlive) -> Broker:
     """A broker on `host`:`port`, not started yet."""
     here = __name__
     # Its own log is for its developers; what users need to know we say.
@@ -98,6 +99,7 @@ def make(host: str, port: int, accounts: Accounts, ingest: Ingest) -> Broker:
             f"{here}.LoginPlugin": {"accounts": accounts, "anonymous": is_loopback(host)},
             f"{here}.RightsPlugin": {},
             f"{here}.IngestPlugin": {"ingest": ingest},
+            f"{KeepAlivePlugin.__module__}.KeepAlivePlugin": {"keep_alive": keep_alive},
         },
     )
     return Broker(config)

@@ -27,7 +27,8 @@ class HubError(Exception):
 class Hub:
     """Broker and dashboard on the given addresses, with everything they keep in folder `data`.
 
-    A port of 0 takes a free one; `mqtt_port` and `http_port` hold the real ones after `start`.
+    A port of 0 takes a free one; `mqtt_port` and `http_port` hold the real ones after `start`. With
+    `http_port` None there is no dashboard. One dashboard a process: NiceGUI is global.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Hub:
         mqtt_host: str = "127.0.0.1",
         mqtt_port: int = contract.MQTT_PORT,
         http_host: str = "127.0.0.1",
-        http_port: int = 8080,
+        http_port: int | None = 8080,
     ) -> None:
         self.data = data
         self.mqtt_host, self.mqtt_port = mqtt_host, mqtt_port
@@ -59,18 +60,26 @@ class Hub:
     async def start(self) -> None:
         """Start everything. Raises HubError, with nothing left running, when a port is taken."""
         # Heavy imports wait until something is really started.
-        from motekit.hub import broker, dashboard
+        from motekit.hub import broker, dashboard, keepalive
 
         self.mqtt_port = _bindable(self.mqtt_host, self.mqtt_port, "MQTT", "--mqtt-port")
-        self.http_port = _bindable(self.http_host, self.http_port, "dashboard", "--port")
+        if self.http_port is not None:
+            self.http_port = _bindable(self.http_host, self.http_port, "dashboard", "--port")
         self.store.nobody_is_online()
         self.ingest.start()
-        self._broker = broker.make(self.mqtt_host, self.mqtt_port, self.accounts, self.ingest)
+        self._keep_alive = keepalive.KeepAlive()
+        listener = (self.mqtt_host, self.mqtt_port)
+        self._broker = broker.make(*listener, self.accounts, self.ingest, self._keep_alive)
         await self._broker.start()
+        self._keep_alive.start(self._broker)
         await self._remember_retained()
-        self._web = dashboard.server(self)
-        self._serving = asyncio.create_task(self._web.serve())
-        while not self._web.started:
+        if self.http_port is not None:
+            self._web = dashboard.server(self)
+            await self._serve(self._web)
+
+    async def _serve(self, web: "Server") -> None:
+        self._serving = asyncio.create_task(web.serve())
+        while not web.started:
             if self._serving.done():
                 await self.stop()
                 raise HubError(f"the dashboard could not start on port {self.http_port}")
@@ -83,6 +92,7 @@ class Hub:
             with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(self._serving, STOP_S)
         if self._broker:
+            self._keep_alive.stop()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._broker.shutdown(), STOP_S)
         await self.ingest.stop()

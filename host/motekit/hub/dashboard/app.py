@@ -35,6 +35,7 @@ def server(hub: "Hub") -> uvicorn.Server:
         show_welcome_message=False,
     )
     guarded = application if is_loopback(hub.http_host) else door.Door(application, hub.accounts)
+    assert hub.http_port is not None
     config = uvicorn.Config(
         guarded,
         host=hub.http_host,

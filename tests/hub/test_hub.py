@@ -1,0 +1,307 @@
+"""The hub as its users meet it: a broker with accounts, a store that forgets nothing."""
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from motekit.hub import Hub, HubError
+from motekit.hub.accounts import AccountError, Accounts
+from paho.mqtt.enums import CallbackAPIVersion
+
+MOTE = Path(sys.executable).with_name("mote")
+WAIT_S = 15
+
+
+class Client:
+    """A plain MQTT client with the words of these tests."""
+
+    def __init__(self, port: int, user: str = "", password: str = "", will: str = "") -> None:
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        if user:
+            self._client.username_pw_set(user, password)
+        if will:
+            self._client.will_set(will, "offline", 1, True)
+        self.heard: list[tuple[str, str]] = []
+        self.refused: bool | None = None
+        self._client.on_connect = self._connected
+        self._client.on_message = lambda c, u, m: self.heard.append((m.topic, m.payload.decode()))
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        until(lambda: self.refused is not None)
+
+    def _connected(self, client, userdata, flags, reason, properties) -> None:
+        self.refused = reason.is_failure
+
+    def publish(self, topic: str, payload: str, retain: bool = False) -> None:
+        self._client.publish(topic, payload, 1, retain).wait_for_publish(WAIT_S)
+
+    def subscribe(self, topic: str) -> None:
+        done: list[int] = []
+        self._client.on_subscribe = lambda *a: done.append(1)
+        self._client.subscribe(topic, 1)
+        until(lambda: bool(done))
+
+    def vanish(self) -> None:
+        """The connection breaks without a word."""
+        self._client.loop_stop()
+        self._client.socket().close()
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def until(condition: Callable[[], object], seconds: float = WAIT_S) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def with_hub(hub: Hub, story: Callable[[], None]) -> None:
+    """Run `story` in a thread while the hub lives."""
+
+    async def run() -> None:
+        await hub.start()
+        try:
+            await asyncio.to_thread(story)
+        finally:
+            await hub.stop()
+
+    asyncio.run(run())
+
+
+def new_hub(data: Path, host: str = "127.0.0.1") -> Hub:
+    return Hub(data, mqtt_host=host, mqtt_port=0, http_port=None)
+
+
+def test_a_reading_becomes_a_row_and_is_there_after_a_restart(tmp_path) -> None:
+    hub = new_hub(tmp_path)
+
+    def publish() -> None:
+        client = Client(hub.mqtt_port)
+        for value in range(100):
+            client.publish("sensors/plant1/temperature", str(value))
+        client.close()
+
+    with_hub(hub, publish)
+    again = new_hub(tmp_path)
+    stored = again.store.readings("plant1", "temperature", 0, 1000)
+    assert [reading.value for reading in stored] == list(range(100))
+    again.store.close()
+
+
+def test_backfill_keeps_its_own_times_and_a_second_copy_changes_nothing(tmp_path) -> None:
+    hub = new_hub(tmp_path)
+    lines = "\n".join(
+        f"sensors,device=plant1,metric=temperature value={n} {10**18 + n}" for n in range(50)
+    )
+
+    def story() -> None:
+        client = Client(hub.mqtt_port)
+        client.publish("backfill/plant1", lines)
+        client.publish("backfill/plant1", lines)
+        until(lambda: hub.ingest.accepted == 100)
+        until(lambda: hub.store.count_by_device() == {"plant1": 50})
+        client.close()
+
+    with_hub(hub, story)
+
+
+def test_a_payload_that_is_no_float_is_counted_and_said_once_a_minute(tmp_path, caplog) -> None:
+    hub = new_hub(tmp_path)
+
+    def story() -> None:
+        client = Client(hub.mqtt_port)
+        with caplog.at_level(logging.WARNING):
+            for bad in ("nan", "inf", "-inf", "21,5", "{}", "", "0x10", "1_000", "true"):
+                client.publish("sensors/plant1/temperature", bad)
+            client.publish("sensors/plant1/too/deep", "1")
+            client.publish("sensors/plant1/Bad", "1")
+            client.publish("sensors/plant1/temperature", "21.5")
+            until(lambda: hub.ingest.accepted == 1)
+        assert hub.ingest.refused == 11
+        assert sum("payloads refused" in record.message for record in caplog.records) == 1
+        client.close()
+
+    with_hub(hub, story)
+
+
+def test_on_the_network_nobody_gets_in_without_an_account(tmp_path) -> None:
+    hub = new_hub(tmp_path, host="0.0.0.0")
+    password = hub.accounts.add("plant1")
+
+    def story() -> None:
+        assert Client(hub.mqtt_port).refused
+        assert Client(hub.mqtt_port, "plant1", "wrong").refused
+        assert Client(hub.mqtt_port, "nobody", password).refused
+        assert not Client(hub.mqtt_port, "plant1", password).refused
+        # A will on someone else's topic is no way around the rights.
+        assert Client(hub.mqtt_port, "plant1", password, will="devices/other/status").refused
+
+    with_hub(hub, story)
+
+
+def test_a_device_writes_its_own_topics_and_reads_its_own_commands_only(tmp_path) -> None:
+    hub = new_hub(tmp_path, host="0.0.0.0")
+    one, other = hub.accounts.add("plant1"), hub.accounts.add("plant2")
+
+    def story() -> None:
+        device = Client(hub.mqtt_port, "plant1", one)
+        owner = Client(hub.mqtt_port, "owner", hub.accounts.owner_password)
+        second = Client(hub.mqtt_port, "plant2", other)
+        owner.subscribe("#")
+        second.subscribe("sensors/#")
+        device.publish("sensors/plant2/temperature", "1")
+        device.publish("devices/plant2/status", "online")
+        device.publish("devices/plant1/cmd", "{}")
+        device.publish("sensors/plant1/temperature", "2")
+        until(lambda: ("sensors/plant1/temperature", "2") in owner.heard)
+        assert owner.heard == [("sensors/plant1/temperature", "2")]
+        assert second.heard == []
+        assert [r.value for r in hub.store.readings("plant2", "temperature", 0, 9)] == []
+        for client in (device, owner, second):
+            client.close()
+
+    with_hub(hub, story)
+
+
+def test_a_device_that_vanishes_is_offline_and_its_status_outlives_the_hub(tmp_path) -> None:
+    hub = new_hub(tmp_path)
+
+    def story() -> None:
+        device = Client(hub.mqtt_port, will="devices/plant1/status")
+        device.publish("devices/plant1/status", "online", retain=True)
+        until(lambda: any(d.online for d in hub.store.devices()))
+        device.vanish()
+        until(lambda: not hub.store.devices()[0].online)
+
+    with_hub(hub, story)
+    again = new_hub(tmp_path)
+
+    def later() -> None:
+        client = Client(again.mqtt_port)
+        client.subscribe("devices/+/status")
+        until(lambda: client.heard == [("devices/plant1/status", "offline")])
+        client.close()
+
+    with_hub(again, later)
+
+
+def test_a_client_that_is_only_silent_is_offline_after_one_and_a_half_keep_alives(tmp_path) -> None:
+    hub = new_hub(tmp_path)
+
+    def story() -> None:
+        # CONNECT with keep-alive 2 s, a retained will `offline` on devices/a/status (3.1 of MQTT).
+        will, text = b"\x00\x10devices/a/status", b"\x00\x07offline"
+        body = b"\x00\x04MQTT\x04\x2e\x00\x02\x00\x01a" + will + text
+        with socket.create_connection(("127.0.0.1", hub.mqtt_port)) as wire:
+            wire.sendall(bytes([0x10, len(body)]) + body)
+            assert wire.recv(4) == b"\x20\x02\x00\x00"
+            watcher = Client(hub.mqtt_port)
+            watcher.subscribe("devices/a/status")
+            began = time.monotonic()
+            until(lambda: watcher.heard == [("devices/a/status", "offline")], 8)
+            assert time.monotonic() - began > 2
+            watcher.close()
+
+    with_hub(hub, story)
+
+
+def test_a_killed_hub_has_what_was_committed(tmp_path) -> None:
+    with subprocess.Popen(
+        [MOTE, "hub", "--data", tmp_path, "--mqtt-host", "127.0.0.1", "--mqtt-port", "18839",
+         "--port", "18838"], stdout=subprocess.PIPE, text=True
+    ) as process:  # fmt: skip
+        assert process.stdout
+        assert "Dashboard" in process.stdout.readline()
+        client = Client(18839)
+        for value in range(200):
+            client.publish("sensors/plant1/temperature", str(value))
+        # One commit interval later everything that was acknowledged is on disk.
+        time.sleep(0.3)
+        process.send_signal(signal.SIGKILL)
+    hub = new_hub(tmp_path)
+    assert hub.store.count_by_device() == {"plant1": 200}
+    hub.store.close()
+
+
+def test_a_taken_port_is_named_with_who_has_it(tmp_path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        hub = Hub(tmp_path, mqtt_port=port, http_port=None)
+        with pytest.raises(HubError, match=rf"port {port} \(MQTT\) is taken by .*--mqtt-port"):
+            asyncio.run(hub.start())
+
+
+def test_a_damaged_store_is_named_with_the_way_out(tmp_path) -> None:
+    (tmp_path / "readings.db").write_bytes(b"this is no database at all" * 100)
+    with pytest.raises(HubError, match=r"readings\.db cannot be used: .*--data"):
+        new_hub(tmp_path)
+
+
+def test_a_password_is_shown_once_and_kept_as_a_hash_nobody_else_can_read(tmp_path) -> None:
+    accounts = Accounts(tmp_path)
+    password = accounts.add("plant1")
+    kept = (tmp_path / "accounts.json").read_text()
+    assert password not in kept
+    assert (tmp_path / "accounts.json").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "owner.password").stat().st_mode & 0o077 == 0
+    with pytest.raises(AccountError, match="already an account"):
+        accounts.add("plant1")
+    with pytest.raises(AccountError, match="no device id"):
+        accounts.add("plant/1")
+    # Another process sees the change at once.
+    assert Accounts(tmp_path).verify("plant1", password)
+    accounts.remove("plant1")
+    assert not Accounts(tmp_path).verify("plant1", password)
+
+
+def test_programs_read_devices_and_readings_as_json(tmp_path) -> None:
+    hub = Hub(tmp_path, mqtt_port=0, http_port=0)
+
+    def story() -> None:
+        client = Client(hub.mqtt_port)
+        client.publish("sensors/plant1/temperature", "21.5")
+        client.publish("devices/plant1/status", "online", retain=True)
+        until(lambda: hub.store.latest() and any(d.online for d in hub.store.devices()))
+        devices = json.load(urllib.request.urlopen(hub.dashboard_url + "api/devices"))
+        assert devices[0]["id"] == "plant1"
+        assert devices[0]["readings"]["temperature"]["value"] == 21.5
+        url = hub.dashboard_url + "api/readings?device=plant1&metric=temperature"
+        assert [r["value"] for r in json.load(urllib.request.urlopen(url))] == [21.5]
+        client.close()
+
+    with_hub(hub, story)
+
+
+def test_on_the_network_the_dashboard_asks_for_the_password(tmp_path) -> None:
+    hub = Hub(tmp_path, mqtt_port=0, http_host="0.0.0.0", http_port=0)
+
+    def story() -> None:
+        base = f"http://127.0.0.1:{hub.http_port}"
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(base + "/api/devices")
+        assert "Password of this hub" in urllib.request.urlopen(base + "/").read().decode()
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            opener.open(base + "/login", b"password=wrong")
+        time.sleep(1.1)
+        right = f"password={hub.accounts.owner_password}".encode()
+        opener.open(base + "/login", right)
+        assert json.load(opener.open(base + "/api/devices")) == []
+
+    with_hub(hub, story)
