@@ -1,5 +1,7 @@
 """A board's client: its last will, its presence, its reasons when the server does not let it in."""
 
+from errno import ECONNRESET, ENOMEM
+
 from umqtt.simple import MQTTException
 
 from mote import contract, failure, log
@@ -62,9 +64,10 @@ class Client(Session):
         await self.disconnect()
 
     def _lost(self, error):
-        # mbedTLS has ValueError, and OSError with negative numbers; the rest is the network's.
-        of_network = isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0
-        if of_network:
+        # mbedTLS has ValueError, ENOMEM and negative numbers; the rest is the network's, but a
+        # server that does not speak TLS hangs up in the middle of the handshake.
+        of_tls = (ENOMEM, ECONNRESET) if self._tls else ()
+        if isinstance(error, OSError) and error.errno > 0 and error.errno not in of_tls:
             return link.server_failure(error)
         return link.tls_failure(error)
 

@@ -8,6 +8,7 @@ import asyncio
 import select
 import socket
 import time
+from binascii import a2b_base64
 from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINPROGRESS, ENOMEM, ENOTCONN, ETIMEDOUT
 
 from mote import failure
@@ -16,9 +17,11 @@ from mote.failure import Failure
 CONNECT_MS = 10_000
 WRITE_S = 10
 _STEP_MS = 20
+# No clock that has been set is before this.
+_FIRST_YEAR = 2025
 # Many PUBACKs come in one segment; one read for all of them is one wait instead of many.
 _CHUNK = 256
-# RFC 9293 and the port's lwIP: the same numbers as everywhere, but the unix port has no names.
+# The numbers of lwIP and of Linux; the unix port has no names for them.
 _IPPROTO_TCP = 6
 _TCP_NODELAY = 1
 
@@ -89,6 +92,8 @@ async def connect(host, port, tls=False, ca="", progress=lambda step: None):
     await asyncio.sleep_ms(50)
     address = _look_up(host, port)
     progress("server")
+    if tls and ca:
+        _want_clock()
     sock = _socket()
     try:
         ahead = await _connected(sock, address)
@@ -120,7 +125,8 @@ def tls_failure(error):
     """The Failure that an error in a TLS handshake stands for: mbedTLS raises three kinds."""
     if isinstance(error, MemoryError) or error.args[0] == ENOMEM:
         return Failure(failure.TLS, "out of memory")
-    return Failure(failure.TLS, str(error.args[-1]))
+    # mbedTLS gives one line for each thing that is wrong with a certificate.
+    return Failure(failure.TLS, str(error.args[-1]).strip().replace("\n", ", "))
 
 
 def _look_up(host, port):
@@ -136,6 +142,18 @@ def _look_up(host, port):
         _known.clear()
     _known[(host, port)] = address
     return address
+
+
+def _want_clock():
+    """A certificate is valid in its time only; a board starts in 2000. Raises Failure: TLS."""
+    if time.gmtime()[0] >= _FIRST_YEAR:
+        return
+    import ntptime
+
+    try:
+        ntptime.settime()
+    except (OSError, IndexError):
+        raise Failure(failure.TLS, "the clock is not set: no time server answers") from None
 
 
 def _socket():
@@ -169,6 +187,19 @@ async def _connected(sock, address):
         raise server_failure(error) from None
 
 
+def _der(pem):
+    """The certificates of a PEM text (RFC 7468) in binary: not every build reads PEM itself.
+
+    Raises ValueError when there is text, and no certificate in it.
+    """
+    certificates = []
+    for part in pem.split("-----BEGIN CERTIFICATE-----")[1:]:
+        certificates.append(a2b_base64(part.split("-----END")[0]))
+    if pem and not certificates:
+        raise ValueError("the CA is no certificate in PEM form")
+    return certificates
+
+
 def _secured(sock, host, ca):
     import ssl
 
@@ -176,8 +207,8 @@ def _secured(sock, host, ca):
     # The port's default is CERT_NONE: a loaded CA alone would check nothing.
     context.verify_mode = ssl.CERT_REQUIRED if ca else ssl.CERT_NONE
     try:
-        if ca:
-            context.load_verify_locations(cadata=ca.encode())
+        for certificate in _der(ca):
+            context.load_verify_locations(cadata=certificate)
         # The host's name is sent (SNI, RFC 6066) and, with a CA, checked against the certificate.
         stream = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
         stream.setblocking(False)

@@ -1,0 +1,167 @@
+"""TLS that verifies: the firmware's client on the real MicroPython runtime against a mosquitto."""
+
+import datetime
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from motekit import packages
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = Path(sys.executable).with_name("micropython")
+NOW = datetime.datetime.now(datetime.UTC)
+DAY = datetime.timedelta(days=1)
+CLIENT = """
+import asyncio, json, sys
+sys.path[:] = [{firmware!r}, {umqtt!r}, ".frozen"]
+from mote.failure import Failure
+from mote.mqtt.client import Client
+async def main():
+    client = Client(json.loads({settings!r}))
+    try:
+        await client.connect()
+        await client.announce()
+        print("result", "connected")
+        await client.leave()
+    except Failure as failure:
+        print("result", failure.reason, failure.detail)
+asyncio.run(main())
+"""
+
+
+class Authority:
+    """A CA with a certificate of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        own = self._builder(self._name, self._key, NOW - DAY, NOW + DAY)
+        own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self.pem = _pem(own.sign(self._key, hashes.SHA256()))
+
+    def issue(self, host: str, folder: Path, until: datetime.datetime = NOW + DAY) -> str:
+        """Writes a server's key and certificate; the lines of mosquitto's configuration."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        builder = self._builder(subject, key, NOW - 3 * DAY, until)
+        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        certificate = builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        (folder / "server.pem").write_text(_pem(certificate))
+        (folder / "server.key").write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return f"certfile {folder}/server.pem\nkeyfile {folder}/server.key"
+
+    def _builder(self, subject, key, since, until) -> x509.CertificateBuilder:
+        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name)
+        builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+        return builder.not_valid_before(since).not_valid_after(until)
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+@dataclass
+class Server:
+    """A mosquitto that speaks TLS as the test wants it."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self, tls: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        file = self.folder / "mosquitto.conf"
+        file.write_text(f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\n{tls}\n")
+        self.process = subprocess.Popen(["mosquitto", "-c", str(file)], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", self.port)):
+                    return
+            time.sleep(0.02)
+        raise TimeoutError("mosquitto does not start")
+
+    def login(self, ca: str, host: str = "localhost") -> str:
+        """What the firmware's client says of a login, with `ca` as its CA."""
+        server = {"host": host, "port": self.port, "user": "", "password": "", "tls": True}
+        settings = json.dumps({"id": "dev", "mqtt": {**server, "ca": ca}})
+        code = CLIENT.format(
+            firmware=str(ROOT / "firmware"),
+            umqtt=str(packages.folder("umqtt-simple")),
+            settings=settings,
+        )
+        script = self.folder / "client.py"
+        script.write_text(code)
+        done = subprocess.run([RUNTIME, script], capture_output=True, text=True, timeout=60)
+        lines = [line for line in done.stdout.splitlines() if line.startswith("result ")]
+        assert lines, done.stdout + done.stderr
+        return lines[0].removeprefix("result ")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    made = Server(tmp_path)
+    yield made
+    if made.process:
+        made.process.kill()
+        made.process.wait()
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority("the home's own CA")
+
+
+def test_a_server_with_the_right_ca_and_name_is_let_in(
+    server: Server, authority: Authority
+) -> None:
+    server.start(authority.issue("localhost", server.folder))
+    assert server.login(authority.pem) == "connected"
+
+
+def test_a_certificate_of_another_ca_is_refused(server: Server, authority: Authority) -> None:
+    server.start(Authority("somebody else").issue("localhost", server.folder))
+    assert "not correctly signed" in server.login(authority.pem)
+
+
+def test_a_certificate_for_another_name_is_refused(server: Server, authority: Authority) -> None:
+    server.start(authority.issue("elsewhere.example", server.folder))
+    assert "(CN) does not match" in server.login(authority.pem)
+
+
+def test_an_expired_certificate_is_refused(server: Server, authority: Authority) -> None:
+    server.start(authority.issue("localhost", server.folder, until=NOW - 2 * DAY))
+    assert "expired" in server.login(authority.pem)
+
+
+def test_a_server_without_tls_is_told_as_such(server: Server, authority: Authority) -> None:
+    server.start("")
+    assert "tls " in server.login(authority.pem)
+
+
+def test_a_ca_that_is_none_is_told_as_such(server: Server, authority: Authority) -> None:
+    server.start(authority.issue("localhost", server.folder))
+    assert "no certificate in PEM form" in server.login("nonsense")
+
+
+def test_without_a_ca_the_connection_is_secret_but_not_verified(
+    server: Server, authority: Authority
+) -> None:
+    server.start(authority.issue("elsewhere.example", server.folder))
+    assert server.login("") == "connected"

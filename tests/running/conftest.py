@@ -1,0 +1,15 @@
+"""Running mode on the virtual board, against a real mosquitto, heard by `mosquitto_sub`."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+# The ear is shared with the end-to-end tests.
+sys.path.append(str(Path(__file__).parents[1] / "e2e"))
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The world is an asyncio program."""
+    return "asyncio"
