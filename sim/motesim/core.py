@@ -17,7 +17,7 @@ ESP_ERR_NVS_NOT_FOUND = "ESP_ERR_NVS_NOT_FOUND"
 # What an ESP32 has free at main.py, and how many bytes of the 64-bit runtime's heap hold the same
 # objects: see README.md, "The heap".
 ESP32_FREE_HEAP = 110 * 1024
-WIDTH_RATIO = 1.5
+WIDTH_RATIO = 1.45
 
 
 class Core:

@@ -1,89 +1,19 @@
 """The hub as its users meet it: a broker with accounts, a store that forgets nothing."""
 
 import asyncio
-import json
 import logging
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
-import paho.mqtt.client as mqtt
 import pytest
+from clients import Client, new_hub, until, with_hub
 from motekit.hub import Hub, HubError
-from motekit.hub.accounts import AccountError, Accounts
-from paho.mqtt.enums import CallbackAPIVersion
 
 MOTE = Path(sys.executable).with_name("mote")
-WAIT_S = 15
-
-
-class Client:
-    """A plain MQTT client with the words of these tests."""
-
-    def __init__(self, port: int, user: str = "", password: str = "", will: str = "") -> None:
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        if user:
-            self._client.username_pw_set(user, password)
-        if will:
-            self._client.will_set(will, "offline", 1, True)
-        self.heard: list[tuple[str, str]] = []
-        self.refused: bool | None = None
-        self._client.on_connect = self._connected
-        self._client.on_message = lambda c, u, m: self.heard.append((m.topic, m.payload.decode()))
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        until(lambda: self.refused is not None)
-
-    def _connected(self, client, userdata, flags, reason, properties) -> None:
-        self.refused = reason.is_failure
-
-    def publish(self, topic: str, payload: str, retain: bool = False) -> None:
-        self._client.publish(topic, payload, 1, retain).wait_for_publish(WAIT_S)
-
-    def subscribe(self, topic: str) -> None:
-        done: list[int] = []
-        self._client.on_subscribe = lambda *a: done.append(1)
-        self._client.subscribe(topic, 1)
-        until(lambda: bool(done))
-
-    def vanish(self) -> None:
-        """The connection breaks without a word."""
-        self._client.loop_stop()
-        self._client.socket().close()
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-def until(condition: Callable[[], object], seconds: float = WAIT_S) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
-def with_hub(hub: Hub, story: Callable[[], None]) -> None:
-    """Run `story` in a thread while the hub lives."""
-
-    async def run() -> None:
-        await hub.start()
-        try:
-            await asyncio.to_thread(story)
-        finally:
-            await hub.stop()
-
-    asyncio.run(run())
-
-
-def new_hub(data: Path, host: str = "127.0.0.1") -> Hub:
-    return Hub(data, mqtt_host=host, mqtt_port=0, http_port=None)
 
 
 def test_a_reading_becomes_a_row_and_is_there_after_a_restart(tmp_path) -> None:
@@ -251,57 +181,3 @@ def test_a_damaged_store_is_named_with_the_way_out(tmp_path) -> None:
     (tmp_path / "readings.db").write_bytes(b"this is no database at all" * 100)
     with pytest.raises(HubError, match=r"readings\.db cannot be used: .*--data"):
         new_hub(tmp_path)
-
-
-def test_a_password_is_shown_once_and_kept_as_a_hash_nobody_else_can_read(tmp_path) -> None:
-    accounts = Accounts(tmp_path)
-    password = accounts.add("plant1")
-    kept = (tmp_path / "accounts.json").read_text()
-    assert password not in kept
-    assert (tmp_path / "accounts.json").stat().st_mode & 0o077 == 0
-    assert (tmp_path / "owner.password").stat().st_mode & 0o077 == 0
-    with pytest.raises(AccountError, match="already an account"):
-        accounts.add("plant1")
-    with pytest.raises(AccountError, match="no device id"):
-        accounts.add("plant/1")
-    # Another process sees the change at once.
-    assert Accounts(tmp_path).verify("plant1", password)
-    accounts.remove("plant1")
-    assert not Accounts(tmp_path).verify("plant1", password)
-
-
-def test_programs_read_devices_and_readings_as_json(tmp_path) -> None:
-    hub = Hub(tmp_path, mqtt_port=0, http_port=0)
-
-    def story() -> None:
-        client = Client(hub.mqtt_port)
-        client.publish("sensors/plant1/temperature", "21.5")
-        client.publish("devices/plant1/status", "online", retain=True)
-        until(lambda: hub.store.latest() and any(d.online for d in hub.store.devices()))
-        devices = json.load(urllib.request.urlopen(hub.dashboard_url + "api/devices"))
-        assert devices[0]["id"] == "plant1"
-        assert devices[0]["readings"]["temperature"]["value"] == 21.5
-        url = hub.dashboard_url + "api/readings?device=plant1&metric=temperature"
-        assert [r["value"] for r in json.load(urllib.request.urlopen(url))] == [21.5]
-        client.close()
-
-    with_hub(hub, story)
-
-
-def test_on_the_network_the_dashboard_asks_for_the_password(tmp_path) -> None:
-    hub = Hub(tmp_path, mqtt_port=0, http_host="0.0.0.0", http_port=0)
-
-    def story() -> None:
-        base = f"http://127.0.0.1:{hub.http_port}"
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(base + "/api/devices")
-        assert "Password of this hub" in urllib.request.urlopen(base + "/").read().decode()
-        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        with pytest.raises(urllib.error.HTTPError, match="403"):
-            opener.open(base + "/login", b"password=wrong")
-        time.sleep(1.1)
-        right = f"password={hub.accounts.owner_password}".encode()
-        opener.open(base + "/login", right)
-        assert json.load(opener.open(base + "/api/devices")) == []
-
-    with_hub(hub, story)

@@ -51,7 +51,7 @@ async def serve(address, port=PORT):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
     try:
-        sock.bind(("0.0.0.0", port))
+        sock.bind(socket.getaddrinfo("0.0.0.0", port)[0][-1])
         while True:
             await readable(sock)
             try:

@@ -93,7 +93,7 @@ class Server:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setblocking(False)
         try:
-            listener.bind(("0.0.0.0", self._port))
+            listener.bind(socket.getaddrinfo("0.0.0.0", self._port)[0][-1])
             listener.listen(CLIENTS)
             while True:
                 while self._clients >= CLIENTS:

@@ -1,7 +1,7 @@
 """`socket` of the ESP32 port over the runtime's own: ten sockets in all, lwIP's error numbers.
 
-With real addresses (network namespaces) calls go straight through. On loopback (`_mapped`) the world
-is asked where an address leads and which port of this machine stands for port 80 or 53.
+With real addresses (network namespaces) calls go straight through. On loopback (`_mapped`) the
+world is asked where an address leads and which port of this machine stands for port 80 or 53.
 """
 
 import io

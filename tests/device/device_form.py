@@ -1,0 +1,71 @@
+from mote.portal import form
+
+KNOWN = {
+    "version": 1,
+    "id": "old",
+    "wifi": [{"ssid": "Home", "password": "home secret"}, {"ssid": "Shed", "password": "shed key"}],
+    "mqtt": {"host": "mqtt.local", "port": 1883, "password": "mqtt secret"},
+    "sensors": [{"type": "chip"}],
+}
+
+
+def test_fields_are_decoded_with_blanks_umlauts_and_emoji():
+    body = b"id=plant+1&ssid=Caf%C3%A9+%F0%9F%8C%B1&password=a%26b%3Dc%2B%25&empty="
+    fields = form.decode(body)
+    assert fields["id"] == "plant 1"
+    assert fields["ssid"] == "Café 🌱"
+    assert fields["password"] == "a&b=c+%"
+    assert fields["empty"] == ""
+
+
+def test_a_damaged_escape_is_never_fatal():
+    for body in (b"a=%", b"a=%4", b"a=%zz", b"%%%=1", b"a=%ff%fe", b"&&&", b"=", b"a"):
+        form.decode(body)
+    assert form.decode(b"a=%zz")["a"] == "%zz"
+
+
+def test_a_network_from_the_list_or_a_typed_one():
+    picked = form.document({"ssid": "Home", "ssid_other": "Else", "host": "h"}, None)
+    typed = form.document({"ssid": "", "ssid_other": " Hidden ", "host": "h"}, None)
+    assert picked["wifi"][0]["ssid"] == "Home"
+    assert typed["wifi"][0]["ssid"] == " Hidden ", "blanks belong to a network's name"
+
+
+def test_an_empty_password_keeps_the_known_one_of_the_same_network_only():
+    same = form.document({"ssid": "Home", "host": "mqtt.local"}, KNOWN)
+    second = form.document({"ssid": "Shed", "host": "mqtt.local"}, KNOWN)
+    other = form.document({"ssid": "Cafe", "host": "mqtt.local"}, KNOWN)
+    assert same["wifi"][0]["password"] == "home secret"
+    assert second["wifi"] == [KNOWN["wifi"][1], KNOWN["wifi"][0]], "the other one is kept, too"
+    assert other["wifi"][0] == {"ssid": "Cafe", "password": ""}
+
+
+def test_the_mqtt_password_does_not_follow_to_another_server():
+    same = form.document({"ssid": "Home", "host": "mqtt.local"}, KNOWN)
+    other = form.document({"ssid": "Home", "host": "evil.example"}, KNOWN)
+    assert same["mqtt"]["password"] == "mqtt secret"
+    assert "password" not in other["mqtt"]
+
+
+def test_a_port_behind_the_server_is_understood():
+    fields = {"ssid": "Home", "host": "10.0.0.2:1884", "port": "1883"}
+    server = form.document(fields, None)["mqtt"]
+    assert (server["host"], server["port"]) == ("10.0.0.2", 1884)
+    assert form.document({"host": "fe80::1", "port": ""}, None)["mqtt"]["host"] == "fe80::1"
+
+
+def test_what_the_form_does_not_show_stays():
+    assert form.document({"ssid": "Home", "host": "h"}, KNOWN)["sensors"] == KNOWN["sensors"]
+    assert KNOWN["id"] == "old", "the known document itself is not changed"
+
+
+def test_text_where_a_number_belongs_is_left_for_the_schema_to_refuse():
+    fields = {"ssid": "Home", "host": "h", "port": "many", "interval": "2.5"}
+    result = form.document(fields, None)
+    assert result["mqtt"]["port"] == "many"
+    assert result["interval"] == 2.5
+
+
+def test_faults_find_their_fields():
+    faults = [("wifi.0.password", "is short"), ("id", "is missing"), ("id", "twice")]
+    assert form.faults_by_field(faults) == {"password": "is short", "id": "is missing"}

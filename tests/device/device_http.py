@@ -1,0 +1,120 @@
+"""The portal's HTTP server, over real sockets."""
+
+import asyncio
+
+from mote.portal import http
+
+PORT = 18480
+
+
+async def served(handle, story, port):
+    server = asyncio.create_task(http.Server(handle, port).serve())
+    await asyncio.sleep_ms(50)
+    try:
+        await story(port)
+    finally:
+        server.cancel()
+
+
+async def ask(port, data, parts=1):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    size = len(data) // parts + 1
+    for start in range(0, len(data), size):
+        writer.write(data[start : start + size])
+        await writer.drain()
+        await asyncio.sleep_ms(5)
+    answer = await reader.read(-1)
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def echo(request):
+    return http.Response("%s %s %s" % (request.method, request.path, str(request.body, "utf-8")))
+
+
+async def test_a_request_in_pieces_is_one_request():
+    async def story(port):
+        post = b"POST /save?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+        for parts in (1, 3, 17):
+            answer = await ask(port, post, parts)
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n"), answer
+            assert answer.endswith(b"\r\n\r\nPOST /save hello")
+        assert b"Connection: close" in answer and b"Cache-Control: no-store" in answer
+        whole = await ask(port, b"GET http://10.0.0.1/path HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert whole.endswith(b"GET /path ")
+
+    await served(echo, story, PORT)
+
+
+async def test_what_breaks_the_limits_or_the_grammar_is_refused():
+    async def story(port):
+        cases = (
+            (b"nonsense\r\n\r\n", b"400"),
+            (b"BREW / HTTP/1.1\r\n\r\n", b"405"),
+            (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"400"),
+            (b"GET /\xff HTTP/1.1\r\n\r\n", b"400"),
+            (b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n", b"400"),
+            (b"POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n", b"413"),
+            (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
+            (b"GET / HTTP/1.1\r\nX: " + b"x" * 4000 + b"\r\n\r\n", b"413"),
+        )
+        for data, status in cases:
+            answer = await ask(port, data)
+            assert answer.split(b" ")[1] == status, (data[:40], answer[:40])
+        # And the server is as well as before.
+        assert b"200 OK" in await ask(port, b"GET / HTTP/1.1\r\n\r\n")
+
+    await served(echo, story, PORT + 1)
+
+
+async def test_five_are_served_at_a_time_and_a_sixth_when_one_is_done():
+    gate = asyncio.Event()
+    inside = []
+
+    async def hold(request):
+        inside.append(request.path)
+        await gate.wait()
+        return http.Response("done")
+
+    async def story(port):
+        asks = [asyncio.create_task(ask(port, b"GET /%d HTTP/1.1\r\n\r\n" % i)) for i in range(6)]
+        while len(inside) < 5:
+            await asyncio.sleep_ms(10)
+        await asyncio.sleep_ms(200)
+        assert len(inside) == 5
+        gate.set()
+        for one in asks:
+            assert (await one).endswith(b"done")
+
+    await served(hold, story, PORT + 2)
+
+
+async def test_a_client_that_says_nothing_is_sent_away():
+    normal = http.DEADLINE_S
+    http.DEADLINE_S = 0.3
+    try:
+
+        async def story(port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HT")
+            await writer.drain()
+            assert await asyncio.wait_for(reader.read(-1), 3) == b""
+            writer.close()
+
+        await served(echo, story, PORT + 3)
+    finally:
+        http.DEADLINE_S = normal
+
+
+async def test_an_error_of_a_page_does_not_end_the_server():
+    async def broken(request):
+        if request.path == "/broken":
+            raise RuntimeError("a fault")
+        return http.Response("fine")
+
+    async def story(port):
+        await ask(port, b"GET /broken HTTP/1.1\r\n\r\n")
+        assert (await ask(port, b"GET / HTTP/1.1\r\n\r\n")).endswith(b"fine")
+
+    await served(broken, story, PORT + 4)

@@ -1,0 +1,21 @@
+"""Accounts of the hub: passwords that are shown once."""
+
+import pytest
+from motekit.hub.accounts import AccountError, Accounts
+
+
+def test_a_password_is_shown_once_and_kept_as_a_hash_nobody_else_can_read(tmp_path) -> None:
+    accounts = Accounts(tmp_path)
+    password = accounts.add("plant1")
+    kept = (tmp_path / "accounts.json").read_text()
+    assert password not in kept
+    assert (tmp_path / "accounts.json").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "owner.password").stat().st_mode & 0o077 == 0
+    with pytest.raises(AccountError, match="already an account"):
+        accounts.add("plant1")
+    with pytest.raises(AccountError, match="no device id"):
+        accounts.add("plant/1")
+    # Another process sees the change at once.
+    assert Accounts(tmp_path).verify("plant1", password)
+    accounts.remove("plant1")
+    assert not Accounts(tmp_path).verify("plant1", password)
