@@ -12,6 +12,7 @@ from mote.portal.waiting import readable
 PORT = 80
 CLIENTS = 5
 DEADLINE_S = 5
+LINGER_S = 1
 HEAD_MAX = 2048
 BODY_MAX = 2048
 _PIECE = 512
@@ -120,7 +121,10 @@ class Server:
                 response = await self._handle(request)
             except Refused as refused:
                 response = Response(_REASONS[refused.status], refused.status)
-            await asyncio.wait_for(_send(stream, response), DEADLINE_S)
+                await asyncio.wait_for(_send(stream, response), DEADLINE_S)
+                await asyncio.wait_for(_take_the_rest(stream), LINGER_S)
+            else:
+                await asyncio.wait_for(_send(stream, response), DEADLINE_S)
         except (asyncio.TimeoutError, OSError, EOFError) as error:
             log.debug("http: %r" % error)
         except Exception as error:
@@ -176,6 +180,16 @@ def _path(target):
     if target.startswith("http://"):
         target = "/" + target[7:].partition("/")[2]
     return target.partition("?")[0]
+
+
+async def _take_the_rest(stream):
+    """What a refused client still sends: unread, it would make the reset overtake the answer.
+
+    RFC 9112, 9.6; at most 8 KB.
+    """
+    for _ in range(16):
+        if not await stream.read(_PIECE):
+            return
 
 
 async def _send(stream, response):
