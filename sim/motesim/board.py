@@ -178,7 +178,6 @@ class VirtualBoard:
             "fs_start": FS_START,
             "fs_size": self.flash.fs_size,
             "cut_at": self.cut_at,
-            "heap": self.core.heap,
             "mapped": self.network.mapped,
         }
 
@@ -206,6 +205,7 @@ class VirtualBoard:
                 str(RUNTIME / "power_on.py"),
                 str(RUNTIME / "models"),
                 str(self._frozen),
+                str(self.core.heap),
                 stdin=console,
                 stdout=console,
                 stderr=console,

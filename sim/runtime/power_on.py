@@ -2,11 +2,14 @@
 
 Puts the models in place of the modules that only the ESP32 port has, mounts the flash, leaves the
 firmware exactly the free heap of a board, and then runs boot.py and main.py as the port does.
-Arguments: the folder of the models, the folder of the frozen packages.
+Arguments: the folder of the models, the folder of the frozen packages, the board's heap in bytes.
 """
 
 import gc
 import sys
+
+# The board's heap, kept in one piece while the models fill what is before and behind it.
+_heap = bytearray(int(sys.argv[3]))
 
 # asyncio's queue counts the runtime's own ticks, in C: it must not see the model of time.
 sys.path[:] = [".frozen"]
@@ -34,6 +37,18 @@ import vfs
 import world
 
 
+def take_the_rest():
+    """All that is free now, so that only the board's heap is left: models cannot eat from it."""
+    taken = []
+    size = 1 << 20
+    while size >= 128:
+        try:
+            taken.append(bytearray(size))
+        except MemoryError:
+            size >>= 1
+    return taken
+
+
 def run(path):
     """Run a file of the board as the port does: False when it ended by an exception."""
     try:
@@ -57,8 +72,8 @@ vfs.umount("/")
 vfs.mount(flash.file_system(power), "/")
 sys.path[:] = ["", ".frozen", "/lib"]
 gc.collect()
-# What is left above the board's own free heap is taken away: growing models cannot eat from it.
-_ballast = bytearray(max(0, gc.mem_free() - power["heap"]))
+_taken = take_the_rest()
+_heap = None
 gc.collect()
 world.ask("running", gc.mem_free(), gc.mem_alloc())
 if run("/boot.py"):

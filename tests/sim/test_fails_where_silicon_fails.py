@@ -2,6 +2,7 @@
 
 from boards import END, printed, run
 from motesim import AccessPoint, VirtualBoard, World
+from motesim.core import ESP32_FREE_HEAP, WIDTH_RATIO
 
 HOME = AccessPoint("Home", "correct horse")
 RADIO = """
@@ -198,3 +199,15 @@ machine.RTC().memory(b"kept")
         await board.wait_for_log("year 2000 b''", 10, since=board.serial.count)
 
     run(tmp_path, program, story)
+
+
+def test_the_free_heap_is_that_of_an_esp32_and_in_one_piece(tmp_path) -> None:
+    program = """
+import gc
+gc.collect()
+print(gc.mem_free())
+half = bytearray(gc.mem_free() * 3 // 4)
+"""
+    free = int(printed(tmp_path, program)[0])
+    target = ESP32_FREE_HEAP * WIDTH_RATIO
+    assert 0.97 * target < free < 1.01 * target
