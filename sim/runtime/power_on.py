@@ -8,6 +8,8 @@ Arguments: the folder of the models, the folder of the frozen packages, the boar
 import gc
 import sys
 
+# More pieces than the models leave holes.
+_PIECES = 4096
 # The board's heap, kept in one piece while the models fill what is before and behind it.
 _heap = bytearray(int(sys.argv[3]))
 
@@ -39,11 +41,14 @@ import world
 
 def take_the_rest():
     """All that is free now, so that only the board's heap is left: models cannot eat from it."""
-    taken = []
+    # The list has its length from the start: one that grows would leave holes behind itself.
+    taken = [None] * _PIECES
+    count = 0
     size = 1 << 20
-    while size >= 128:
+    while size and count < _PIECES:
         try:
-            taken.append(bytearray(size))
+            taken[count] = bytearray(size)
+            count += 1
         except MemoryError:
             size >>= 1
     return taken
