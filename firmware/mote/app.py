@@ -1,16 +1,21 @@
 """Decides what the board does: set-up or running; restarts it out of anything unexpected."""
 
 import asyncio
+import gc
 import sys
 import time
 
 from mote import __version__, board, config, contract, log, system
 
 _PAUSE_S = 5
+# Collect after so many bytes: a heap that is left to run full is in splinters when a module gets
+# compiled, and on silicon it grows at the expense of WiFi and TLS.
+_COLLECT_EVERY = 16 * 1024
 
 
 def main():
     """Run until power-off. Returns only by KeyboardInterrupt, with the watchdog kept quiet."""
+    gc.threshold(_COLLECT_EVERY)
     log.info("%s%s on %s after %s" % _boot_line())
     try:
         asyncio.run(_live())
