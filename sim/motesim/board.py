@@ -16,7 +16,7 @@ from mote.pins import PINS
 from motesim.air import Air
 from motesim.chips import CHIPS
 from motesim.core import Core
-from motesim.errors import SimulationError
+from motesim.errors import SimulationError, Stopped
 from motesim.flash import FS_START, Flash
 from motesim.network import BoardNetwork
 from motesim.parts import Part
@@ -139,6 +139,7 @@ class VirtualBoard:
         """The flash model reached the operation at which the power goes."""
         self.cut_at = 0
         self._ending = asyncio.create_task(self.cut_power())
+        raise Stopped
 
     def set(self, quantity: str, value: float) -> None:
         """Turn a knob: `quantity` of whichever part has it. Raises SimulationError if none has."""

@@ -84,7 +84,7 @@ class OneWire:
                     return None, 0
                 if not true and not complement:
                     # Devices differ here: go as last time, the other way at the last fork.
-                    if place > discrepancy or (last[index] >> bit & 1 and place != discrepancy):
+                    if discrepancy > place or (last[index] >> bit & 1 and place != discrepancy):
                         true = 1
                         fork = place
                 self.writebit(true)

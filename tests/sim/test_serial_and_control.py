@@ -1,0 +1,160 @@
+"""The serial port and the knobs of a virtual board."""
+
+import asyncio
+import os
+
+import pytest
+from boards import END, printed, run
+from motesim import AccessPoint, VirtualBoard, World
+from motesim.control import Control, ask
+from motesim.errors import SimulationError
+from motesim.parts import AnalogSource, Bme280, Dht22, Ds18b20
+
+
+def test_a_terminal_on_the_serial_port_reaches_the_repl(tmp_path) -> None:
+    async def story(_: World, board: VirtualBoard) -> None:
+        await board.wait_for_log(END, 10)
+        wire = os.open(board.serial_path, os.O_RDWR | os.O_NOCTTY)
+        try:
+            os.write(wire, b"print(6 * 7)\r")
+            await board.wait_for_log("42", 5)
+        finally:
+            os.close(wire)
+
+    run(tmp_path, "", story)
+
+
+def test_ctrl_c_interrupts_the_program(tmp_path) -> None:
+    program = """
+import time
+try:
+    print("begun")
+    while True:
+        time.sleep_ms(50)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+    async def story(_: World, board: VirtualBoard) -> None:
+        await board.wait_for_log("begun", 10)
+        board.serial.type(b"\x03")
+        await board.wait_for_log("interrupted", 5)
+
+    run(tmp_path, program, story)
+
+
+def test_sensors_read_back_what_was_set(tmp_path) -> None:
+    program = """
+import dht, onewire, ds18x20, time
+from machine import ADC, Pin
+d = dht.DHT22(Pin(4))
+d.measure()
+print(round(d.temperature(), 1), round(d.humidity(), 1))
+ds = ds18x20.DS18X20(onewire.OneWire(Pin(15)))
+roms = sorted(bytes(rom) for rom in ds.scan())
+print([ds.read_temp(rom) for rom in roms])
+ds.convert_temp()
+time.sleep_ms(760)
+print([ds.read_temp(rom) for rom in roms])
+adc = ADC(Pin(34), atten=ADC.ATTN_11DB)
+mean = sum(adc.read_uv() for _ in range(64)) / 64
+print(abs(mean - 1_250_000) < 2_000)
+"""
+    parts = [
+        Dht22(temperature=-7.3, humidity=81.5),
+        Ds18b20(temperature=-10.125, serial=1),
+        Ds18b20(temperature=25.0625, serial=2),
+        AnalogSource(pin=34, volts=1.25),
+    ]
+    assert printed(tmp_path, program, parts=parts) == [
+        "-7.3 81.5",
+        "[85.0, 85.0]",
+        "[-10.125, 25.0625]",
+        "True",
+    ]
+
+
+def test_a_sensor_that_is_not_there_does_not_answer(tmp_path) -> None:
+    program = """
+import dht, onewire
+from machine import I2C, Pin
+try:
+    dht.DHT22(Pin(4)).measure()
+except OSError as error:
+    print(error.errno)
+print(onewire.OneWire(Pin(15)).scan(), I2C(0, scl=Pin(22), sda=Pin(21)).scan())
+"""
+    assert printed(tmp_path, program) == ["116", "[] []"]
+
+
+def test_the_control_socket_turns_knobs_presses_buttons_and_cuts_the_power(tmp_path) -> None:
+    program = """
+import time
+from machine import Pin
+button = Pin(0, Pin.IN, Pin.PULL_UP)
+print("started")
+while button.value():
+    time.sleep_ms(20)
+print("pressed")
+"""
+    path = tmp_path / "world.sock"
+    home = AccessPoint("Home", "correct horse")
+
+    async def story(world: World, board: VirtualBoard) -> None:
+        control = Control(world, path)
+        await control.open()
+        await board.wait_for_log("started", 10)
+
+        async def tell(**request: object) -> dict:
+            return await asyncio.to_thread(ask, path, **request)
+
+        await tell(do="set", board="board", quantity="temperature", value=31.5)
+        assert board.pins.parts[0].value("temperature") == 31.5
+        await tell(do="press", board="board", seconds=0.3)
+        await board.wait_for_log("pressed", 5)
+        await tell(do="cut", board="board")
+        assert not (await tell(do="list"))["boards"][0]["powered"]
+        await tell(do="power", board="board")
+        assert (await tell(do="list"))["boards"][0]["powered"]
+        await tell(do="wifi", up=False, loss=0.5, password="another one")
+        assert (home.up, home.loss, home.password) == (False, 0.5, "another one")
+        with pytest.raises(SimulationError, match="no board nobody; there are: board"):
+            await tell(do="cut", board="nobody")
+        with pytest.raises(SimulationError, match="no action dance; known: list, set"):
+            await tell(do="dance")
+        await control.close()
+
+    run(tmp_path, program, story, parts=[Bme280()], networks=[home])
+
+
+def test_a_power_cut_in_any_flash_operation_leaves_the_old_file_or_the_new_one(tmp_path) -> None:
+    program = """
+import os
+with open("/data.new", "w") as f:
+    f.write("new" * 3000)
+os.rename("/data.new", "/data.txt")
+"""
+
+    async def story(_: World, board: VirtualBoard) -> None:
+        await board.wait_for_log(END, 10)
+        cut = 0
+        while True:
+            cut += 1
+            await board.cut_power()
+            board.flash.write("data.txt", b"old")
+            board.cut_at = cut
+            before = board.serial.count
+            await board.power_on()
+            finished = asyncio.create_task(board.wait_for_log(END, 10, since=before))
+            while board.powered and not finished.done():
+                await asyncio.sleep(0.01)
+            whole = finished.done() and not finished.cancelled()
+            finished.cancel()
+            board.cut_at = 0
+            await board.cut_power()
+            assert board.flash.read("data.txt") in (b"old", b"new" * 3000), cut
+            if whole:
+                break
+        assert cut > 10, "the power was cut at several operations"
+
+    run(tmp_path, program, story)
