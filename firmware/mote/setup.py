@@ -47,6 +47,8 @@ class _Setup:
             asyncio.create_task(dns.serve(contract.PORTAL_ADDRESS)),
             asyncio.create_task(http.Server(self._site.handle).serve()),
         ]
+        # One turn of the loop: both listen before anyone is told to come.
+        await asyncio.sleep_ms(0)
         system.free_heap()
         lock = "with its password" if password else "no password"
         log.info(

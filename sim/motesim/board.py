@@ -67,6 +67,8 @@ class VirtualBoard:
         self._process: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ending: asyncio.Task[None] | None = None
+        # A chip that is being switched off is off before it is switched on again.
+        self._switch = asyncio.Lock()
         # The operation of the flash, counted from the next power-on, that a power cut tears.
         self.cut_at = 0
 
@@ -108,30 +110,35 @@ class VirtualBoard:
 
     async def power_on(self) -> None:
         """Give it power: the chip starts cold."""
-        if not self.powered:
-            self.core.cold()
-            await self._start()
+        async with self._switch:
+            if not self.powered:
+                self.core.cold()
+                await self._start()
 
     async def cut_power(self) -> None:
-        """Take the power away, at once."""
-        await self._stop()
-        self.pins.power_lost()
+        """Take the power away, at once; a sleep or a reset under way ends with it."""
+        if self._ending and self._ending is not asyncio.current_task():
+            self._ending.cancel()
+        async with self._switch:
+            await self._stop()
+            self.pins.power_lost()
 
     async def reset(self, cause: int = 2) -> None:
         """Reset it as the EN button does (`cause` as in `machine.reset_cause`)."""
-        await self._stop()
-        self.core.reset_cause = cause
-        await self._start()
+        async with self._switch:
+            await self._stop()
+            self.core.reset_cause = cause
+            await self._start()
 
     def ends_itself(self, cause: int, sleep_s: float | None = None) -> None:
         """The chip asked for a reset or a deep sleep: carried out from outside the question."""
 
         async def end() -> None:
-            await self._stop()
+            async with self._switch:
+                await self._stop()
             if sleep_s is not None:
                 await asyncio.sleep(sleep_s)
-            self.core.reset_cause = cause
-            await self._start()
+            await self.reset(cause)
 
         self._ending = asyncio.create_task(end())
 
