@@ -66,6 +66,26 @@ def test_text_where_a_number_belongs_is_left_for_the_schema_to_refuse():
     assert result["interval"] == 2.5
 
 
+def test_what_was_entered_before_counts_for_its_own_network_and_server_only():
+    draft = form.document(
+        {"ssid": "Cafe", "password": "cafe key", "host": "h", "mqtt_password": "key"}, None
+    )
+    same = form.document({"ssid": "Cafe", "host": "h"}, None, draft)
+    other = form.document({"ssid": "Bar", "host": "i"}, None, draft)
+    assert same["wifi"] == [{"ssid": "Cafe", "password": "cafe key"}]
+    assert same["mqtt"]["password"] == "key"
+    assert other["wifi"] == [{"ssid": "Bar", "password": ""}], "an abandoned network is not kept"
+    assert "password" not in other["mqtt"]
+
+
+def test_a_fault_that_no_field_shows_is_told_at_the_nearest():
+    faults = [("wifi.1.ssid", "is missing"), ("sensors.0.pin", "is missing")]
+    assert form.faults_by_field(faults) == {
+        "ssid": "is missing (wifi.1.ssid)",
+        "id": "is missing (sensors.0.pin)",
+    }
+
+
 def test_faults_find_their_fields():
     faults = [("wifi.0.password", "is short"), ("id", "is missing"), ("id", "twice")]
     assert form.faults_by_field(faults) == {"password": "is short", "id": "is missing"}

@@ -13,6 +13,7 @@ PATHS = {
     "interval": "interval",
     "portal_password": "portal_password",
 }
+_NEAREST = {"wifi": "ssid", "mqtt": "host"}
 SECRETS = ("password", "mqtt_password", "portal_password")
 ADVANCED = ("port", "user", "mqtt_password", "tls", "interval", "portal_password")
 # The choice "another network": its name is typed into the field beside it.
@@ -47,12 +48,13 @@ def _unescape(data):
         return "".join(chr(c) if c < 128 else "?" for c in result)
 
 
-def document(fields, known):
+def document(fields, known, draft=None):
     """The configuration that `fields` describe; what the form does not show is taken from `known`.
 
-    An empty password field keeps the password that is known for the same network, or server.
-    Values that are no numbers stay text, for the schema to refuse.
+    An empty password field keeps the one of the same network, or server, in `draft` (what was
+    entered before) or in `known`. Values that are no numbers stay text, for the schema to refuse.
     """
+    draft = draft or {}
     result = dict(known) if known else {}
     result["version"] = 1
     result["id"] = fields.get("id", "").strip()
@@ -60,7 +62,8 @@ def document(fields, known):
     if ssid == OTHER:
         ssid = fields.get("ssid_other", "")
     networks = list(result.get("wifi", ()))
-    password = fields.get("password", "") or _known_password(networks, ssid)
+    entered = list(draft.get("wifi", ()))[:1]
+    password = fields.get("password", "") or _known_password(entered + networks, ssid)
     others = [one for one in networks if one["ssid"] != ssid]
     result["wifi"] = [{"ssid": ssid, "password": password}] + others[:2]
     server = dict(result.get("mqtt", {}))
@@ -68,6 +71,8 @@ def document(fields, known):
     if host != server.get("host"):
         # A password is for one server: it does not follow to another.
         server.pop("password", None)
+    if draft.get("mqtt", {}).get("host") == host and draft["mqtt"].get("password"):
+        server["password"] = draft["mqtt"]["password"]
     server["host"] = host
     server["port"] = _number(port) if port else 1883
     server["user"] = fields.get("user", "").strip()
@@ -78,18 +83,26 @@ def document(fields, known):
     interval = fields.get("interval", "").strip()
     if interval:
         result["interval"] = _number(interval)
-    if fields.get("portal_password"):
-        result["portal_password"] = fields["portal_password"]
+    portal_password = fields.get("portal_password") or draft.get("portal_password")
+    if portal_password:
+        result["portal_password"] = portal_password
     return result
 
 
 def faults_by_field(faults):
-    """The first fault of each field, by the field's name; `faults` are (path, text)."""
+    """The first fault of each field, by the field's name; `faults` are (path, text).
+
+    A fault in what the form does not show is told at the field that is nearest.
+    """
+    fields = {path: field for field, path in PATHS.items()}
     named = {}
     for path, text in faults:
-        for field, place in PATHS.items():
-            if path == place and field not in named:
-                named[field] = text
+        field = fields.get(path)
+        if field is None:
+            field = _NEAREST.get(path.split(".")[0], "id")
+            text = "%s (%s)" % (text, path)
+        if field not in named:
+            named[field] = text
     return named
 
 

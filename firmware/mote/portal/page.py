@@ -145,11 +145,12 @@ def _networks(networks, chosen):
             yield " checked"
         elif not one.supported:
             yield " disabled"
-        yield "><b>%s</b>" % escape(one.ssid)
+        yield "><b>%s" % escape(one.ssid)
         if not one.supported:
             yield "<small>company login: not supported</small>"
         elif not one.secured:
-            yield "<small>open</small>"
+            yield "<small>open, no password</small>"
+        yield "</b>"
         yield _signal(one.bars)
         yield "</label>\n"
 

@@ -104,7 +104,7 @@ class Site:
         if self.state in (TRYING, SAVED):
             return http.redirect("/progress")
         fields = form.decode(request.body)
-        document = form.document(fields, self._document or self._known)
+        document = form.document(fields, self._known, self._document)
         self._fields = _entries(fields, document)
         try:
             config.checked(document)
