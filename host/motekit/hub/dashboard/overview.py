@@ -61,7 +61,7 @@ class _Cards:
         for reading in latest:
             value, when = self._values[reading.device, reading.metric]
             value.set_text(show(reading.metric, reading.value))
-            when.set_text(age(reading.time_ns))
+            when.set_text(age(reading.time_ns).removesuffix(" ago"))
         online = sum(device.online for device in devices)
         self._headline.set_text(f"{online} of {len(devices)} online" if devices else "")
 
