@@ -24,7 +24,7 @@ _KNOWN = {
     "distance": Metric("Distance", "cm", 1),
     "soil_moisture": Metric("Soil moisture", "%", 0),
     "rssi": Metric("Signal", "dBm", 0),
-    "chip_temperature": Metric("Chip temperature", "°C", 0),
+    "chip_temperature": Metric("Chip", "°C", 0),
 }
 
 
