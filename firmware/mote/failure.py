@@ -12,6 +12,9 @@ NO_ANSWER = "no_answer"
 NOT_MQTT = "not_mqtt"
 BAD_LOGIN = "bad_login"
 TLS = "tls"
+NO_SERVER = "no_server"
+CHOOSE_SERVER = "choose_server"
+FLASH = "flash"
 
 _TEXTS = {
     WRONG_PASSWORD: (
@@ -38,6 +41,16 @@ _TEXTS = {
         "name",
         "the MQTT server's name was not found",
         "Check the spelling, or enter its address, such as 192.168.1.10.",
+    ),
+    NO_SERVER: (
+        "name",
+        "no MQTT server was found in your network",
+        "Enter the server's name or its address.",
+    ),
+    CHOOSE_SERVER: (
+        "name",
+        "your network has more than one MQTT server",
+        "Choose one of them in the form.",
     ),
     UNREACHABLE: (
         "server",
@@ -69,7 +82,18 @@ _TEXTS = {
         "the secure connection failed",
         "Check that the server uses TLS on this port, and its CA certificate.",
     ),
+    FLASH: (
+        "login",
+        "the settings could not be saved",
+        "The flash is full or damaged: install the firmware again.",
+    ),
 }
+REASONS = tuple(_TEXTS)
+
+
+def explained(reason):
+    """The step that failed, what happened, and what to do: in English, as the log says it."""
+    return _TEXTS[reason]
 
 
 class Failure(Exception):
@@ -82,7 +106,7 @@ class Failure(Exception):
         super().__init__(reason)
         self.reason = reason
         self.detail = detail
-        self.step, self.what, self.remedy = _TEXTS[reason]
+        self.step, self.what, self.remedy = explained(reason)
 
     def __str__(self):
         return self.what + (" (%s)" % self.detail if self.detail else "")

@@ -4,16 +4,11 @@ Only what was asked is answered: an A question gets the address; AAAA, HTTPS, SV
 an empty answer at once, because a phone waits out every question that stays open.
 """
 
-import socket
 import struct
 
-from mote import log
-from mote.portal.waiting import readable
-
-PORT = 53
 TTL_S = 30
 _HEADER = 12
-_PACKET_MAX = 512
+PACKET_MAX = 512
 _NAME_MAX = 255
 _A, _ANY, _IN = 1, 255, 1
 _RESPONSE, _OPCODE = 0x8000, 0x7800
@@ -26,7 +21,7 @@ def answer(packet, address):
 
     The question comes back alone: an EDNS record copied along would make the packet malformed.
     """
-    if len(packet) < _HEADER or len(packet) > _PACKET_MAX:
+    if len(packet) < _HEADER or len(packet) > PACKET_MAX:
         return None
     ident, flags, questions = struct.unpack_from("!HHH", packet, 0)
     if flags & _RESPONSE:
@@ -43,27 +38,6 @@ def answer(packet, address):
         # 0xC00C points at the name of the question (4.1.4).
         record = struct.pack("!HHHIH", 0xC00C, _A, _IN, TTL_S, 4) + address
     return _reply(ident, flags, 0, question, record)
-
-
-async def serve(address, port=PORT):
-    """Answer for as long as the task lives; `address` is dotted decimal."""
-    packed = bytes(int(part) for part in address.split("."))
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setblocking(False)
-    try:
-        sock.bind(socket.getaddrinfo("0.0.0.0", port)[0][-1])
-        while True:
-            await readable(sock)
-            try:
-                packet, sender = sock.recvfrom(_PACKET_MAX + 1)
-                response = answer(packet, packed)
-                if response:
-                    sock.sendto(response, sender)
-            except OSError as error:
-                # A phone that left before its answer is no reason to stop.
-                log.debug("dns: %r" % error)
-    finally:
-        sock.close()
 
 
 def _reply(ident, flags, code, question, record):

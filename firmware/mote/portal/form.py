@@ -1,5 +1,7 @@
 """From the form's fields to a configuration document, and from its faults back to the fields."""
 
+from mote import contract
+
 # Field of the form -> path in the document.
 PATHS = {
     "id": "id",
@@ -14,8 +16,9 @@ PATHS = {
     "portal_password": "portal_password",
 }
 _NEAREST = {"wifi": "ssid", "mqtt": "host"}
+_DEFAULT_INTERVAL = 10
 SECRETS = ("password", "mqtt_password", "portal_password")
-ADVANCED = ("port", "user", "mqtt_password", "tls", "interval", "portal_password")
+ADVANCED = ("user", "mqtt_password", "tls", "interval", "portal_password")
 # The choice "another network": its name is typed into the field beside it.
 OTHER = ""
 
@@ -67,14 +70,16 @@ def document(fields, known, draft=None):
     others = [one for one in networks if one["ssid"] != ssid]
     result["wifi"] = [{"ssid": ssid, "password": password}] + others[:2]
     server = dict(result.get("mqtt", {}))
-    host, port = _host_and_port(fields.get("host", "").strip(), fields.get("port", "").strip())
+    # A server that was found and picked counts before what is typed.
+    host, port = fields.get("server") or fields.get("host", ""), fields.get("port", "")
+    host, port = _host_and_port(host.strip(), port.strip())
     if host != server.get("host"):
         # A password is for one server: it does not follow to another.
         server.pop("password", None)
     if draft.get("mqtt", {}).get("host") == host and draft["mqtt"].get("password"):
         server["password"] = draft["mqtt"]["password"]
     server["host"] = host
-    server["port"] = _number(port) if port else 1883
+    server["port"] = _number(port) if port else contract.MQTT_PORT
     server["user"] = fields.get("user", "").strip()
     if fields.get("mqtt_password"):
         server["password"] = fields["mqtt_password"]
@@ -89,10 +94,37 @@ def document(fields, known, draft=None):
     return result
 
 
+def prefilled(name, settings):
+    """What the form of a board `name` shows at first; `settings` are those it has, or None."""
+    if settings:
+        return entries(settings)
+    return {"id": name, "port": contract.MQTT_PORT, "interval": _DEFAULT_INTERVAL}
+
+
+def entries(document, fields=None):
+    """What the form shows of a document: everything but its secrets, only whether there are any."""
+    server = document["mqtt"]
+    network = document["wifi"][0]
+    return {
+        "id": document["id"],
+        "ssid": network["ssid"],
+        "ssid_other": fields.get("ssid_other", "") if fields else "",
+        "password_kept": bool(network.get("password")),
+        "host": server["host"],
+        "port": server.get("port", contract.MQTT_PORT),
+        "user": server.get("user", ""),
+        "mqtt_password_kept": bool(server.get("password")),
+        "tls": server.get("tls", False),
+        "interval": document.get("interval", _DEFAULT_INTERVAL),
+        "portal_password_kept": bool(document.get("portal_password")),
+    }
+
+
 def faults_by_field(faults):
     """The first fault of each field, by the field's name; `faults` are (path, text).
 
-    A fault in what the form does not show is told at the field that is nearest.
+    The page has a sentence about each field; a text is left only where the form does not show what
+    is wrong: it is told at the field that is nearest.
     """
     fields = {path: field for field, path in PATHS.items()}
     named = {}
@@ -100,7 +132,9 @@ def faults_by_field(faults):
         field = fields.get(path)
         if field is None:
             field = _NEAREST.get(path.split(".")[0], "id")
-            text = "%s (%s)" % (text, path)
+            text = "%s %s" % (path, text)
+        else:
+            text = ""
         if field not in named:
             named[field] = text
     return named

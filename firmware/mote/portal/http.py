@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server (RFC 9112) with limits on everything a client could hold.
+"""A small HTTP/1.1 server: at most five clients, a deadline for each, one answer a connection.
 
 `asyncio.start_server` has neither a cap on clients nor a deadline, and spins when sockets run out.
 """
@@ -7,15 +7,16 @@ import asyncio
 import socket
 
 from mote import log
+from mote.portal.request import Refused, read_request
 from mote.portal.waiting import readable
 
 PORT = 80
 CLIENTS = 5
 DEADLINE_S = 5
 LINGER_S = 1
-HEAD_MAX = 2048
-BODY_MAX = 2048
 _PIECE = 512
+# What fits one segment of TCP over WiFi: more in one write, fewer packets.
+_SEGMENT = 1400
 _REASONS = {
     200: "OK",
     302: "Found",
@@ -27,53 +28,45 @@ _REASONS = {
     413: "Content Too Large",
     422: "Unprocessable Content",
     500: "Internal Server Error",
+    505: "HTTP Version Not Supported",
 }
-
-
-class Refused(Exception):
-    """A request that is not served; `status` says why."""
-
-    def __init__(self, status):
-        super().__init__(status)
-        self.status = status
-
-
-class Request:
-    """`method`, `path` (without its query), `headers` by lower-case name, `body` bytes."""
-
-    def __init__(self, method, path, headers, body):
-        self.method = method
-        self.path = path
-        self.headers = headers
-        self.body = body
+# The page needs its own lines and nothing else: what was entered cannot add any.
+_HEADERS = (
+    "Cache-Control: no-store\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n"
+    "Referrer-Policy: same-origin\r\nContent-Security-Policy: default-src 'none'; "
+    "style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'\r\n"
+)
 
 
 class Response:
-    """`body` is text, or pieces of text that are made while they are sent."""
+    """`body` is text, or pieces of bytes that are made while they are sent, `packed` by gzip."""
 
-    def __init__(self, body="", status=200, kind="text/html; charset=utf-8", location=None):
+    def __init__(
+        self, body="", status=200, kind="text/html; charset=utf-8", location=None, packed=False
+    ):
         self.body = body
         self.status = status
         self.kind = kind
         self.location = location
+        self.packed = packed
 
     def head(self):
-        lines = [
-            "HTTP/1.1 %d %s" % (self.status, _REASONS[self.status]),
-            "Content-Type: " + self.kind,
-            "Cache-Control: no-store",
-            "Connection: close",
-            "X-Content-Type-Options: nosniff",
-            "Referrer-Policy: same-origin",
-        ]
+        """Status line and headers, as text."""
+        text = "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%s" % (
+            self.status, _REASONS[self.status], self.kind, _HEADERS
+        )  # fmt: skip
         if self.location:
-            lines.append("Location: " + self.location)
+            text += "Location: %s\r\n" % self.location
+        if self.packed:
+            text += "Content-Encoding: gzip\r\n"
         if isinstance(self.body, str):
-            lines.append("Content-Length: %d" % len(self.body.encode()))
-        return "\r\n".join(lines) + "\r\n\r\n"
+            text += "Content-Length: %d\r\n" % len(self.body.encode())
+        return text + "\r\n"
 
 
 def redirect(location, status=303):
+    """Leads to `location`."""
     # Android takes a redirect with four bytes or less for a failed network, not for a portal.
     text = '<!doctype html><title>Mote</title><a href="%s">Set up the board</a>' % location
     return Response(text, status, location=location)
@@ -124,7 +117,8 @@ class Server:
                 await asyncio.wait_for(_send(stream, response), DEADLINE_S)
                 await asyncio.wait_for(_take_the_rest(stream), LINGER_S)
             else:
-                await asyncio.wait_for(_send(stream, response), DEADLINE_S)
+                whole = request.method != "HEAD"
+                await asyncio.wait_for(_send(stream, response, whole), DEADLINE_S)
         except (asyncio.TimeoutError, OSError, EOFError) as error:
             log.debug("http: %r" % error)
         except Exception as error:
@@ -134,52 +128,6 @@ class Server:
             await stream.wait_closed()
             self._clients -= 1
             self._free.set()
-
-
-async def read_request(stream):
-    """One request. Raises Refused for what breaks the limits or the grammar, EOFError when cut."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        if len(data) > HEAD_MAX:
-            raise Refused(413)
-        piece = await stream.read(_PIECE)
-        if not piece:
-            raise EOFError
-        data += piece
-    head, _, body = data.partition(b"\r\n\r\n")
-    try:
-        lines = str(head, "utf-8").split("\r\n")
-    except UnicodeError:
-        raise Refused(400) from None
-    parts = lines.pop(0).split(" ")
-    if len(parts) != 3:
-        raise Refused(400)
-    if parts[0] not in ("GET", "HEAD", "POST"):
-        raise Refused(405)
-    headers = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon:
-            raise Refused(400)
-        headers[name.strip().lower()] = value.strip()
-    body += await stream.readexactly(_length(headers) - len(body))
-    return Request(parts[0], _path(parts[1]), headers, body)
-
-
-def _length(headers):
-    length = headers.get("content-length", "0")
-    if "transfer-encoding" in headers or not length.isdigit():
-        raise Refused(400)
-    if int(length) > BODY_MAX:
-        raise Refused(413)
-    return int(length)
-
-
-def _path(target):
-    """The path of a request target, which a proxy-minded client sends as a whole URL."""
-    if target.startswith("http://"):
-        target = "/" + target[7:].partition("/")[2]
-    return target.partition("?")[0]
 
 
 async def _take_the_rest(stream):
@@ -192,14 +140,14 @@ async def _take_the_rest(stream):
             return
 
 
-async def _send(stream, response):
-    head = response.head()
-    if isinstance(response.body, str):
-        # Head and body in one write: one packet for most answers.
-        stream.write((head + response.body).encode())
-        await stream.drain()
-        return
-    stream.write(head.encode())
-    for piece in response.body:
-        stream.write(piece.encode())
-        await stream.drain()
+async def _send(stream, response, whole=True):
+    waiting = response.head().encode()
+    body = (response.body.encode(),) if isinstance(response.body, str) else response.body
+    for piece in body if whole else ():
+        waiting += piece
+        if len(waiting) >= _SEGMENT:
+            stream.write(waiting)
+            await stream.drain()
+            waiting = b""
+    stream.write(waiting)
+    await stream.drain()

@@ -2,19 +2,34 @@
 
 import network
 
-# Authentication modes of the driver (esp_wifi_types.h).
-_OPEN = 0
-_ENTERPRISE = (5, 10, 11, 12, 13)
+# Authentication modes of the driver (wifi_auth_mode_t in esp_wifi_types_generic.h).
+_SECURITY = {
+    0: "",
+    1: "WEP",
+    2: "WPA",
+    3: "WPA2",
+    4: "WPA/WPA2",
+    6: "WPA3",
+    7: "WPA2/WPA3",
+    9: "OWE",
+    11: "WPA3",
+    12: "WPA3",
+}
+# Open, or encrypted without a password (OWE, RFC 8110).
+_NO_PASSWORD = (0, 9)
 
 
 class Network:
-    """One network: `ssid` text, `rssi` dBm, `secured`, and `supported` (no enterprise login)."""
+    """One network: `ssid` text, `rssi` dBm, `security` (WPA2, …; empty when open), `secured` when it
+    asks for a password, and `supported` (no enterprise login, nothing that the driver lacks).
+    """
 
     def __init__(self, ssid, rssi, authmode):
         self.ssid = ssid
         self.rssi = rssi
-        self.secured = authmode != _OPEN
-        self.supported = authmode not in _ENTERPRISE
+        self.security = _SECURITY.get(authmode, "802.1X")
+        self.secured = authmode not in _NO_PASSWORD
+        self.supported = authmode in _SECURITY
 
     @property
     def bars(self):

