@@ -10,7 +10,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 py
 # bash has a variable SECONDS of its own: only one given to make counts.
 RUN_SECONDS := $(if $(filter command%,$(origin SECONDS)),$(SECONDS))
 
-.PHONY: help demo test check pictures lock clean
+.PHONY: help demo test check bench soak pictures lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,12 @@ test: $(READY) ## Everything that proves the project, installing what it needs
 check: $(READY) ## The quick half: lint, types and tests without network namespaces or a browser
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@$(BIN)/python -m pytest -m "not netns and not browser" $(ARGS)
+
+bench: $(READY) ## Figures, beside those of others where there are any; ONLY=<prefix> for a part
+	@$(BIN)/python tests/measure.py bench --only "$(ONLY)"
+
+soak: $(READY) ## The long campaigns: fuzzing, power cuts; ONLY=<prefix> for a part
+	@$(BIN)/python tests/measure.py soak --only "$(ONLY)"
 
 pictures: $(READY) ## Take the pictures of the README anew from the real pages
 	@$(BIN)/python -m pytest -q tests/e2e/test_demo_in_a_browser.py -k set_up

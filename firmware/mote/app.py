@@ -5,18 +5,19 @@ import gc
 import sys
 import time
 
-from mote import __version__, board, config, contract, log, system
+from mote import __version__, board, config, contract, led, log, starts, system
 
 _PAUSE_S = 5
-# Collect after so many bytes: a heap that is left to run full is in splinters when a module gets
-# compiled, and on silicon it grows at the expense of WiFi and TLS.
+# Collect after so many bytes: a heap that is left to run full is in splinters when it is needed in
+# one piece, and on silicon it grows at the expense of WiFi and TLS.
 _COLLECT_EVERY = 16 * 1024
 
 
 def main():
     """Run until power-off. Returns only by KeyboardInterrupt, with the watchdog kept quiet."""
     gc.threshold(_COLLECT_EVERY)
-    log.info("%s%s on %s after %s" % _boot_line())
+    told = (contract.LOG_BOOT, __version__, board.chip(), system.reset_cause())
+    log.info("%s%s on %s after %s" % told)
     try:
         asyncio.run(_live())
     except KeyboardInterrupt:
@@ -25,32 +26,58 @@ def main():
     except Exception as error:
         sys.print_exception(error)
         log.error("app: unexpected %s: %s" % (type(error).__name__, error))
+        starts.crashed(error)
         # A fault that comes at once must not turn into a fast loop of resets.
         time.sleep(_PAUSE_S)
         system.restart("unexpected error")
 
 
-def _boot_line():
-    return contract.LOG_BOOT, __version__, board.chip(), system.reset_cause()
-
-
 async def _live():
-    mode = system.boot_mode()
-    settings = None
-    reason = "" if mode else "new"
-    try:
-        settings = config.load()
-    except config.ConfigError as error:
-        log.warning("app: no usable configuration: %s" % error)
-        if error.faults != [config.MISSING]:
-            reason = "damaged"
-    if settings and not mode:
+    """Raises the first exception that nobody expected, whichever task it ends."""
+    faults = []
+    fault = asyncio.Event()
+
+    def unexpected(loop, context):
+        faults.append(context["exception"])
+        fault.set()
+
+    asyncio.get_event_loop().set_exception_handler(unexpected)
+    asyncio.create_task(_work())
+    await fault.wait()
+    raise faults[0]
+
+
+async def _work():
+    asked = system.boot_mode()
+    start = starts.begin(asked)
+    system.start_watchdog()
+    board.check_profile()
+    settings, damage = _settings()
+    asyncio.create_task(led.run())
+    if start == "crashed":
+        log.error("app: safe mode: only the portal starts, it shows the last fault")
+        return await _set_up(settings, start)
+    asyncio.create_task(starts.settle())
+    reason = start or (asked if asked in ("button", "erased") else "")
+    if settings and not reason:
         # Modes are loaded when they are needed: a board has room for one of them.
         from mote import running
 
-        ended = await running.run(settings)
-        system.restart("set-up was asked for", ended)
+        why = await running.run(settings)
+        return system.restart(*why)
+    await _set_up(settings, reason or damage)
+
+
+async def _set_up(settings, reason):
     from mote import setup
 
-    await setup.run(settings, reason or mode)
-    system.restart("settings saved")
+    system.restart(await setup.run(settings, reason))
+
+
+def _settings():
+    """The configuration, or None and why there is none: "new" or "damaged"."""
+    try:
+        return config.load(), ""
+    except config.ConfigError as error:
+        log.warning("app: no usable configuration: %s" % error)
+        return None, "new" if error.faults == [config.MISSING] else "damaged"

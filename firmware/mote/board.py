@@ -1,14 +1,27 @@
-"""Which board this is: its chip, its pins, its name, its button and its LED."""
+"""Which board this is: its chip, its pins, its name, its button."""
 
+import asyncio
+import json
 import os
 
 import network
 from machine import Pin
 
-from mote import contract
-from mote.pins import PINS
+from mote import contract, log, patience
 
-_BUTTON_STEP_MS = 50
+_PROFILE = __file__.rsplit("/", 1)[0] + "/board.json"
+# Written at the factory or at flashing time, kept when the configuration is erased.
+_FACTORY = "/factory.json"
+_STEP_MS = 50
+_profile = {}
+
+
+def profile():
+    """The board's profile, written when the firmware was made: key, chip, pins, led, txpower."""
+    if not _profile:
+        with open(_PROFILE) as file:
+            _profile.update(json.load(file))
+    return _profile
 
 
 def chip():
@@ -16,9 +29,16 @@ def chip():
     return os.uname().machine.split()[-1]
 
 
+def check_profile():
+    """Say aloud when the firmware was made for another chip: its pins are wrong here."""
+    if profile()["chip"] != chip():
+        made_for = (profile()["chip"], profile()["key"], chip())
+        log.error("app: this firmware is for %s (%s), the chip is %s: flash it anew" % made_for)
+
+
 def pin(role):
-    """GPIO of a role (`sda`, `button`, …), -1 where the chip's bare board has none."""
-    return PINS.get(chip(), PINS["ESP32"])[role]
+    """GPIO of a role: sda, scl, onewire, dht, analog, button."""
+    return profile()["pins"][role]
 
 
 def mac():
@@ -31,20 +51,34 @@ def default_id():
     return contract.AP_PREFIX + mac()
 
 
-class Button:
-    """The BOOT button, polled: `held_ms()` is how long it has been down, 0 when it is up."""
+def portal_password(settings):
+    """What protects the setup network: from the settings, else as flashed, else nothing."""
+    if settings and settings["portal_password"]:
+        return settings["portal_password"]
+    try:
+        with open(_FACTORY) as file:
+            return json.load(file).get("portal_password", "")
+    except (OSError, ValueError):
+        return ""
 
-    STEP_MS = _BUTTON_STEP_MS
 
-    def __init__(self):
-        self._pin = Pin(pin("button"), Pin.IN, Pin.PULL_UP)
-        self._held = 0
+async def watch_button(show, held):
+    """Call `held("button")` when BOOT is let go after 3 s, `held("erased")` at 10 s; for ever.
 
-    def poll(self):
-        """Call every `STEP_MS`. Milliseconds held so far, and whether it was let go just now."""
-        held = self._held
-        if self._pin.value() == 0:
-            self._held += _BUTTON_STEP_MS
-            return self._held, False
-        self._held = 0
-        return held, held > 0
+    `show` is told "setup" and "error" while it is held, so that a person sees when to let go.
+    """
+    button = Pin(pin("button"), Pin.IN, Pin.PULL_UP)
+    down_ms = 0
+    while True:
+        if button.value() == 0:
+            down_ms += _STEP_MS
+            if down_ms == patience.HOLD_FOR_SETUP_MS:
+                show("setup")
+            if down_ms == patience.HOLD_TO_ERASE_MS:
+                show("error")
+                held("erased")
+        else:
+            if patience.HOLD_FOR_SETUP_MS <= down_ms < patience.HOLD_TO_ERASE_MS:
+                held("button")
+            down_ms = 0
+        await asyncio.sleep_ms(_STEP_MS)

@@ -26,6 +26,7 @@ LOG_CONNECTED = "mqtt: connected to "
 LOG_DISCONNECTED = "mqtt: lost "
 LOG_FIRST_READING = "run: first reading published"
 LOG_RESTART = "app: restarting: "
+LOG_SLEEP = "app: sleeping for "
 
 
 def sensor_topic(device: str, metric: str) -> str:

@@ -2,29 +2,19 @@
 
 import asyncio
 import json
-import random
 import time
 
-from mote import __version__, board, config, contract, log, sensors, system
+from mote import __version__, board, config, contract, led, log, patience, sensors, system
+from mote.backoff import Backoff
 from mote.failure import Failure
 from mote.mqtt.client import Client
 from mote.mqtt.queue import Queue
 from mote.sensors import rounds
 from mote.wifi import station
 
-# Without WiFi for this long the setup portal opens beside the attempts to join (contract 4).
-WIFI_PATIENCE_MS = 180_000
-# Nobody is hurt by a board that looks for its network, but a broker by a hundred that knock.
-WIFI_PAUSE_MS = 2_000
-BACKOFF_FIRST_MS = 1_000
-BACKOFF_MAX_MS = 60_000
-# A login that held this long was a good one: the next loss starts from the shortest pause.
-STEADY_MS = 60_000
 # `isconnected` does not notice every loss: a server that stays silent may be the radio's fault.
 REJOIN_AFTER = 3
 INFO_EVERY_MS = 300_000
-HOLD_FOR_SETUP_MS = 3_000
-HOLD_TO_ERASE_MS = 10_000
 LOGS_A_MINUTE = 10
 _BEAT_MS = 1_000
 # A reading may take this much longer than its interval before the board counts as stuck.
@@ -32,10 +22,7 @@ _SLACK_MS = 30_000
 
 
 async def run(settings):
-    """Publish until set-up is wanted; returns why: "wifi" (did not come), "button" or "erased".
-
-    Any error that nobody expected, in any task, ends it and is raised.
-    """
+    """Publish until a restart is wanted; returns why, and the mode to restart in."""
     return await _Running(settings).run()
 
 
@@ -49,23 +36,20 @@ class _Running:
         self._client = None
         self._first = True
         self._leave = asyncio.Event()
-        self._why = ""
-        self._error = None
+        self._why = ()
+        self._portal = None
+        self._wifi = Backoff()
+        self._server = Backoff()
         self._progress_ms = time.ticks_ms()
-        self._wifi_lost_ms = self._progress_ms
         self._logs = 0
 
     async def run(self):
-        system.start_watchdog()
         log.tap = self._publish_log
-        asyncio.get_event_loop().set_exception_handler(self._unexpected)
-        works = [self._stay_online(), self._watch_button(), self._beat()]
+        works = [self._stay_online(), board.watch_button(led.show, self._held), self._beat()]
         works += [self._measure(sensor) for sensor in self._sensors]
         tasks = [asyncio.create_task(work) for work in works]
         try:
             await self._leave.wait()
-            if self._error:
-                raise self._error
             if self._client:
                 await self._client.leave()
         finally:
@@ -74,45 +58,85 @@ class _Running:
                 task.cancel()
         return self._why
 
-    def _unexpected(self, loop, context):
-        self._error = context["exception"]
-        self._leave.set()
-
-    def _end(self, why):
+    def _end(self, *why):
         self._why = why
         self._leave.set()
 
+    def _held(self, mode):
+        """The BOOT button was held."""
+        if mode == "erased":
+            config.erase()
+            log.warning("run: BOOT held for 10 s: the configuration is erased")
+        self._end("BOOT was held", mode)
+
     async def _stay_online(self):
-        failures = 0
-        pause_ms = BACKOFF_FIRST_MS
+        silent = 0
         while not self._leave.is_set():
             try:
-                if not station.address() or failures >= REJOIN_AFTER:
-                    failures = 0
-                    await station.join(self._settings["wifi"])
-                self._wifi_lost_ms = None
+                if not station.address() or silent >= REJOIN_AFTER:
+                    silent = 0
+                    await self._join()
+                led.show("joining")
                 client = Client(self._settings)
                 await client.connect()
-                failures = 0
-                if await self._online(client) >= STEADY_MS:
-                    pause_ms = BACKOFF_FIRST_MS
+                silent = 0
+                if await self._online(client) >= patience.CONNECTION_STEADY_MS:
+                    self._server.over()
             except Failure as error:
                 log.warning("run: %s" % error)
-                failures += 1
+                led.show("error")
+                silent += 1
                 if error.step in ("join", "address"):
-                    self._wifi_failed()
-                    await asyncio.sleep_ms(WIFI_PAUSE_MS)
                     continue
-            # Jitter: a hundred boards do not come back in the same second.
-            await asyncio.sleep_ms(pause_ms // 2 + random.getrandbits(16) % (pause_ms // 2 + 1))
-            pause_ms = min(pause_ms * 2, BACKOFF_MAX_MS)
+            self._server.failed()
+            await asyncio.sleep_ms(self._server.pause_ms())
 
-    def _wifi_failed(self):
-        now = time.ticks_ms()
-        if self._wifi_lost_ms is None:
-            self._wifi_lost_ms = now
-        elif time.ticks_diff(now, self._wifi_lost_ms) >= WIFI_PATIENCE_MS:
-            self._end("wifi")
+    async def _join(self):
+        """Join a known network. Raises Failure after a pause, with the portal open if it is time."""
+        if not self._portal:
+            led.show("joining")
+        try:
+            await station.join(self._settings["wifi"])
+        except Failure:
+            self._wifi.failed()
+            pause_ms = self._wifi.pause_ms()
+            if self._wifi.outage_ms() >= self._wifi_patience_ms():
+                await self._open_portal()
+            if self._portal:
+                pause_ms = patience.RETRY_BESIDE_PORTAL_MS
+            await asyncio.sleep_ms(pause_ms)
+            # A phone on the portal has the radio for itself.
+            while self._portal and self._portal.busy:
+                await asyncio.sleep_ms(_BEAT_MS)
+            raise
+        self._wifi.over()
+        if self._portal and not self._portal.busy:
+            log.info("run: the known WiFi is back, the portal closes")
+            self._portal.close()
+            self._portal = None
+
+    def _wifi_patience_ms(self):
+        if self._settings["deep_sleep"]:
+            return patience.WIFI_LOST_ON_BATTERY_MS
+        return patience.WIFI_LOST_MS
+
+    async def _open_portal(self):
+        if self._portal:
+            return
+        from mote.setup import Portal
+
+        self._portal = Portal(self._settings, "wifi")
+        await self._portal.open()
+        self._watch = asyncio.create_task(self._watch_portal())
+
+    async def _watch_portal(self):
+        while self._portal:
+            if self._portal.finished:
+                return self._end("settings saved")
+            on_battery = self._settings["deep_sleep"]
+            if on_battery and self._portal.unused_ms > patience.PORTAL_ON_BATTERY_MS:
+                system.sleep(patience.SLEEP_ON_BATTERY_MS)
+            await asyncio.sleep_ms(_BEAT_MS)
 
     async def _online(self, client):
         """From a login to the loss of the connection; how many ms it held."""
@@ -121,6 +145,7 @@ class _Running:
         try:
             await client.announce()
             self._client = client
+            led.show("connected")
             tasks.append(asyncio.create_task(self._tell_info(client)))
             await self._queue.deliver(client, self._delivered)
         except OSError as error:
@@ -178,18 +203,6 @@ class _Running:
             log.warning("sensors: %s is not a finite number" % metric)
             return
         self._queue.put(contract.sensor_topic(self._device, metric), payload)
-
-    async def _watch_button(self):
-        button = board.Button()
-        while True:
-            held_ms, let_go = button.poll()
-            if held_ms >= HOLD_TO_ERASE_MS:
-                config.erase()
-                log.warning("run: BOOT held for 10 s: the configuration is erased")
-                return self._end("erased")
-            if let_go and held_ms >= HOLD_FOR_SETUP_MS:
-                return self._end("button")
-            await asyncio.sleep_ms(button.STEP_MS)
 
     async def _beat(self):
         """Feed the watchdog for as long as readings get done; let a minute's log lines through."""

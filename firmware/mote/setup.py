@@ -1,117 +1,150 @@
-"""Set-up mode: opens the board's own network with the portal, until settings are saved."""
+"""Set-up: opens the board's own network with the portal, until settings are saved.
+
+`Portal` is the thing itself; `run` keeps it open on a board that does nothing else meanwhile.
+"""
 
 import asyncio
 import time
 
-from mote import board, contract, log, system, trial
-from mote.failure import Failure
-from mote.portal import dns, http
+from mote import board, config, contract, led, log, patience, qr, starts, system, trial
+from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
 from mote.wifi import access_point, scan, station
 
-# The phone that has read "saved" needs no more; one that fell off the network may return.
-_AFTER_TOLD_MS = 4_000
-_AFTER_SAVED_MS = 20_000
-# A board that has settings tries them again when nobody was on the portal for this long.
-_RETRY_EVERY_MS = 30_000
-# Somebody who held the button wants the portal: it stays for them.
-_BUTTON_PATIENCE_MS = 300_000
 _STEP_MS = 200
 
 
 async def run(settings, reason):
-    """Returns when settings were saved, or when the known WiFi is back.
+    """Returns why to restart. `settings` is the usable configuration, or None.
 
-    `settings` is the usable configuration, or None; `reason` why the board is here: "new",
-    "damaged", "wifi" (cannot be reached), "button" or "erased".
+    `reason`: "new", "damaged", "button", "erased", "resets" (three quick ones) or "crashed".
     """
-    await _Setup(settings, reason).run()
+    portal = Portal(settings, reason, starts.traceback() if reason == "crashed" else "")
+    await portal.open()
+    ended = []
+    asyncio.create_task(board.watch_button(led.show, ended.append))
+    while True:
+        await asyncio.sleep_ms(_STEP_MS)
+        if portal.alive:
+            system.feed()
+        if portal.finished:
+            starts.forget()
+            return "settings saved"
+        if portal.wants_start:
+            starts.once_more()
+            return "start once more"
+        if "erased" in ended:
+            config.erase()
+            return "the settings are erased"
+        if reason == "crashed":
+            if portal.unused_ms > patience.SAFE_MODE_MS:
+                starts.once_more()
+                return "nobody came to safe mode"
+        elif settings:
+            if settings["deep_sleep"] and portal.unused_ms > patience.PORTAL_ON_BATTERY_MS:
+                system.sleep(patience.SLEEP_ON_BATTERY_MS)
+            if portal.unused_ms > patience.PORTAL_UNUSED_MS:
+                return "nobody came to the portal"
 
 
-class _Setup:
-    def __init__(self, settings, reason):
+class Portal:
+    """The access point with its DNS, pages and trial. Open it once, close it once."""
+
+    def __init__(self, settings, reason, traceback=""):
+        self.wants_start = False
         self._settings = settings
-        self._reason = reason
-        self._name = settings["id"] if settings else board.default_id()
+        self._password = board.portal_password(settings)
         self._trial = None
+        self._saved_ms = None
+        self._requests = 0
+        self._used_ms = time.ticks_ms()
         # The scan comes before the access point: it takes the radio away from its clients.
-        self._site = Site(
-            self._name, settings, reason, scan.networks, self._start_trial, self._own_addresses
-        )
+        name = settings["id"] if settings else board.default_id()
+        self._site = Site(self, name, settings, reason, traceback)
+        self._tasks = []
 
-    async def run(self):
+    async def open(self):
+        """Open the network; returns when a phone that joins finds everything listening."""
         ssid = board.default_id()
-        password = self._settings["portal_password"] if self._settings else ""
-        access_point.open_network(ssid, password)
-        tasks = [
-            asyncio.create_task(dns.serve(contract.PORTAL_ADDRESS)),
+        access_point.open_network(ssid, self._password)
+        self._tasks = [
+            asyncio.create_task(dns_server.serve(contract.PORTAL_ADDRESS)),
             asyncio.create_task(http.Server(self._site.handle).serve()),
         ]
         # One turn of the loop: both listen before anyone is told to come.
         await asyncio.sleep_ms(0)
+        led.show("setup")
         system.free_heap()
-        lock = "with its password" if password else "no password"
-        log.info(
-            "%s%s (%s), then http://%s/" % (contract.LOG_SETUP, ssid, lock, contract.PORTAL_ADDRESS)
-        )
-        try:
-            if self._settings:
-                await self._saved_or_back()
-            else:
-                await self._saved()
-        finally:
-            for task in tasks:
-                task.cancel()
+        self._tell(ssid)
+
+    def close(self):
+        """Take the network off the air."""
+        for task in self._tasks:
+            task.cancel()
         access_point.close_network()
 
-    def _own_addresses(self):
+    @property
+    def alive(self):
+        """True while the servers run."""
+        return not any(task.done() for task in self._tasks)
+
+    @property
+    def busy(self):
+        """True while a phone is there or a trial runs: nobody else may use the radio."""
+        if self._site.state == TRYING or access_point.has_clients():
+            return True
+        return self._site.requests > 0 and self.unused_ms < patience.VISIT_MS
+
+    @property
+    def unused_ms(self):
+        """Milliseconds since somebody was there."""
+        now = time.ticks_ms()
+        used = access_point.has_clients() or self._site.state == TRYING
+        if used or self._requests != self._site.requests:
+            self._requests = self._site.requests
+            self._used_ms = now
+        return time.ticks_diff(now, self._used_ms)
+
+    @property
+    def finished(self):
+        """True when settings are saved and the phone had the time to read it."""
+        if self._site.state != SAVED:
+            return False
+        now = time.ticks_ms()
+        if self._saved_ms is None:
+            self._saved_ms = now
+        told = self._site.told_saved
+        enough = patience.SAVED_TOLD_MS if told else patience.SAVED_UNTOLD_MS
+        return time.ticks_diff(now, self._saved_ms) > enough
+
+    def scan(self):
+        return scan.networks()
+
+    def own_addresses(self):
         return (contract.PORTAL_ADDRESS, station.address())
 
-    def _start_trial(self, document):
+    def start_once_more(self):
+        self.wants_start = True
+
+    def start_trial(self, document):
         self._trial = asyncio.create_task(self._try(document))
 
     async def _try(self, document):
         # The answer to the phone goes out before the radio changes its channel.
         await asyncio.sleep_ms(500)
-        failure = await trial.run(document, self._site.step)
+        failure, found = await trial.run(document, self._site.step)
         system.free_heap()
         if failure:
             log.warning("setup: trial: %s" % failure)
-            self._site.failed_with(failure)
+            self._site.failed_with(failure, found)
         else:
-            self._site.succeeded()
+            self._site.succeeded(document)
 
-    async def _saved(self):
-        while self._site.state != SAVED:
-            await asyncio.sleep_ms(_STEP_MS)
-        saved = time.ticks_ms()
-        while time.ticks_diff(time.ticks_ms(), saved) < _AFTER_SAVED_MS:
-            if self._site.told_saved:
-                await asyncio.sleep_ms(_AFTER_TOLD_MS)
-                return
-            await asyncio.sleep_ms(_STEP_MS)
-
-    async def _saved_or_back(self):
-        """Until saved, or until the known network is there again while nobody is on the portal."""
-        patience_ms = _BUTTON_PATIENCE_MS if self._reason == "button" else _RETRY_EVERY_MS
-        requests = -1
-        quiet_since = time.ticks_ms()
-        while self._site.state != SAVED:
-            await asyncio.sleep_ms(_STEP_MS)
-            if requests != self._site.requests or self._site.state == TRYING:
-                requests = self._site.requests
-                quiet_since = time.ticks_ms()
-            elif time.ticks_diff(time.ticks_ms(), quiet_since) > patience_ms:
-                if not access_point.has_clients() and await self._known_network_is_back():
-                    return
-                quiet_since = time.ticks_ms()
-                patience_ms = _RETRY_EVERY_MS
-        await self._saved()
-
-    async def _known_network_is_back(self):
-        try:
-            await station.join(self._settings["wifi"])
-        except Failure:
-            return False
-        log.info("setup: the known WiFi is back")
-        return True
+    def _tell(self, ssid):
+        """On the serial log: the name, the address and, where it holds no secret, the code."""
+        lock = "with its password" if self._password else "no password"
+        told = (contract.LOG_SETUP, ssid, lock, contract.PORTAL_ADDRESS)
+        log.info("%s%s (%s), then http://%s/" % told)
+        if not self._password:
+            for line in qr.lines(qr.wifi(ssid)):
+                log.info("setup: " + line)

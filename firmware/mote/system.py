@@ -16,8 +16,9 @@ _CAUSES = {
 }
 # Longer than the slowest thing that blocks: a `.local` name that nobody knows takes 12 s.
 WATCHDOG_MS = 60_000
-# Why running mode may end, and set-up mode begin.
-_MODES = (b"wifi", b"button", b"erased")
+# What a restart of ours leaves in RTC memory. "restart" is one without a wish, "steady" says that
+# the board ran on for a while: a reset after it is no crash at the start.
+_MODES = (b"restart", b"steady", b"button", b"erased")
 _TIMER = 0
 
 _watchdog = None
@@ -29,17 +30,29 @@ def reset_cause():
     return _CAUSES.get(machine.reset_cause(), "unknown")
 
 
-def restart(why, mode=""):
+def restart(why, mode="restart"):
     """Restart the board; does not return. `mode` is what `boot_mode` says after it."""
     log.info(contract.LOG_RESTART + why)
-    machine.RTC().memory(mode.encode())
+    mark(mode)
     # The last line has to leave the UART.
     time.sleep_ms(100)
     machine.reset()
 
 
+def mark(mode):
+    """What `boot_mode` shall say after the next reset, whoever does it."""
+    machine.RTC().memory(mode.encode())
+
+
+def sleep(duration_ms):
+    """Sleep deeply and start anew; does not return."""
+    log.info(contract.LOG_SLEEP + "%d s" % (duration_ms // 1000))
+    time.sleep_ms(100)
+    machine.deepsleep(duration_ms)
+
+
 def boot_mode():
-    """What the restart before this one asked for, once; empty after a power-on."""
+    """What the run before this one left, once: why it restarted, or empty after a power-on."""
     memory = machine.RTC().memory()
     if memory:
         machine.RTC().memory(b"")

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mote.pins import PINS
+from motekit.boards import Profile
 
 from motesim.air import Air
 from motesim.chips import CHIPS
-from motesim.core import Core
+from motesim.core import PWRON_RESET, Core
 from motesim.errors import SimulationError, Stopped
 from motesim.flash import FS_START, Flash
 from motesim.network import BoardNetwork
@@ -34,7 +34,8 @@ HEAP = "2M"
 class BoardSpec:
     """A board to be made. `config` is saved on its flash; None leaves it in its setup portal.
 
-    `chip` is esp32, esp32s3 or esp32c3; `mac` the station's, twelve hex digits, or empty for one
+    `chip` is esp32, esp32s3, esp32c3 or esp32c6, `board` one of provisioning/boards of that chip (empty
+    for its usual one); `firmware` replaces Mote by other files, copied as they are; `mac` the station's, twelve hex digits, or empty for one
     that is derived from the board's place in the world.
     """
 
@@ -43,6 +44,7 @@ class BoardSpec:
     parts: list[Part] = field(default_factory=list)
     config: dict[str, Any] | None = None
     mac: str = ""
+    board: str = ""
     firmware: Path | None = None
 
 
@@ -50,16 +52,17 @@ class VirtualBoard:
     """A board in a world. Made by `World.add_board`; off until `power_on`."""
 
     def __init__(
-        self, spec: BoardSpec, mac: str, flash: Flash, air: Air, network: BoardNetwork, frozen: Path
-    ) -> None:
+        self, spec: BoardSpec, profile: Profile, mac: str, flash: Flash, air: Air,
+        network: BoardNetwork, frozen: Path,
+    ) -> None:  # fmt: skip
         chip = CHIPS[spec.chip]
-        defaults = PINS[spec.chip.upper()]
+        self.profile = profile
         self.name = spec.name
         self.mac = mac
         self.flash = flash
         self.network = network
         self.serial = SerialPort()
-        self.pins = Pins(chip, spec.parts, defaults)
+        self.pins = Pins(chip, spec.parts, profile.pins)
         self.radio = Radio(air, network, mac)
         self.core = Core(chip, mac, self)
         self._frozen = frozen
@@ -123,10 +126,12 @@ class VirtualBoard:
             await self._stop()
             self.pins.power_lost()
 
-    async def reset(self, cause: int = 2) -> None:
-        """Reset it as the EN button does (`cause` as in `machine.reset_cause`)."""
+    async def reset(self, cause: int = PWRON_RESET) -> None:
+        """Reset it as the EN button does, which is a power-on; `cause` as `machine.reset_cause`."""
         async with self._switch:
             await self._stop()
+            if cause == PWRON_RESET:
+                self.core.cold()
             self.core.reset_cause = cause
             await self._start()
 

@@ -61,5 +61,18 @@ ESP32_C3 = Chip(
     temperature_call="mcu_temperature",
     mac_prefix="a0764e",
 )
+ESP32_C6 = Chip(
+    name="esp32c6",
+    machine="ESP32C6 module with ESP32C6",
+    sysname="esp32",
+    pins=frozenset({*range(24)}),
+    input_only=frozenset(),
+    adc_pins=frozenset(range(7)),
+    adc2_pins=frozenset(),
+    adc_full_scale_uv=(1_000_000, 1_300_000, 1_900_000, 3_300_000),
+    i2c_pins=((7, 6),),
+    temperature_call="mcu_temperature",
+    mac_prefix="404cca",
+)
 
-CHIPS = {chip.name: chip for chip in (ESP32, ESP32_S3, ESP32_C3)}
+CHIPS = {chip.name: chip for chip in (ESP32, ESP32_S3, ESP32_C3, ESP32_C6)}

@@ -3,6 +3,8 @@
 import random
 from typing import TypeVar
 
+from motekit.boards import Pins as Wiring
+
 from motesim.chips import Chip
 from motesim.errors import Silicon
 from motesim.parts import AnalogSource, Bme280, Button, Dht22, Ds18b20, I2CPart, Part
@@ -12,27 +14,27 @@ ETIMEDOUT, ENODEV = 116, 19
 # Noise of the ADC: a few counts of 12 bits (ESP32 datasheet, 4.1.2).
 ADC_NOISE_UV = 1500
 P = TypeVar("P", bound=Part)
-WIRES = {Dht22: "dht", Ds18b20: "onewire"}
 
 
 class Pins:
     """Answers `pin.*`, `adc.*`, `i2c.*`, `onewire.*`, `dht.*` and `neopixel.*` of the models.
 
-    `defaults` names the board's usual pins, for parts that were given none.
+    `usual` are the board's usual pins, for parts that were given none.
     """
 
-    def __init__(self, chip: Chip, parts: list[Part], defaults: dict[str, int]) -> None:
+    def __init__(self, chip: Chip, parts: list[Part], usual: Wiring) -> None:
         self._chip = chip
         self.parts = parts
         self.levels: dict[int, int] = {}
         self.strips: dict[int, bytes] = {}
-        self.buttons = {"boot": Button(defaults["button"])}
+        self.buttons = {"boot": Button(usual.button)}
         for part in parts:
-            wire = WIRES.get(type(part))
-            if part.pin is None and wire:
-                part.pin = defaults[wire]
+            if part.pin is None and isinstance(part, Dht22):
+                part.pin = usual.dht
+            if part.pin is None and isinstance(part, Ds18b20):
+                part.pin = usual.onewire
             if isinstance(part, Bme280) and part.sda is None:
-                part.sda, part.scl = defaults["sda"], defaults["scl"]
+                part.sda, part.scl = usual.sda, usual.scl
         self._buses: dict[int, OneWireBus] = {}
         self._noise = random.Random(1)
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from motekit import packages, places
+from motekit import boards, firmware, packages
 
 from motesim.air import AccessPoint, Air
 from motesim.board import BoardSpec, VirtualBoard
@@ -64,15 +64,18 @@ class World:
         if spec.chip not in CHIPS:
             raise SimulationError(f"no chip {spec.chip}; known: {', '.join(CHIPS)}")
         chip = CHIPS[spec.chip]
+        profile = boards.profile(spec.board) if spec.board else boards.default_for(spec.chip)
+        if profile.chip.lower() != spec.chip:
+            raise SimulationError(f"the board {spec.board} has an {profile.chip}, not {spec.chip}")
         index = len(self.boards)
         mac = spec.mac or f"{chip.mac_prefix}{2 * index + 0x10:06x}"
         flash = Flash(self._folder / f"{spec.name.replace(' ', '-')}.flash", chip.flash_size)
         frozen = await asyncio.to_thread(packages.folder, "umqtt-simple")
-        flash.install(spec.firmware or places.FIRMWARE)
+        flash.install(spec.firmware or await asyncio.to_thread(firmware.build, profile))
         if spec.config is not None:
             flash.write_config(spec.config)
         network = await self.network.board(spec.name, index)
-        board = VirtualBoard(spec, mac, flash, self.air, network, frozen)
+        board = VirtualBoard(spec, profile, mac, flash, self.air, network, frozen)
         self.boards[spec.name] = board
         return board
 

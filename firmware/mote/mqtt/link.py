@@ -1,7 +1,7 @@
 """The bytes between board and broker: one TCP connection, with TLS where it is asked for.
 
-Nothing here stands still except the name lookup, which the port only has as a blocking call
-(measured: up to 12 s for a `.local` name that nobody answers).
+Nothing here stands still except the lookup of a name that is not `.local`, which the port only has
+as a blocking call.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINPROGRESS, ENOMEM, E
 
 from mote import failure
 from mote.failure import Failure
+from mote.mqtt import mdns
 
 CONNECT_MS = 10_000
 WRITE_S = 10
@@ -90,7 +91,7 @@ async def connect(host, port, tls=False, ca="", progress=lambda step: None):
     progress("name")
     # Whoever waits for a page gets it before a lookup that stops everything.
     await asyncio.sleep_ms(50)
-    address = _look_up(host, port)
+    address = await _look_up(host, port)
     progress("server")
     if tls and ca:
         _want_clock()
@@ -129,13 +130,17 @@ def tls_failure(error):
     return Failure(failure.TLS, str(error.args[-1]).strip().replace("\n", ", "))
 
 
-def _look_up(host, port):
+async def _look_up(host, port):
     try:
-        address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0][-1]
+        # The port's own lookup of a `.local` name stands still for 12 s when nobody answers.
+        found = await mdns.resolve(host) if host.lower().endswith(".local") else host
+        address = socket.getaddrinfo(found, port, 0, socket.SOCK_STREAM)[0][-1] if found else None
     except (OSError, IndexError):
+        address = None
+    if address is None:
         address = _known.get((host, port))
         if address is None:
-            raise Failure(failure.NAME_NOT_FOUND, host) from None
+            raise Failure(failure.NAME_NOT_FOUND, host)
         return address
     # A board has one server; while it is being set up, it may try some.
     if len(_known) > 3:

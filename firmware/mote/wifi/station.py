@@ -9,11 +9,15 @@ import time
 
 import network
 
-from mote import contract, failure, log
+from mote import board, contract, failure, log
 from mote.failure import Failure
 from mote.wifi import scan
 
 JOIN_MS = 12_000
+# Access points that are busy refuse right passwords too: twice in a row is a hint.
+SURE_AFTER = 2
+# A driver that says "connecting" so often without an end hangs.
+RESTART_AFTER = 3
 _STEP_MS = 100
 _SETTLE_MS = 300
 _IDLE, _CONNECTING = 1000, 1001
@@ -22,6 +26,12 @@ _IDLE, _CONNECTING = 1000, 1001
 _PASSWORD_REASONS = (202, 204, 15, 2)
 _ABSENT_REASONS = (201, 210, 211, 212)
 _NO_RSSI = 0
+
+# One at a time: a trial of the portal and the board's own attempts share the radio.
+_turn = asyncio.Lock()
+# How often in a row a network refused the password.
+_refusals = {}
+_hung = 0
 
 
 def _radio():
@@ -49,27 +59,35 @@ def leave():
         pass
 
 
-async def join(networks, progress=lambda step: None):
+async def join(networks, progress=lambda step: None, attempts=1):
     """Join the strongest of `networks` (`ssid`, `password`) that lets the board in.
 
-    `progress` is told "join", then "address". Raises Failure: WRONG_PASSWORD, NETWORK_NOT_FOUND,
-    NOT_JOINED, NO_ADDRESS; of several networks the failure of the last one tried.
+    `progress` is told "join", then "address". A network that refuses is asked `attempts` times.
+    Raises Failure: WRONG_PASSWORD (only after it was refused twice), NETWORK_NOT_FOUND, NOT_JOINED,
+    NO_ADDRESS; of several networks the failure of the last one tried.
     """
-    radio = _radio()
-    radio.active(True)
-    radio.config(reconnects=0)
-    # Modem sleep drops MQTT behind some access points.
-    radio.config(pm=network.WLAN.PM_NONE)
-    if len(networks) > 1:
-        networks = _by_signal(networks)
-    for one in networks:
-        try:
-            await _join_one(radio, one["ssid"], one["password"], progress)
-            return
-        except Failure as error:
-            log.warning("%s%s: %s" % (contract.LOG_JOIN_FAILED, one["ssid"], error))
-            last = error
-    raise last
+    async with _turn:
+        radio = _radio()
+        radio.active(True)
+        radio.config(reconnects=0)
+        # Modem sleep drops MQTT behind some access points.
+        radio.config(pm=network.WLAN.PM_NONE)
+        if "txpower" in board.profile():
+            radio.config(txpower=board.profile()["txpower"])
+        if len(networks) > 1:
+            networks = _by_signal(networks)
+        for one in networks:
+            for attempt in range(attempts):
+                try:
+                    await _join_one(radio, one["ssid"], one["password"], progress)
+                    _refusals.pop(one["ssid"], None)
+                    return
+                except Failure as error:
+                    log.warning("%s%s: %s" % (contract.LOG_JOIN_FAILED, one["ssid"], error))
+                    last = error
+                    if error.step != "join" or error.reason == failure.NETWORK_NOT_FOUND:
+                        break
+        raise last
 
 
 def _by_signal(networks):
@@ -103,21 +121,36 @@ async def _join_one(radio, ssid, password, progress):
             progress("address")
         status = radio.status()
         if status not in (_CONNECTING, _IDLE, stale):
-            raise _explained(status, password)
+            raise _explained(status, ssid, password)
     status = radio.status()
     leave()
     if associated:
         raise Failure(failure.NO_ADDRESS, "time-out")
-    raise _explained(status, password)
+    _count_hangs(radio, status)
+    raise _explained(status, ssid, password)
 
 
-def _explained(status, password):
+def _explained(status, ssid, password):
     detail = "driver status %d" % status
     if status in _ABSENT_REASONS:
         return Failure(failure.NETWORK_NOT_FOUND, detail)
     if status in _PASSWORD_REASONS and password:
-        return Failure(failure.WRONG_PASSWORD, detail)
+        # Only names are kept, and of few networks: what a person tries is not a leak.
+        if len(_refusals) > 5:
+            _refusals.clear()
+        _refusals[ssid] = _refusals.get(ssid, 0) + 1
+        if _refusals[ssid] >= SURE_AFTER:
+            return Failure(failure.WRONG_PASSWORD, detail)
     return Failure(failure.NOT_JOINED, detail)
+
+
+def _count_hangs(radio, status):
+    global _hung
+    _hung = _hung + 1 if status == _CONNECTING else 0
+    if _hung >= RESTART_AFTER:
+        _hung = 0
+        log.warning("wifi: the radio hangs, it is switched off and on")
+        _restart_radio(radio)
 
 
 def _restart_radio(radio):

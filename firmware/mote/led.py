@@ -1,0 +1,61 @@
+"""The LED: one pattern for each state, on a plain LED or an RGB one (WS2812)."""
+
+import asyncio
+
+from machine import Pin
+
+from mote import board
+
+# State -> (colour of an RGB LED, milliseconds lit and dark in turn). Dim: it sits on a desk.
+PATTERNS = {
+    "setup": ((0, 0, 32), (1000, 1000)),
+    "joining": ((24, 16, 0), (100, 400)),
+    "connected": ((0, 24, 0), (50, 4950)),
+    "error": ((32, 0, 0), (100, 150, 100, 150, 100, 1400)),
+    "identify": ((24, 24, 24), (50, 50)),
+}
+_DARK = (0, 0, 0)
+_state = "joining"
+_changed = asyncio.Event()
+
+
+def show(state):
+    """Show a state from now on."""
+    global _state
+    if state != _state:
+        _state = state
+        _changed.set()
+
+
+async def run():
+    """Drive the board's LED for ever; a board without one costs nothing."""
+    light = _light(board.profile()["led"])
+    while light:
+        colour, steps = PATTERNS[_state]
+        _changed.clear()
+        for i, duration_ms in enumerate(steps):
+            light(_DARK if i % 2 else colour)
+            try:
+                await asyncio.wait_for_ms(_changed.wait(), duration_ms)
+                break
+            except asyncio.TimeoutError:
+                pass
+
+
+def _light(led):
+    """A function that lights the LED in a colour, None where the board has none."""
+    if led["kind"] == "none":
+        return None
+    pin = Pin(led["pin"], Pin.OUT)
+    if led["kind"] == "plain":
+        lit = 0 if led["inverted"] else 1
+        return lambda colour: pin.value(lit if colour != _DARK else 1 - lit)
+    from neopixel import NeoPixel
+
+    strip = NeoPixel(pin, 1)
+
+    def write(colour):
+        strip[0] = colour
+        strip.write()
+
+    return write

@@ -1,0 +1,71 @@
+"""Runs the parts of `make bench` or `make soak` and prints their figures.
+
+`python tests/measure.py bench|soak [--only PREFIX]`. A part is a file of `tests/bench` or `tests/soak`
+with `NAMES`, the figures that it gives, and `run(figure)`. A figure is a line `bench <name> <value>
+<unit>` and an entry of the flat object in `build/figures.json`. A part that fails makes it fail.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+HERE = Path(__file__).parent
+FIGURES = HERE.parent / "build" / "figures.json"
+Figure = Callable[[str, float, str], None]
+
+
+def parts(kind: str, only: str) -> list[ModuleType]:
+    """The parts of `kind` with a figure whose name begins with `only`."""
+    found = []
+    sys.path.insert(0, str(HERE / kind))
+    for path in sorted((HERE / kind).glob("*.py")):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec and spec.loader
+        part = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(part)
+        names = getattr(part, "NAMES", ())
+        if any(name.startswith(only) for name in names):
+            found.append(part)
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=["bench", "soak"])
+    parser.add_argument("--only", default="", metavar="PREFIX", help="figures that begin so")
+    given = parser.parse_args()
+    failed = False
+    for part in parts(given.kind, given.only):
+        began = time.monotonic()
+        print(f"# {part.__name__}: {(part.__doc__ or '').splitlines()[0]}", flush=True)
+
+        def figure(name: str, value: float, unit: str) -> None:
+            shown = f"{value:.3f}".rstrip("0").rstrip(".")
+            print(f"{given.kind} {name} {shown} {unit}", flush=True)
+            keep(name, float(shown))
+
+        try:
+            part.run(figure)
+        except Exception:
+            traceback.print_exc()
+            failed = True
+        print(f"# {part.__name__}: {time.monotonic() - began:.0f} s", flush=True)
+    return 1 if failed else 0
+
+
+def keep(name: str, value: float) -> None:
+    """Write the figure beside those of other runs."""
+    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    figures[name] = value
+    FIGURES.parent.mkdir(exist_ok=True)
+    FIGURES.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
