@@ -1,8 +1,8 @@
 """Runs the parts of `make bench` or `make soak` and prints their figures.
 
-`python tests/measure.py bench|soak [--only PREFIX]`. A part is a file of `tests/bench` or `tests/soak`
-with `NAMES`, the figures that it gives, and `run(figure)`. A figure is a line `bench <name> <value>
-<unit>` and an entry of the flat object in `build/figures.json`. A part that fails makes it fail.
+`python tests/measure.py bench|soak [--only PREFIX]`. A part is a file of `tests/bench` or
+`tests/soak` with `NAMES`, the figures that it gives, and `run(figure)`. A figure is a line `bench
+<name> <value> <unit>` and an entry of the flat object in `build/figures.json`.
 """
 
 import argparse

@@ -56,16 +56,22 @@ async def _work():
     asyncio.create_task(led.run())
     if start == "crashed":
         log.error("app: safe mode: only the portal starts, it shows the last fault")
-        return await _set_up(settings, start)
+        await _set_up(settings, start)
     asyncio.create_task(starts.settle())
     reason = start or (asked if asked in ("button", "erased") else "")
-    if settings and not reason:
-        # Modes are loaded when they are needed: a board has room for one of them.
-        from mote import running
+    if reason or damage:
+        await _set_up(settings, reason or damage)
+    await _run(settings)
 
-        why = await running.run(settings)
-        return system.restart(*why)
-    await _set_up(settings, reason or damage)
+
+# Modes are loaded when they are needed, and end in a restart.
+
+
+async def _run(settings):
+    from mote import running
+
+    why = await running.run(settings)
+    system.restart(*why)
 
 
 async def _set_up(settings, reason):

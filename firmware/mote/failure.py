@@ -91,7 +91,7 @@ _TEXTS = {
 REASONS = tuple(_TEXTS)
 
 
-def explained(reason):
+def explained(reason: str) -> tuple[str, str, str]:
     """The step that failed, what happened, and what to do: in English, as the log says it."""
     return _TEXTS[reason]
 

@@ -92,7 +92,7 @@ class _Running:
             await asyncio.sleep_ms(self._server.pause_ms())
 
     async def _join(self):
-        """Join a known network. Raises Failure after a pause, with the portal open if it is time."""
+        """Join a known network. Raises Failure after a pause; opens the portal when it is time."""
         if not self._portal:
             led.show("joining")
         try:
@@ -132,7 +132,8 @@ class _Running:
     async def _watch_portal(self):
         while self._portal:
             if self._portal.finished:
-                return self._end("settings saved")
+                self._end("settings saved")
+                return
             on_battery = self._settings["deep_sleep"]
             if on_battery and self._portal.unused_ms > patience.PORTAL_ON_BATTERY_MS:
                 system.sleep(patience.SLEEP_ON_BATTERY_MS)

@@ -6,7 +6,7 @@
 import asyncio
 import time
 
-from mote import board, config, contract, led, log, patience, qr, starts, system, trial
+from mote import board, config, contract, led, log, patience, starts, system
 from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
 from mote.wifi import access_point, scan, station
@@ -132,6 +132,9 @@ class Portal:
     async def _try(self, document):
         # The answer to the phone goes out before the radio changes its channel.
         await asyncio.sleep_ms(500)
+        # MQTT is loaded when it is wanted: until then the phones have its memory.
+        from mote import trial
+
         failure, found = await trial.run(document, self._site.step)
         system.free_heap()
         if failure:
@@ -146,5 +149,8 @@ class Portal:
         told = (contract.LOG_SETUP, ssid, lock, contract.PORTAL_ADDRESS)
         log.info("%s%s (%s), then http://%s/" % told)
         if not self._password:
+            from mote import qr
+
             for line in qr.lines(qr.wifi(ssid)):
                 log.info("setup: " + line)
+            system.forget("mote.qr")

@@ -1,6 +1,7 @@
 """The chip itself: restarts with a reason, watchdog, memory."""
 
 import gc
+import sys
 import time
 
 import machine
@@ -76,6 +77,14 @@ def keep_alive_for_repl():
     """Feed the watchdog by a timer while a person works at the REPL."""
     if _watchdog:
         machine.Timer(_TIMER).init(period=WATCHDOG_MS // 4, callback=lambda _: _watchdog.feed())
+
+
+def forget(module):
+    """Give back the memory of a module that was used once."""
+    sys.modules.pop(module, None)
+    package, _, name = module.rpartition(".")
+    if package in sys.modules:
+        delattr(sys.modules[package], name)
 
 
 def free_heap():

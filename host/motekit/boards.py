@@ -1,4 +1,4 @@
-"""The boards that Mote knows, from `provisioning/boards/*.toml`: the only place where pins stand."""
+"""The boards that Mote knows, from `provisioning/boards/*.toml`: the one place where pins stand."""
 
 import tomllib
 from functools import cache

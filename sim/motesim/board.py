@@ -34,9 +34,9 @@ HEAP = "2M"
 class BoardSpec:
     """A board to be made. `config` is saved on its flash; None leaves it in its setup portal.
 
-    `chip` is esp32, esp32s3, esp32c3 or esp32c6, `board` one of provisioning/boards of that chip (empty
-    for its usual one); `firmware` replaces Mote by other files, copied as they are; `mac` the station's, twelve hex digits, or empty for one
-    that is derived from the board's place in the world.
+    `chip` is esp32, esp32s3, esp32c3 or esp32c6, `board` one of provisioning/boards with that chip,
+    empty for its usual one. `mac` is the station's, twelve hex digits, or empty for one that is
+    derived from the board's place in the world. `firmware` replaces Mote by a tree of other files.
     """
 
     name: str

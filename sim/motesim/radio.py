@@ -166,3 +166,5 @@ class Radio:
         ap.channel = int(settings.get("channel", ap.channel))
         ap.hidden = bool(settings.get("hidden", ap.hidden))
         ap.max_clients = int(settings.get("max_clients", ap.max_clients))
+        self.network.max_clients = ap.max_clients
+        self.network.key = ap.key if ap.authmode else ""

@@ -71,7 +71,10 @@ class World:
         mac = spec.mac or f"{chip.mac_prefix}{2 * index + 0x10:06x}"
         flash = Flash(self._folder / f"{spec.name.replace(' ', '-')}.flash", chip.flash_size)
         frozen = await asyncio.to_thread(packages.folder, "umqtt-simple")
-        flash.install(spec.firmware or await asyncio.to_thread(firmware.build, profile))
+        tree = spec.firmware
+        if tree is None:
+            tree = await asyncio.to_thread(firmware.build, profile)
+        flash.install(tree)
         if spec.config is not None:
             flash.write_config(spec.config)
         network = await self.network.board(spec.name, index)

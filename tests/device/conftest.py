@@ -1,7 +1,7 @@
 """Collects `device_*.py`: tests of the firmware that run on the real MicroPython runtime.
 
-Each file is one MicroPython process with the heap of a board; each `test_*` function (plain or
-async) in it is one pytest item.
+Each file is one MicroPython process with the compiled firmware, as it is flashed; each `test_*`
+function (plain or async) in it is one pytest item.
 """
 
 import json
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from motekit import packages
+from motekit import boards, firmware, packages
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -37,7 +37,8 @@ class DeviceFile(pytest.File):
 
     def run(self) -> dict[str, str | None]:
         if self.results is None:
-            paths = [str(p) for p in (HERE, ROOT / "firmware", packages.folder("umqtt-simple"))]
+            built = firmware.build(boards.default_for("esp32"))
+            paths = [str(p) for p in (HERE, built, packages.folder("umqtt-simple"))]
             command = [str(RUNTIME), "-X", f"heapsize={HEAP}", str(HERE / "runner.py")]
             try:
                 done = subprocess.run(

@@ -4,8 +4,9 @@ import json
 
 from mote import config, failure
 from mote.failure import Failure
-from mote.portal import http
-from mote.portal.site import FAILED, SAVED, TRYING, Site
+from mote.mqtt.mdns import Server
+from mote.portal.request import Refused, Request
+from mote.portal.site import FAILED, FORM, SAVED, TRYING, Site
 
 # A test must not write into the root of this machine.
 config.PATH, config._NEW = "build/site-test.json", "build/site-test.new"
@@ -16,35 +17,56 @@ GOOD = b"id=plant1&ssid=Home&password=home+secret&host=mqtt.local"
 class Network:
     """As `mote.wifi.scan` lists them, without a radio."""
 
-    def __init__(self, ssid, bars, secured=True, supported=True):
-        self.ssid, self.bars, self.secured, self.supported = ssid, bars, secured, supported
+    def __init__(self, ssid, bars, security="WPA2", supported=True):
+        self.ssid, self.bars, self.supported = ssid, bars, supported
+        self.security, self.secured = security, bool(security)
 
 
-def site(settings=None, reason="new"):
-    tried = []
-    networks = [
-        Network("Home", 4),
-        Network("Work", 3, supported=False),
-        Network("<b>\"'&", 2, secured=False),
-    ]
-    own = ("192.168.4.1",)
-    built = Site("IOT_1", settings, reason, lambda: networks, tried.append, lambda: own)
-    return built, tried
+class Board:
+    """What the site needs of a board."""
+
+    def __init__(self):
+        self.tried = []
+        self.starts = 0
+
+    def scan(self):
+        return [
+            Network("Home", 4),
+            Network("Work", 3, "802.1X", supported=False),
+            Network("<b>\"'&", 2, ""),
+        ]
+
+    def own_addresses(self):
+        return ("192.168.4.1",)
+
+    def start_trial(self, document):
+        self.tried.append(document)
+
+    def start_once_more(self):
+        self.starts += 1
+
+
+def site(settings=None, reason="new", traceback=""):
+    board = Board()
+    return Site(board, "IOT_1", settings, reason, traceback), board.tried
 
 
 def request(method, path, body=b"", host="192.168.4.1", **headers):
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
     headers["host"] = host
-    return http.Request(method, path, headers, body)
+    return Request(method, path, headers, body)
 
 
 def text(response):
-    return response.body if isinstance(response.body, str) else "".join(response.body)
+    if isinstance(response.body, str):
+        return response.body
+    return str(b"".join(response.body), "utf-8")
 
 
 async def status_of(call):
     try:
         return (await call).status
-    except http.Refused as refused:
+    except Refused as refused:
         return refused.status
 
 
@@ -69,16 +91,16 @@ async def test_the_form_lists_networks_escaped_and_names_what_is_not_supported()
 
 async def test_a_bad_entry_is_named_and_the_rest_is_kept_but_no_secret():
     portal, tried = site()
-    body = b"id=my+plant&ssid=Home&password=home+secret&host=&mqtt_password=mqtt+secret"
+    body = b"id=my+plant&ssid=Home&password=home+secret&host=a+b&mqtt_password=mqtt+secret"
     response = await portal.handle(request("POST", "/save", body))
     page = text(response)
     assert response.status == 422 and not tried
-    assert 'href="#id"' in page and 'href="#host"' in page
-    assert 'id="id-error"' in page and 'value="my plant"' in page
+    assert 'href="#id">Device ID<' in page and 'href="#mqtt_password"' not in page
+    assert 'value="my plant" aria-invalid="true"' in page
     assert 'value="Home" checked' in page
     assert not any(secret in page for secret in SECRETS)
     # An entry that was refused leaves nothing behind that would be refused again.
-    await portal.handle(request("POST", "/save", b"id=plant1&ssid=Home&password=&host="))
+    await portal.handle(request("POST", "/save", b"id=plant1&ssid=Home&password=&host=%"))
     # The password that was entered is still known: the next try needs only the rest.
     await portal.handle(request("POST", "/save", b"id=plant1&ssid=Home&password=&host=mqtt.local"))
     assert tried[0]["wifi"][0]["password"] == "home secret"
@@ -105,6 +127,7 @@ async def test_a_trial_that_fails_is_explained_and_can_be_changed_or_saved_anywa
     response = await portal.handle(request("POST", "/save", GOOD))
     assert (response.status, response.location, portal.state) == (303, "/progress", TRYING)
     portal.step("join")
+    assert text(await portal.handle(request("GET", "/progress"))).count('class="now"') == 1
     portal.failed_with(Failure(failure.WRONG_PASSWORD, "202"))
     status = json.loads(text(await portal.handle(request("GET", "/status"))))
     assert status["state"] == FAILED and status["steps"] == ["fail", "", "", "", ""]
@@ -116,6 +139,7 @@ async def test_a_trial_that_fails_is_explained_and_can_be_changed_or_saved_anywa
     # Another try, and this time the person knows better.
     await portal.handle(request("POST", "/save", GOOD))
     portal.failed_with(Failure(failure.NO_ANSWER))
+    assert "did not answer" in text(await portal.handle(request("GET", "/progress")))
     await portal.handle(request("POST", "/save-anyway"))
     assert portal.state == SAVED and config.load()["id"] == "plant1"
 
@@ -125,10 +149,75 @@ async def test_what_was_tried_with_success_is_saved():
     await portal.handle(request("POST", "/save", GOOD))
     for step in ("join", "address", "name", "server", "login"):
         portal.step(step)
-    portal.succeeded()
+    portal.succeeded(tried_document(portal))
     assert config.load()["wifi"] == [{"ssid": "Home", "password": "home secret"}]
     page = text(await portal.handle(request("GET", "/progress")))
-    assert "plant1 is on its way" in page and portal.told_saved
+    assert "Your board is on its way" in page and portal.told_saved
+
+
+def tried_document(portal):
+    return portal._board.tried[-1]
+
+
+async def test_an_empty_server_is_looked_for_and_one_that_was_found_can_be_picked():
+    portal, tried = site()
+    body = b"id=plant1&ssid=Home&password=home+secret&host="
+    assert (await portal.handle(request("POST", "/save", body))).location == "/progress"
+    assert tried[0]["mqtt"]["host"] == ""
+    found = [Server("hub", "hub.local", "192.168.50.2", 1883), Server("b", "b.local", "1.2.3.4", 1)]
+    portal.failed_with(Failure(failure.CHOOSE_SERVER), found)
+    page = text(await portal.handle(request("GET", "/progress")))
+    assert "more than one MQTT server" in page and "Save anyway" not in page
+    await portal.handle(request("POST", "/save-anyway"))
+    assert portal.state == FAILED, "nothing can be saved without a server"
+    page = text(await portal.handle(request("GET", "/")))
+    assert 'name=server value="hub.local:1883"' in page
+    picked = b"id=plant1&ssid=Home&password=&server=hub.local%3A1883&host=&port=1884"
+    await portal.handle(request("POST", "/save", picked))
+    assert (tried[1]["mqtt"]["host"], tried[1]["mqtt"]["port"]) == ("hub.local", 1883)
+    assert tried[1]["wifi"][0]["password"] == "home secret"
+
+
+async def test_a_full_flash_is_said_and_nothing_is_promised():
+    portal, tried = site()
+    await portal.handle(request("POST", "/save", GOOD))
+    path, config._NEW = config._NEW, "build/no/such/folder/config.new"
+    try:
+        portal.succeeded(tried[0])
+    finally:
+        config._NEW = path
+    page = text(await portal.handle(request("GET", "/progress")))
+    assert portal.state == FAILED and "could not be saved" in page and "Save anyway" not in page
+
+
+async def test_safe_mode_shows_the_traceback_escaped_and_can_be_left():
+    portal, _ = site(reason="crashed", traceback="<module> boom")
+    page = text(await portal.handle(request("GET", "/")))
+    assert "stopped five times" in page and "&lt;module&gt; boom" in page
+    await portal.handle(request("POST", "/start"))
+    assert portal._board.starts == 1
+
+
+async def test_the_language_of_the_browser_is_spoken():
+    portal, _ = site()
+    for wanted, words in (
+        ("de-AT,de;q=0.9,en;q=0.5", 'lang="de" dir="ltr"'),
+        ("en;q=0.4,fr;q=0.8", 'lang="fr"'),
+        ("ar-EG", 'lang="ar" dir="rtl"'),
+        ("ja,pt", 'lang="en"'),
+        ("es;q=x,;;,,", 'lang="en"'),
+        ("", 'lang="en"'),
+    ):
+        page = text(await portal.handle(request("GET", "/", accept_language=wanted)))
+        assert words in page, wanted
+
+
+async def test_who_opens_the_portal_after_a_failure_sees_form_and_failure_together():
+    portal, _ = site()
+    await portal.handle(request("POST", "/save", GOOD))
+    portal.failed_with(Failure(failure.WRONG_PASSWORD))
+    page = text(await portal.handle(request("GET", "/")))
+    assert portal.state == FORM and 'name="id"' in page and "password was not accepted" in page
 
 
 async def test_a_page_of_someone_else_cannot_post():

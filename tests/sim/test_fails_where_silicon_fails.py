@@ -2,7 +2,7 @@
 
 from boards import END, printed, run
 from motesim import AccessPoint, VirtualBoard, World
-from motesim.core import ESP32_FREE_HEAP, WIDTH_RATIO
+from motesim.core import ESP32_FREE_HEAP, HARD_RESET, WIDTH_RATIO
 
 HOME = AccessPoint("Home", "correct horse")
 RADIO = """
@@ -192,7 +192,7 @@ machine.RTC().memory(b"kept")
 
     async def story(_: World, board: VirtualBoard) -> None:
         await board.wait_for_log(END, 10)
-        await board.reset()
+        await board.reset(HARD_RESET)
         await board.wait_for_log("year 2026 b'kept'", 10)
         await board.cut_power()
         await board.power_on()

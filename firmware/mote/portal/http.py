@@ -141,13 +141,13 @@ async def _take_the_rest(stream):
 
 
 async def _send(stream, response, whole=True):
-    waiting = response.head().encode()
+    waiting = bytearray(response.head().encode())
     body = (response.body.encode(),) if isinstance(response.body, str) else response.body
     for piece in body if whole else ():
-        waiting += piece
-        if len(waiting) >= _SEGMENT:
+        if len(waiting) + len(piece) > _SEGMENT:
             stream.write(waiting)
             await stream.drain()
-            waiting = b""
+            waiting = bytearray()
+        waiting.extend(piece)
     stream.write(waiting)
     await stream.drain()

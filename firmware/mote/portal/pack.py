@@ -2,8 +2,8 @@
 
 A page is a list of records, written by the host when it makes the firmware: a kind, the length of
 a name, the name. `T` is a fixed part (sizes packed and plain, CRC-32, and the power of x that the
-checksum before it is multiplied by); `S` a slot; `B` begins a section that is shown or not, `E` ends
-it; `W` is a word for the slots. One pass through the file, one part in memory at a time.
+checksum before it is multiplied by); `S` a slot; `B` begins a section that is shown or not, `E`
+ends it; `W` is a word for the slots. One pass through the file, half a kilobyte in memory.
 """
 
 import binascii
@@ -14,15 +14,15 @@ _HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 # RFC 1951, 3.2.6: a last block with nothing in it.
 _LAST = b"\x03\x00"
 _POLYNOMIAL = 0xEDB88320
-_WINDOW_BITS = 12
-_PIECE = 1024
+_WINDOW_BITS = 11
+_PIECE = 512
 
 
 def pieces(path, view, packed=True):
     """Bytes of the page at `path`: one gzip stream, or plain HTML when not `packed`.
 
-    `view.shows(name)` tells whether a section is shown; `view.fill(name, words)` gives the text of a
-    slot, or several.
+    `view.shows(name)` tells whether a section is shown; `view.fill(name, words)` gives the text of
+    a slot, or several.
     """
     stream = _Stream() if packed else _Plain()
     words = {}
@@ -38,7 +38,7 @@ def pieces(path, view, packed=True):
                 if hidden:
                     file.seek(size, 1)
                     continue
-                for piece in stream.fixed(file.read(size), plain, checksum, power):
+                for piece in stream.fixed(file, size, plain, checksum, power):
                     yield piece
             elif kind == b"W":
                 size = struct.unpack("<H", file.read(2))[0]
@@ -66,7 +66,7 @@ class _Stream:
         self._open = False
         self._waiting = b""
 
-    def fixed(self, data, plain, checksum, power):
+    def fixed(self, file, size, plain, checksum, power):
         for piece in self._flush():
             yield piece
         if not self._size:
@@ -74,7 +74,10 @@ class _Stream:
         self._crc = _times(power, self._crc) ^ checksum
         self._size += plain
         self._open = True
-        yield data
+        while size:
+            piece = file.read(min(size, _PIECE))
+            size -= len(piece)
+            yield piece
 
     def text(self, data):
         self._waiting += data
@@ -101,13 +104,17 @@ class _Stream:
 class _Plain:
     """For the few that take no gzip: curl, a text browser."""
 
-    def fixed(self, data, plain, checksum, power):
+    def fixed(self, file, size, plain, checksum, power):
         import io
 
         import deflate
 
-        stream = io.BytesIO(data + b"\x00\x00\xff\xff" + _LAST)
-        yield deflate.DeflateIO(stream, deflate.RAW, _WINDOW_BITS).read(plain)
+        stream = io.BytesIO(file.read(size) + b"\x00\x00\xff\xff" + _LAST)
+        source = deflate.DeflateIO(stream, deflate.RAW, _WINDOW_BITS)
+        while plain:
+            piece = source.read(min(plain, _PIECE))
+            plain -= len(piece)
+            yield piece
 
     def text(self, data):
         yield data

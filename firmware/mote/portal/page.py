@@ -61,7 +61,7 @@ class Page:
             return " checked" if site.fields.get("tls") else ""
         if name == "advanced":
             wrong = any(field in form.ADVANCED for field in self._faults)
-            return " open" if wrong or site.failure and site.failure.step == "login" else ""
+            return " open" if wrong or (site.failure and site.failure.step == "login") else ""
         if name == "other":
             return "" if self._listed() else " checked"
         return self._entry(name, words)
@@ -103,9 +103,8 @@ class Page:
                 yield '<i class=lock title="%s" role=img aria-label="%s"></i>' % (
                     security, words["secured"]
                 )  # fmt: skip
-            yield '<i class=sig style=--n:%d title="%s" role=img aria-label="%s %d/4"></i></label>' % (
-                one.bars, security, words["signal"], one.bars
-            )  # fmt: skip
+            yield '<i class=sig style=--n:%d title="%s" role=img ' % (one.bars, security)
+            yield 'aria-label="%s %d/4"></i></label>' % (words["signal"], one.bars)
 
     def _servers(self):
         for one in self._site.servers:

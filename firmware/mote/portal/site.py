@@ -16,8 +16,9 @@ _ANY_HOST = "mqtt.local"
 class Site:
     """State of one setup. The radio is reached through `board`, which has:
 
-    `scan()`, the networks in reach; `start_trial(document)`, which reports to `step`, `succeeded` and
-    `failed_with`; `own_addresses()`, the hosts under which the board is asked; `start_once_more()`.
+    `scan()`, the networks in reach; `start_trial(document)`, which reports to `step`, `succeeded`
+    and `failed_with`; `own_addresses()`, the hosts under which the board is asked; and
+    `start_once_more()`.
     """
 
     def __init__(self, board, name, settings, reason, traceback=""):
@@ -164,7 +165,8 @@ class Site:
         try:
             config.save(self._document)
         except OSError as error:
-            return self.failed_with(Failure(failure.FLASH, "errno %s" % error.errno))
+            self.failed_with(Failure(failure.FLASH, "errno %s" % error.errno))
+            return
         self.failure = None
         self.state = SAVED
         log.info(contract.LOG_SAVED)

@@ -20,8 +20,8 @@ _NO_PASSWORD = (0, 9)
 
 
 class Network:
-    """One network: `ssid` text, `rssi` dBm, `security` (WPA2, …; empty when open), `secured` when it
-    asks for a password, and `supported` (no enterprise login, nothing that the driver lacks).
+    """One network: `ssid` text, `rssi` dBm, `security` (WPA2, …; empty when open), `secured` when
+    it asks for a password, and `supported` (no enterprise login, nothing that the driver lacks).
     """
 
     def __init__(self, ssid, rssi, authmode):

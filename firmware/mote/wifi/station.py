@@ -77,7 +77,7 @@ async def join(networks, progress=lambda step: None, attempts=1):
         if len(networks) > 1:
             networks = _by_signal(networks)
         for one in networks:
-            for attempt in range(attempts):
+            for _ in range(attempts):
                 try:
                     await _join_one(radio, one["ssid"], one["password"], progress)
                     _refusals.pop(one["ssid"], None)

@@ -1,9 +1,10 @@
 """Packs the portal's page for the board: one file a language, its fixed parts already compressed.
 
 A board cannot compress, so the page leaves as one gzip stream (RFC 1952) whose fixed parts were
-deflated (RFC 1951) here, each on its own, and whose changing parts are stored between them. For the
-checksum over the whole, each part brings its CRC-32 and the power of x by which the checksum of what
-was before it is multiplied (as zlib's crc32_combine does). Format: `firmware/mote/portal/pack.py`.
+deflated (RFC 1951) here, each on its own, and whose changing parts are stored between them. For
+the checksum over the whole, each part brings its CRC-32 and the power of x by which the checksum
+of what was before it is multiplied (as zlib's crc32_combine does). `firmware/mote/portal/pack.py`
+reads it.
 """
 
 import json
@@ -18,8 +19,8 @@ FOLDER = PurePath("mote/portal")
 TEMPLATE = "page.html"
 STYLE = "style.css"
 LANGUAGES = "languages"
-# A window of 4 KiB: what a board may have to unpack for a client that takes no gzip.
-WINDOW_BITS = 12
+# A window of 2 KiB: what a board may have to unpack for a client that takes no gzip.
+WINDOW_BITS = 11
 SYNC_MARK = b"\x00\x00\xff\xff"
 POLYNOMIAL = 0xEDB88320
 TOKEN = re.compile(r"\{\{(#|/|=)?([\w.]*)\}\}")
@@ -59,7 +60,9 @@ def _phrases(file: Path) -> dict[str, str]:
 
 def _minified(template: str) -> str:
     lines = (line.strip() for line in template.splitlines())
-    return "".join(line if line.endswith((">", "{", "}", ";", ",")) else line + "\n" for line in lines)
+    return "".join(
+        line if line.endswith((">", "{", "}", ";", ",")) else line + "\n" for line in lines
+    )
 
 
 def _page(template: str, phrases: dict[str, str]) -> bytes:

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from motekit import places
 from motekit.boards import FOLDER, Profile
@@ -60,12 +61,27 @@ def _make(profile: Profile, source: Path, files: list[Path], tree: Path) -> None
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".py" and file.name not in PLAIN:
             _compile(file, place, target.with_suffix(".mpy"))
+        elif file.name == places.CONFIG_SCHEMA.name:
+            target.write_text(_lean(file), encoding="utf-8")
         else:
             shutil.copyfile(file, target)
     for name, data in pages.pack(source / pages.FOLDER).items():
         (tree / pages.FOLDER / name).write_bytes(data)
     board = json.dumps(profile.on_device(), sort_keys=True)
     (tree / "mote" / "board.json").write_text(board, encoding="utf-8")
+
+
+def _lean(schema: Path) -> str:
+    """A JSON Schema without its annotations: the board only checks by it."""
+
+    def without(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {k: without(v) for k, v in part.items() if k not in ("$schema", "title")}
+        return [without(one) for one in part] if isinstance(part, list) else part
+
+    return json.dumps(
+        without(json.loads(schema.read_text(encoding="utf-8"))), separators=(",", ":")
+    )
 
 
 def _compile(file: Path, place: Path, target: Path) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from amqtt.broker import Broker
     from uvicorn import Server
 
+    from motekit.hub.announce import Announcement
+
 STOP_S = 2.0
 
 
@@ -51,6 +53,7 @@ class Hub:
         self._broker: Broker | None = None
         self._web: Server | None = None
         self._serving: asyncio.Task[Any] | None = None
+        self._announcement: Announcement | None = None
 
     @property
     def dashboard_url(self) -> str:
@@ -60,7 +63,7 @@ class Hub:
     async def start(self) -> None:
         """Start everything. Raises HubError, with nothing left running, when a port is taken."""
         # Heavy imports wait until something is really started.
-        from motekit.hub import broker, dashboard, keepalive
+        from motekit.hub import announce, broker, dashboard, keepalive
 
         self.mqtt_port = _bindable(self.mqtt_host, self.mqtt_port, "MQTT", "--mqtt-port")
         if self.http_port is not None:
@@ -73,6 +76,9 @@ class Hub:
         await self._broker.start()
         self._keep_alive.start(self._broker)
         await self._remember_retained()
+        if self.mqtt_host not in ("127.0.0.1", "localhost"):
+            self._announcement = announce.Announcement(self.mqtt_port)
+            await self._announcement.start()
         if self.http_port is not None:
             self._web = dashboard.server(self)
             await self._serve(self._web)
@@ -91,6 +97,9 @@ class Hub:
             self._web.should_exit = True
             with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(self._serving, STOP_S)
+        if self._announcement:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await self._announcement.stop()
         if self._broker:
             self._keep_alive.stop()
             with contextlib.suppress(asyncio.TimeoutError):

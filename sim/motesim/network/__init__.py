@@ -18,6 +18,9 @@ class BoardNetwork(ABC):
     mapped: bool
     # What stands before the command line of the board's process.
     prefix: list[str]
+    # What the board's own access point was set to: phones allowed at a time, and its password.
+    max_clients: int = 4
+    key: str = ""
 
     @abstractmethod
     async def station_up(self, ap: AccessPoint, static: Address | None) -> Address | None:

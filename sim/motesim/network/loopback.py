@@ -6,15 +6,17 @@ silent instead of being reset, and lost packets are late ones.
 
 import asyncio
 import socket
-from dataclasses import dataclass, field
 
 from motesim.air import AccessPoint
 from motesim.errors import Silicon
 from motesim.network import Address, BoardNetwork, Network
+from motesim.network.hosts import Host
+from motesim.network.neighbours import Neighbours
 from motesim.network.relay import Relay, blackhole, free_port
 from motesim.network.visitor import Visitor
 
 AP_ADDRESS = "192.168.4.1"
+MDNS_GROUP = "224.0.0.251"
 WRONG_NAME_S = 0.026
 WRONG_LOCAL_NAME_S = 12
 LWIP_EHOSTUNREACH = 118
@@ -22,18 +24,10 @@ LWIP_EHOSTUNREACH = 118
 NAME_UNKNOWN = -202
 
 
-@dataclass
-class Host:
-    """A machine in the home network: port → (address, port) of this machine's service."""
-
-    name: str
-    address: str
-    ports: dict[int, tuple[str, int]] = field(default_factory=dict)
-
-
 class LoopbackNetwork(Network):
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
+        self.neighbours = Neighbours(lambda: self.hosts.values())
 
     def add_host(self, name: str, address: str, ports: dict[int, tuple[str, int]]) -> None:
         """Make services of this machine reachable under a name and address of the home network."""
@@ -46,7 +40,7 @@ class LoopbackNetwork(Network):
         """Nothing to make: every access point leads to the same hosts."""
 
     async def close(self) -> None:
-        """Nothing was made outside the boards."""
+        self.neighbours.close()
 
 
 class LoopbackBoard(BoardNetwork):
@@ -142,6 +136,10 @@ class LoopbackBoard(BoardNetwork):
         return entrance
 
     async def net_datagram(self, address: str, port: int) -> tuple[str, int]:
+        if address == MDNS_GROUP:
+            if not self._ap:
+                raise Silicon("OSError", LWIP_EHOSTUNREACH)
+            return await self._network.neighbours.address()
         # Answers of the board's own DNS go back to where the question came from.
         return address, port
 

@@ -213,12 +213,18 @@ class Phone:
         self.prefix = space.prefix
         self.mac = f"0200000000{number:02x}"
         self.address = ""
+        self._key = ""
         self._space = space
         self._board = board
         self._port = f"p{number}"
 
-    async def join(self) -> None:
+    async def join(self, key: str = "") -> None:
         """Join the board's network and take an address. Raises SimulationError when it cannot."""
+        if key != self._board.key:
+            raise SimulationError("the board's network did not accept the password")
+        if len(self._board.stations()) >= self._board.max_clients:
+            raise SimulationError("the board's network is full")
+        self._key = key
         await wire(self._space, "wlan0", self._board.space, self._port)
         await self._board.space.ip("link", "set", self._port, "master", "ap0")
         self._board.associated(self, True)
@@ -235,7 +241,7 @@ class Phone:
         """A phone that was thrown off a network it knows joins again by itself."""
         await asyncio.sleep(REJOIN_S)
         with contextlib.suppress(SimulationError):
-            await self.join()
+            await self.join(self._key)
 
 
 async def lease(space: Namespace, interface: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 CHUNK = 4096
 # A lost segment comes again after TCP's first retransmission time-out (RFC 6298: about a second).
 RETRANSMIT_S = 1.0
+CLOSE_S = 2.0
 _holes: list[socket.socket] = []
 
 
@@ -86,8 +87,9 @@ class Relay:
             task.cancel()
         for writer in self._writers:
             writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            # What is still to be sent over a silent link is of no use to anyone.
+            with contextlib.suppress(OSError, TimeoutError):
+                await asyncio.wait_for(writer.wait_closed(), CLOSE_S)
 
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_board: bool

@@ -1,0 +1,53 @@
+"""Tells the network where the hub is (mDNS, `_mqtt._tcp`), so that boards offer it to pick."""
+
+import asyncio
+import socket
+
+from zeroconf import NonUniqueNameException, ServiceInfo
+from zeroconf.asyncio import AsyncZeroconf
+
+SERVICE = "_mqtt._tcp.local."
+STOP_S = 2.0
+
+
+class Announcement:
+    """The hub's entry, from `start` to `stop`."""
+
+    def __init__(self, port: int) -> None:
+        name = socket.gethostname().split(".")[0] or "mote"
+        self._info = ServiceInfo(
+            SERVICE, f"Mote hub on {name}.{SERVICE}", port, server=f"{name}.local."
+        )
+        self._zeroconf: AsyncZeroconf | None = None
+
+    async def start(self) -> bool:
+        """True when it is announced; a machine without a network has nobody to tell."""
+        try:
+            self._zeroconf = AsyncZeroconf()
+            self._info.addresses = [socket.inet_aton(one) for one in _own_addresses()]
+            await self._zeroconf.async_register_service(self._info, allow_name_change=True)
+        except (OSError, NonUniqueNameException):
+            await self.stop()
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Take the entry back."""
+        zeroconf, self._zeroconf = self._zeroconf, None
+        if zeroconf:
+            await asyncio.wait_for(zeroconf.async_close(), STOP_S)
+
+
+def _own_addresses() -> list[str]:
+    """IPv4 addresses of this machine that others can reach."""
+    import psutil
+
+    found = [
+        entry.address
+        for entries in psutil.net_if_addrs().values()
+        for entry in entries
+        if entry.family == socket.AF_INET and not entry.address.startswith("127.")
+    ]
+    if not found:
+        raise OSError("this machine has no network")
+    return found

@@ -1,0 +1,230 @@
+"""Multicast DNS: searches, answered by a responder in the same loop."""
+
+import asyncio
+import socket
+import time
+
+from mdns_packets import compressed, name, record, response, srv
+from mote.mqtt import mdns
+from mote.mqtt.mdns import PTR, SRV, A
+
+TURN_MS = 400
+
+
+class Network:
+    """Answers each question (name in lower case, kind) by `say(name, kind, times asked)`."""
+
+    def __init__(self, say):
+        self.say = say
+        self.asked = []
+
+    async def __aenter__(self):
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.setblocking(False)
+        self._before = mdns.GROUP, mdns.PORT
+        for port in range(30000, 32000, 7):
+            try:
+                self._sock.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+                break
+            except OSError:
+                continue
+        mdns.GROUP, mdns.PORT = "127.0.0.1", port
+        self._task = asyncio.create_task(self._serve())
+        return self
+
+    async def __aexit__(self, *exc):
+        mdns.GROUP, mdns.PORT = self._before
+        self._task.cancel()
+        self._sock.close()
+
+    async def _serve(self):
+        while True:
+            await asyncio.sleep_ms(5)
+            try:
+                packet, sender = self._sock.recvfrom(1500)
+            except OSError:
+                continue
+            asked, kind = packet[12:-4], packet[-3]
+            self.asked.append((asked, kind))
+            for answer in self.say(asked, kind, self.asked.count((asked, kind))):
+                self._sock.sendto(answer, sender)
+
+
+SERVICE_NAME = name("_mqtt", "_tcp", "local")
+OTHER = name("a.b", "_mqtt", "_tcp", "local")
+OTHER_HOST = name("other", "local")
+
+
+def two_servers(asked, kind, times):
+    """One answers with everything, twice; the other has to be asked for each part."""
+    if (asked, kind) == (SERVICE_NAME, PTR):
+        return compressed(), compressed(), response(record(SERVICE_NAME, PTR, OTHER))
+    if (asked, kind) == (OTHER, SRV):
+        return (response(record(OTHER, SRV, srv(8883, OTHER_HOST))),)
+    if (asked, kind) == (OTHER_HOST, A):
+        return (response(record(OTHER_HOST, A, b"\x0a\0\0\7")),)
+    return ()
+
+
+def shown(servers):
+    return [(one.name, one.host, one.address, one.port) for one in servers]
+
+
+FIRST = ("My House", "HUB.local", "192.168.1.2", 1883)
+SECOND = ("a.b", "other.local", "10.0.0.7", 8883)
+
+
+async def test_browse_finds_two_servers_and_asks_for_what_an_answer_lacks():
+    async with Network(two_servers) as network:
+        assert shown(await mdns.browse(wait_ms=TURN_MS)) == [FIRST, SECOND]
+    assert network.asked == [(SERVICE_NAME, PTR), (OTHER, SRV), (OTHER_HOST, A)]
+
+
+async def test_browse_asks_a_second_time():
+    def deaf(asked, kind, times):
+        return two_servers(asked, kind, times) if times > 1 or kind != PTR else ()
+
+    async with Network(deaf) as network:
+        assert shown(await mdns.browse(wait_ms=800)) == [FIRST, SECOND]
+    assert network.asked.count((SERVICE_NAME, PTR)) == 2
+
+
+async def test_a_follow_up_that_gets_lost_is_asked_again():
+    def forgetful(asked, kind, times):
+        return two_servers(asked, kind, times) if times > 1 or kind != SRV else ()
+
+    async with Network(forgetful) as network:
+        assert shown(await mdns.browse(wait_ms=800)) == [FIRST, SECOND]
+    assert network.asked.count((OTHER, SRV)) == 2
+
+
+async def test_a_server_without_address_or_host_is_not_listed():
+    gone = name("gone", "_mqtt", "_tcp", "local")
+    foreign = name("printer", "_ipp", "_tcp", "local")
+
+    def incomplete(asked, kind, times):
+        if kind == A:
+            return ()
+        if kind == SRV:
+            return (response(record(gone, SRV, srv(0, b"\0"))),) if asked == gone else ()
+        pointers = [record(SERVICE_NAME, PTR, to) for to in (OTHER, gone, foreign, b"\0")]
+        return b"", b"noise", response(*pointers), compressed()
+
+    async with Network(incomplete) as network:
+        assert shown(await mdns.browse(wait_ms=TURN_MS)) == [FIRST]
+    assert (b"\0", A) not in network.asked
+    assert (foreign, SRV) not in network.asked
+
+
+async def test_another_service_is_browsed_by_its_name():
+    http, web = name("_http", "_tcp", "local"), name("Web", "_http", "_tcp", "local")
+
+    def say(asked, kind, times):
+        found = record(http, PTR, web), record(web, SRV, srv(80, OTHER_HOST))
+        return two_servers(asked, kind, times) if kind == A else (response(*found),)
+
+    async with Network(say):
+        found = await mdns.browse("_HTTP._tcp.local", TURN_MS)
+    assert shown(found) == [("Web", "other.local", "10.0.0.7", 80)]
+
+
+async def test_resolve_returns_at_the_first_answer():
+    async with Network(two_servers):
+        start = time.ticks_ms()
+        assert await mdns.resolve("Other.local.") == "10.0.0.7"
+        assert time.ticks_diff(time.ticks_ms(), start) < 300
+
+
+async def test_resolve_asks_three_times():
+    def late(asked, kind, times):
+        return two_servers(asked, kind, times) if times == 3 else ()
+
+    async with Network(late) as network:
+        start = time.ticks_ms()
+        assert await mdns.resolve("other.local") == "10.0.0.7"
+        assert 900 <= time.ticks_diff(time.ticks_ms(), start) < 1300
+    assert network.asked == [(OTHER_HOST, A)] * 3
+
+
+async def test_an_unknown_name_is_none_within_the_wait():
+    def another(asked, kind, times):
+        return (response(record(OTHER_HOST, A, b"\1\2\3\4")),)
+
+    async with Network(another):
+        start = time.ticks_ms()
+        assert await mdns.resolve("nobody.local", TURN_MS) is None
+        assert TURN_MS <= time.ticks_diff(time.ticks_ms(), start) < TURN_MS + 200
+
+
+async def test_a_name_that_is_not_local_or_not_a_name_is_never_asked():
+    async with Network(two_servers) as network:
+        for text in ("", "local", ".local", "example.org", "a..local", "x" * 64 + ".local"):
+            assert await mdns.resolve(text, TURN_MS) is None, text
+    assert network.asked == []
+
+
+async def test_without_a_network_there_is_nothing_at_once():
+    before = mdns.GROUP, mdns.PORT
+    # A socket that may not broadcast refuses this address as one without a network does.
+    mdns.GROUP, mdns.PORT = "255.255.255.255", 5353
+    try:
+        start = time.ticks_ms()
+        assert await mdns.browse() == []
+        assert await mdns.resolve("hub.local") is None
+        assert time.ticks_diff(time.ticks_ms(), start) < 200
+    finally:
+        mdns.GROUP, mdns.PORT = before
+
+
+async def test_a_flood_neither_fills_the_memory_nor_ends_the_search_late():
+    def flood(asked, kind, times):
+        hosts = [name("x%d" % (times * 100 + n), "_mqtt", "_tcp", "local") for n in range(20)]
+        return [response(*[record(SERVICE_NAME, PTR, host) for host in hosts])] * 20
+
+    async with Network(flood):
+        start = time.ticks_ms()
+        assert await mdns.browse(wait_ms=TURN_MS) == []
+        assert time.ticks_diff(time.ticks_ms(), start) < TURN_MS + 400
+
+
+async def test_every_search_closes_its_socket():
+    opened, closed = [], []
+    real = mdns.socket
+
+    class Counted:
+        AF_INET, SOCK_DGRAM = real.AF_INET, real.SOCK_DGRAM
+        getaddrinfo = staticmethod(real.getaddrinfo)
+
+        def __init__(self):
+            self._sock = real.socket(real.AF_INET, real.SOCK_DGRAM)
+            opened.append(self)
+
+        @staticmethod
+        def socket(family, kind):
+            return Counted()
+
+        def close(self):
+            closed.append(self)
+            self._sock.close()
+
+        def __getattr__(self, attribute):
+            return getattr(self._sock, attribute)
+
+    async with Network(two_servers):
+        mdns.socket = Counted
+        try:
+            await mdns.browse(wait_ms=50)
+            await mdns.resolve("other.local", 200)
+            task = asyncio.create_task(mdns.browse())
+            await asyncio.sleep_ms(50)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                opened.append("cancelled")
+            mdns.GROUP = "255.255.255.255"
+            await mdns.browse()
+        finally:
+            mdns.socket = real
+    opened.remove("cancelled")
+    assert len(opened) == 4 and opened == closed
