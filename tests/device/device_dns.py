@@ -68,6 +68,13 @@ def test_a_cut_or_compressed_name_is_a_format_error_and_never_fatal():
     assert parts(dns.answer(endless, ADDRESS))[1] & 0xF == 1
 
 
+def test_a_name_has_255_bytes_at_most():
+    for labels, code in ((126, 0), (127, 0), (128, 1), (140, 1), (160, 1)):
+        # Each label takes two bytes, the end of the name one.
+        response = dns.answer(query(A, ".".join(["x"] * labels)), ADDRESS)
+        assert parts(response)[1] & 0xF == code, labels
+
+
 def test_ten_thousand_random_packets_raise_nothing():
     random.seed(1)
     whole = query(A)

@@ -24,6 +24,11 @@ def test_a_damaged_escape_is_never_fatal():
     assert form.decode(b"a=%zz")["a"] == "%zz"
 
 
+def test_an_escape_is_two_hex_digits_and_nothing_that_int_would_take_as_well():
+    fields = form.decode(b"short=%4&plus=%+1&minus=%-1&twice=%4%41&end=%")
+    assert fields == {"short": "%4", "plus": "% 1", "minus": "%-1", "twice": "%4A", "end": "%"}
+
+
 def test_a_network_from_the_list_or_a_typed_one():
     picked = form.document({"ssid": "Home", "ssid_other": "Else", "host": "h"}, None)
     typed = form.document({"ssid": "", "ssid_other": " Hidden ", "host": "h"}, None)

@@ -49,12 +49,12 @@ def _reply(ident, flags, code, question, record):
 
 def _end_of_name(packet, place):
     """Index behind the name; None when it is cut, too long or compressed (a question never is)."""
-    start = place
-    while place < len(packet):
+    limit = min(len(packet), place + _NAME_MAX)
+    while place < limit:
         size = packet[place]
         if size == 0:
             return place + 1
-        if size > 63 or place - start > _NAME_MAX:
+        if size > 63:
             return None
         place += size + 1
     return None

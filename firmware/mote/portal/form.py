@@ -17,6 +17,7 @@ PATHS = {
 }
 _NEAREST = {"wifi": "ssid", "mqtt": "host"}
 _DEFAULT_INTERVAL = 10
+_HEX = b"0123456789abcdefABCDEF"
 SECRETS = ("password", "mqtt_password", "portal_password")
 ADVANCED = ("user", "mqtt_password", "tls", "interval", "portal_password")
 # The choice "another network": its name is typed into the field beside it.
@@ -40,15 +41,16 @@ def _unescape(data):
     parts = data.replace(b"+", b" ").split(b"%")
     result = bytearray(parts[0])
     for part in parts[1:]:
-        try:
+        # int() alone would take a sign, a blank and a single digit as well.
+        if len(part) > 1 and part[0] in _HEX and part[1] in _HEX:
             result.append(int(str(part[:2], "ascii"), 16))
             result.extend(part[2:])
-        except (ValueError, UnicodeError):
+        else:
             result.extend(b"%" + part)
     try:
         return str(result, "utf-8")
     except UnicodeError:
-        return "".join(chr(c) if c < 128 else "?" for c in result)
+        return str(bytes(c if c < 128 else 63 for c in result), "ascii")
 
 
 def document(fields, known, draft=None):

@@ -38,13 +38,16 @@ async def read_request(stream):
     """
     data = b""
     while b"\r\n\r\n" not in data:
-        if len(data) > HEAD_MAX:
+        if len(data) >= HEAD_MAX:
             raise Refused(413)
         piece = await stream.read(_PIECE)
         if not piece:
             raise EOFError
         data += piece
     end = data.find(b"\r\n\r\n")
+    # The last piece may reach over the limit: how a head was cut must make no difference.
+    if end + 4 > HEAD_MAX:
+        raise Refused(413)
     request = _head(data[:end])
     length = _length(request.headers)
     body = data[end + 4 :]
@@ -89,7 +92,8 @@ def _length(headers):
     # isdigit alone takes digits of other scripts on some runtimes, and int() huge ones.
     if "transfer-encoding" in headers or not length or len(length) > 9:
         raise Refused(400)
-    if not all("0" <= c <= "9" for c in length):
+    # MicroPython never frees a character that it walked over in a str: bytes it does.
+    if not all(48 <= c <= 57 for c in length.encode()):
         raise Refused(400)
     if int(length) > BODY_MAX:
         raise Refused(413)
