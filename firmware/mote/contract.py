@@ -26,6 +26,7 @@ LOG_CONNECTED = "mqtt: connected to "
 LOG_DISCONNECTED = "mqtt: lost "
 LOG_FIRST_READING = "run: first reading published"
 LOG_RESTART = "app: restarting: "
+LOG_HEAP = "setup: least free heap "
 LOG_SLEEP = "app: sleeping for "
 
 

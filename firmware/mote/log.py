@@ -39,8 +39,9 @@ def error(text):
 def _emit(level, text):
     if level < _level:
         return
-    # One event is one line, whatever an SSID or a broker put into the text.
-    text = "".join(c if c >= " " else "?" for c in text)
+    # One event is one line, whatever an SSID or a broker put into the text. In bytes: the runtime
+    # keeps every character for ever that a loop over a str meets.
+    text = str(bytes(b if b >= 32 else 63 for b in text.encode()), "utf-8")
     line = "%s %d %s" % (_LEVELS[level], time.ticks_ms(), text)
     print(line)
     if tap and level >= 2:

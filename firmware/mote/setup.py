@@ -69,13 +69,19 @@ class Portal:
         access_point.open_network(ssid, self._password)
         self._tasks = [
             asyncio.create_task(dns_server.serve(contract.PORTAL_ADDRESS)),
-            asyncio.create_task(http.Server(self._site.handle).serve()),
+            asyncio.create_task(http.Server(self._answer).serve()),
         ]
         # One turn of the loop: both listen before anyone is told to come.
         await asyncio.sleep_ms(0)
         led.show("setup")
         system.free_heap()
         self._tell(ssid)
+
+    async def _answer(self, request):
+        response = await self._site.handle(request)
+        # Each request begins with a tidy heap: four phones at once fit into it.
+        system.free_heap()
+        return response
 
     def close(self):
         """Take the network off the air."""
@@ -113,6 +119,7 @@ class Portal:
         now = time.ticks_ms()
         if self._saved_ms is None:
             self._saved_ms = now
+            log.info("%s%d B" % (contract.LOG_HEAP, system.heap_low()))
         told = self._site.told_saved
         enough = patience.SAVED_TOLD_MS if told else patience.SAVED_UNTOLD_MS
         return time.ticks_diff(now, self._saved_ms) > enough
