@@ -3,7 +3,7 @@
 import json
 import os
 
-from mote import schema
+from mote import memory
 
 PATH = "/config.json"
 _NEW = "/config.new"
@@ -36,11 +36,17 @@ def load():
 
 def checked(document):
     """`document` with defaults filled in, if it conforms. Raises ConfigError with every fault."""
+    # A board checks rarely: what checks is loaded for it, and its memory given back.
+    from mote import schema
+
     rules = _rules()
     faults = schema.check(rules, document)
+    if not faults:
+        schema.fill(rules, document)
+    memory.forget("mote.schema")
     if faults:
         raise ConfigError(faults)
-    return schema.fill(rules, document)
+    return document
 
 
 def save(document):

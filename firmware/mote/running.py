@@ -4,16 +4,31 @@ import asyncio
 import json
 import time
 
-from mote import __version__, board, config, contract, led, log, patience, sensors, system
+from mote import (
+    __version__,
+    board,
+    config,
+    contract,
+    failure,
+    led,
+    log,
+    memory,
+    patience,
+    sensors,
+    system,
+)
 from mote.backoff import Backoff
 from mote.failure import Failure
-from mote.mqtt.client import Client
+from mote.mqtt import MODULES as MQTT
 from mote.mqtt.queue import Queue
 from mote.sensors import rounds
 from mote.wifi import station
 
 # `isconnected` does not notice every loss: a server that stays silent may be the radio's fault.
 REJOIN_AFTER = 3
+_SILENCE = (failure.NAME_NOT_FOUND, failure.UNREACHABLE, failure.NO_ANSWER)
+# What is loaded for the portal alone.
+_PORTAL = ("mote.setup", "mote.portal", "mote.trial", "mote.qr")
 INFO_EVERY_MS = 300_000
 LOGS_A_MINUTE = 10
 _BEAT_MS = 1_000
@@ -77,6 +92,9 @@ class _Running:
                     silent = 0
                     await self._join()
                 led.show("joining")
+                # Loaded when there is a network: without one the portal needs its memory.
+                from mote.mqtt.client import Client
+
                 client = Client(self._settings)
                 await client.connect()
                 silent = 0
@@ -85,7 +103,7 @@ class _Running:
             except Failure as error:
                 log.warning("run: %s" % error)
                 led.show("error")
-                silent += 1
+                silent += error.reason in _SILENCE
                 if error.step in ("join", "address"):
                     continue
             self._server.failed()
@@ -114,6 +132,7 @@ class _Running:
             log.info("run: the known WiFi is back, the portal closes")
             self._portal.close()
             self._portal = None
+            memory.forget(*_PORTAL)
 
     def _wifi_patience_ms(self):
         if self._settings["deep_sleep"]:
@@ -123,10 +142,16 @@ class _Running:
     async def _open_portal(self):
         if self._portal:
             return
-        from mote.setup import Portal
+        memory.forget(*MQTT)
+        try:
+            from mote.setup import Portal
 
-        self._portal = Portal(self._settings, "wifi")
-        await self._portal.open()
+            self._portal = Portal(self._settings, "wifi")
+            await self._portal.open()
+        except MemoryError:
+            # With sensors that need much, one has to go: the portal is the way back.
+            self._end("no memory for the portal beside running", "button")
+            return
         self._watch = asyncio.create_task(self._watch_portal())
 
     async def _watch_portal(self):
@@ -179,8 +204,8 @@ class _Running:
             "board": board.chip(),
             "ip": station.address(),
             "rssi": station.rssi(),
-            "heap": system.free_heap(),
-            "heap_low": system.heap_low(),
+            "heap": memory.free_heap(),
+            "heap_low": memory.heap_low(),
             "reset": system.reset_cause(),
             "sensors": [sensor.kind for sensor in self._sensors if sensor.names],
             "queue": len(self._queue),
@@ -192,7 +217,7 @@ class _Running:
         while True:
             for metric, value in await sensor.read():
                 self._put(metric, value)
-            system.free_heap()
+            memory.free_heap()
             now = self._progress_ms = time.ticks_ms()
             due = rounds.following(due, sensor.interval_ms(self._interval_ms), now)
             await asyncio.sleep_ms(time.ticks_diff(due, now))

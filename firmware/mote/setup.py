@@ -6,7 +6,8 @@
 import asyncio
 import time
 
-from mote import board, config, contract, led, log, patience, starts, system
+from mote import board, config, contract, led, log, memory, patience, starts, system
+from mote.mqtt import MODULES as MQTT
 from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
 from mote.wifi import access_point, scan, station
@@ -74,13 +75,13 @@ class Portal:
         # One turn of the loop: both listen before anyone is told to come.
         await asyncio.sleep_ms(0)
         led.show("setup")
-        system.free_heap()
+        memory.free_heap()
         self._tell(ssid)
 
     async def _answer(self, request):
         response = await self._site.handle(request)
         # Each request begins with a tidy heap: four phones at once fit into it.
-        system.free_heap()
+        memory.free_heap()
         return response
 
     def close(self):
@@ -119,7 +120,7 @@ class Portal:
         now = time.ticks_ms()
         if self._saved_ms is None:
             self._saved_ms = now
-            log.info("%s%d B" % (contract.LOG_HEAP, system.heap_low()))
+            log.info("%s%d B" % (contract.LOG_HEAP, memory.heap_low()))
         told = self._site.told_saved
         enough = patience.SAVED_TOLD_MS if told else patience.SAVED_UNTOLD_MS
         return time.ticks_diff(now, self._saved_ms) > enough
@@ -143,7 +144,7 @@ class Portal:
         from mote import trial
 
         failure, found = await trial.run(document, self._site.step)
-        system.free_heap()
+        memory.forget("mote.trial", *MQTT)
         if failure:
             log.warning("setup: trial: %s" % failure)
             self._site.failed_with(failure, found)
@@ -160,4 +161,4 @@ class Portal:
 
             for line in qr.lines(qr.wifi(ssid)):
                 log.info("setup: " + line)
-            system.forget("mote.qr")
+            memory.forget("mote.qr")

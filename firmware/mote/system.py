@@ -1,7 +1,5 @@
-"""The chip itself: restarts with a reason, watchdog, memory."""
+"""The chip itself: restarts with a reason, sleep, watchdog."""
 
-import gc
-import sys
 import time
 
 import machine
@@ -23,7 +21,6 @@ _MODES = (b"restart", b"steady", b"button", b"erased")
 _TIMER = 0
 
 _watchdog = None
-_heap_low = 1 << 29
 
 
 def reset_cause():
@@ -77,28 +74,3 @@ def keep_alive_for_repl():
     """Feed the watchdog by a timer while a person works at the REPL."""
     if _watchdog:
         machine.Timer(_TIMER).init(period=WATCHDOG_MS // 4, callback=lambda _: _watchdog.feed())
-
-
-def forget(module):
-    """Give back the memory of a module that was used once."""
-    sys.modules.pop(module, None)
-    package, _, name = module.rpartition(".")
-    if package in sys.modules:
-        delattr(sys.modules[package], name)
-
-
-def free_heap():
-    """Bytes free for Python after a collection; remembers the least.
-
-    Without the collection it would say how long ago the last one was.
-    """
-    global _heap_low
-    gc.collect()
-    free = gc.mem_free()
-    _heap_low = min(_heap_low, free)
-    return free
-
-
-def heap_low():
-    """The fewest bytes free that `free_heap` has seen: what is left for the unforeseen."""
-    return _heap_low

@@ -1,1 +1,6 @@
-"""Delivery over MQTT in three rooms: link (bytes), protocol (packets), queue (what is owed)."""
+"""Delivery over MQTT 3.1.1: link, packets, protocol, queue; mdns finds the server."""
+
+# What a board without a network can do without.
+MODULES = tuple("mote.mqtt." + name for name in ("client", "protocol", "packets", "link", "mdns"))
+# The last good address of each server: a `.local` name is not always answered.
+known_addresses = {}

@@ -13,7 +13,7 @@ from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINPROGRESS, ENOMEM, E
 
 from mote import failure
 from mote.failure import Failure
-from mote.mqtt import mdns
+from mote.mqtt import known_addresses, mdns
 
 CONNECT_MS = 10_000
 WRITE_S = 10
@@ -28,9 +28,6 @@ _TCP_NODELAY = 1
 
 # lwIP tells a refused connection as a reset one (err_to_errno, ERR_RST), other stacks by its name.
 _REFUSED = (ECONNREFUSED, ECONNRESET)
-
-# The last good address of each server: a `.local` name is not always answered.
-_known = {}
 
 
 class Link:
@@ -138,14 +135,14 @@ async def _look_up(host, port):
     except (OSError, IndexError):
         address = None
     if address is None:
-        address = _known.get((host, port))
+        address = known_addresses.get((host, port))
         if address is None:
             raise Failure(failure.NAME_NOT_FOUND, host)
         return address
     # A board has one server; while it is being set up, it may try some.
-    if len(_known) > 3:
-        _known.clear()
-    _known[(host, port)] = address
+    if len(known_addresses) > 3:
+        known_addresses.clear()
+    known_addresses[(host, port)] = address
     return address
 
 

@@ -15,6 +15,19 @@ PATHS = {
     "interval": "interval",
     "portal_password": "portal_password",
 }
+# The fields as they follow each other on the page.
+ORDER = (
+    "id",
+    "ssid",
+    "password",
+    "host",
+    "port",
+    "user",
+    "mqtt_password",
+    "tls",
+    "interval",
+    "portal_password",
+)
 _NEAREST = {"wifi": "ssid", "mqtt": "host"}
 _DEFAULT_INTERVAL = 10
 _HEX = b"0123456789abcdefABCDEF"

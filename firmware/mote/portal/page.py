@@ -63,7 +63,8 @@ class Page:
             wrong = any(field in form.ADVANCED for field in self._faults)
             return " open" if wrong or (site.failure and site.failure.step == "login") else ""
         if name == "other":
-            return "" if self._listed() else " checked"
+            chosen = site.fields.get("ssid") or not site.networks
+            return " checked" if chosen and not self._listed() else ""
         return self._entry(name, words)
 
     def _entry(self, name, words):
@@ -85,18 +86,23 @@ class Page:
         return any(one.ssid == chosen for one in self._site.networks)
 
     def _fault_list(self, words):
-        for name in self._faults:
+        for name in form.ORDER:
+            if name not in self._faults:
+                continue
             label = words["wifi" if name == "ssid" else name]
             yield '<li><a href="#%s">%s</a> %s</li>' % (name, label, escape(self._faults[name]))
 
     def _networks(self, words):
         chosen = self._site.fields.get("ssid", form.OTHER)
         for one in self._site.networks:
-            yield '<label class=net><input type=radio name=ssid value="%s"%s><b>%s%s</b>' % (
-                escape(one.ssid),
-                " checked" if one.ssid == chosen else "" if one.supported else " disabled",
-                escape(one.ssid),
-                "" if one.supported else "<small>%s</small>" % words["company"],
+            yield (
+                '<label class=net><input type=radio name=ssid value="%s"%s><b><bdi>%s</bdi>%s</b>'
+                % (
+                    escape(one.ssid),
+                    " checked" if one.ssid == chosen else "" if one.supported else " disabled",
+                    escape(one.ssid),
+                    "" if one.supported else "<small>%s</small>" % words["company"],
+                )
             )
             security = one.security or words["open"]
             if one.secured:

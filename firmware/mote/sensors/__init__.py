@@ -9,7 +9,7 @@ is a sensor that is not there.
 
 import time
 
-from mote import contract, log
+from mote import contract, log, memory
 
 # In the order in which they take the plain metric names.
 KINDS = ("bme280", "dht22", "ds18b20", "chip", "rssi")
@@ -72,7 +72,11 @@ class Sensor:
 def open_all(wanted):
     """The sensors of a configuration: `wanted` is "auto" or a list of options."""
     taken = set()
-    return [Sensor(options, taken) for options in (_found() if wanted == "auto" else wanted)]
+    sensors = [Sensor(options, taken) for options in (_found() if wanted == "auto" else wanted)]
+    # What looked for its part in vain needs no memory.
+    used = [sensor.kind for sensor in sensors]
+    memory.forget(*("mote.sensors." + kind for kind in KINDS if kind not in used))
+    return sensors
 
 
 def _module(kind):

@@ -20,6 +20,9 @@ SURE_AFTER = 2
 RESTART_AFTER = 3
 _STEP_MS = 100
 _SETTLE_MS = 300
+# A network that is not there is known after 2.5 s.
+_ASK_AFTER_MS = 2_700
+_ASK_EVERY_MS = 700
 _IDLE, _CONNECTING = 1000, 1001
 # Disconnect reasons of the driver (esp_wifi_types.h): 15 and 204 are handshakes that ended in
 # silence, 2 an authentication that expired: mostly, not always, a wrong password.
@@ -111,6 +114,7 @@ async def _join_one(radio, ssid, password, progress):
         _restart_radio(radio)
         raise Failure(failure.NOT_JOINED, str(error)) from None
     associated = False
+    ask_ms = _ASK_AFTER_MS
     while time.ticks_diff(time.ticks_ms(), started) < JOIN_MS:
         await asyncio.sleep_ms(_STEP_MS)
         if radio.isconnected():
@@ -122,12 +126,31 @@ async def _join_one(radio, ssid, password, progress):
         status = radio.status()
         if status not in (_CONNECTING, _IDLE, stale):
             raise _explained(status, ssid, password)
+        if status == stale and time.ticks_diff(time.ticks_ms(), started) > ask_ms:
+            ask_ms += _ASK_EVERY_MS
+            if not associated and _has_ended(radio, ssid, password):
+                leave()
+                raise _explained(status, ssid, password)
     status = radio.status()
     leave()
     if associated:
         raise Failure(failure.NO_ADDRESS, "time-out")
     _count_hangs(radio, status)
     raise _explained(status, ssid, password)
+
+
+def _has_ended(radio, ssid, password):
+    """Whether the attempt is over although its reason is the one of the attempt before it.
+
+    A driver that is still connecting refuses to begin anew ("Wifi Internal State Error").
+    """
+    if radio.status() in (_CONNECTING, _IDLE):
+        return False
+    try:
+        radio.connect(ssid, password or None)
+    except OSError:
+        return False
+    return True
 
 
 def _explained(status, ssid, password):

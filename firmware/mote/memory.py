@@ -1,0 +1,35 @@
+"""The heap: how much is left, and how modules that are done give theirs back."""
+
+import gc
+import sys
+
+_heap_low = 1 << 29
+
+
+def forget(*modules):
+    """Give back the memory of modules, and of those inside them, until they are imported again."""
+    for name in list(sys.modules):
+        if any(name == one or name.startswith(one + ".") for one in modules):
+            del sys.modules[name]
+            package, _, own = name.rpartition(".")
+            # The package may be gone already.
+            if package in sys.modules and hasattr(sys.modules[package], own):
+                delattr(sys.modules[package], own)
+    gc.collect()
+
+
+def free_heap():
+    """Bytes free for Python after a collection; remembers the least.
+
+    Without the collection it would say how long ago the last one was.
+    """
+    global _heap_low
+    gc.collect()
+    free = gc.mem_free()
+    _heap_low = min(_heap_low, free)
+    return free
+
+
+def heap_low():
+    """The fewest bytes free that `free_heap` has seen: what is left for the unforeseen."""
+    return _heap_low

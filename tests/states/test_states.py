@@ -1,0 +1,202 @@
+"""STATES.md, walked: every row of its table, on the real firmware with short times."""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from mote import contract
+
+ROOT = Path(__file__).parents[2]
+sys.path += [str(ROOT / "tests" / "running"), str(ROOT / "tests" / "portal")]
+
+from board_in_setup import OWN, ask  # noqa: E402
+from walked import HOME, patience, walk  # noqa: E402
+
+pytestmark = pytest.mark.anyio
+STATES = (ROOT / "firmware" / "STATES.md").read_text(encoding="utf-8")
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in STATES.split("| way |")[1].split("\n## ")[0].splitlines()[2:]
+    if line.startswith("|")
+]
+UNITS = {"s": 1_000, "min": 60_000}
+
+
+def way(name: str):
+    """Marks the test that walks the row `name`."""
+    assert any(row[0] == name for row in ROWS), f"STATES.md has no way {name}"
+    WALKED.add(name)
+    return lambda test: test
+
+
+WALKED: set[str] = set()
+
+
+@way("new")
+async def test_a_board_without_settings_opens_the_portal(tmp_path) -> None:
+    async with walk(tmp_path, configured=False) as w:
+        await w.sees(contract.LOG_SETUP)
+
+
+@way("damaged")
+async def test_damaged_settings_open_the_portal(tmp_path) -> None:
+    async with walk(tmp_path) as w:
+        await w.board.cut_power()
+        w.board.flash.write("config.json", b'{"version": 1, "id')
+        await w.board.power_on()
+        await w.sees("is damaged", contract.LOG_SETUP)
+        assert b"settings were damaged" in (await ask(w.board)).body
+
+
+@way("resets")
+async def test_three_quick_resets_open_the_portal_and_keep_the_settings(tmp_path) -> None:
+    async with walk(tmp_path) as w:
+        for _ in range(2):
+            await w.sees(contract.LOG_BOOT, "sensors: rssi")
+            await w.board.reset()
+        await w.sees(contract.LOG_SETUP)
+        await w.board.cut_power()
+        assert w.kept()
+        # The count begins anew: the next start is an ordinary one.
+        await w.board.power_on()
+        await w.sees(contract.LOG_FIRST_READING)
+
+
+async def test_resets_with_time_in_between_open_nothing(tmp_path) -> None:
+    async with walk(tmp_path) as w:
+        for _ in range(3):
+            await w.sees(contract.LOG_FIRST_READING)
+            await asyncio.sleep(4)
+            await w.board.reset()
+        await w.sees(contract.LOG_FIRST_READING)
+        assert not any(contract.LOG_SETUP in line for line in w.board.log)
+
+
+@way("gone at boot")
+@way("back")
+async def test_without_wifi_at_boot_the_portal_opens_and_closes_when_it_is_back(tmp_path) -> None:
+    async with walk(tmp_path, wifi_up=False) as w:
+        await w.sees("network was not found", contract.LOG_SETUP, timeout=30)
+        assert b"cannot reach its WiFi" in (await ask(w.board)).body
+        w.world.switch(w.wifi, up=True)
+        await w.sees(contract.LOG_JOINED, "portal closes", contract.LOG_FIRST_READING)
+        assert not w.board.radio.soft_ap.active
+
+
+@way("password changed")
+async def test_a_changed_password_is_a_hint_and_opens_the_portal(tmp_path) -> None:
+    async with walk(tmp_path) as w:
+        await w.sees(contract.LOG_FIRST_READING)
+        w.world.change_password(w.wifi, "another password")
+        await w.sees("did not let the board in", timeout=40)
+        await w.sees("password was not accepted", contract.LOG_SETUP, timeout=40)
+        w.world.change_password(w.wifi, HOME[1])
+        await w.sees(contract.LOG_JOINED, contract.LOG_CONNECTED, timeout=30)
+        await w.board.cut_power()
+        assert w.kept()
+
+
+@way("DHCP silent")
+async def test_a_silent_dhcp_server_opens_the_portal(tmp_path) -> None:
+    async with walk(tmp_path, wifi_up=False) as w:
+        w.wifi.dhcp = False
+        w.world.switch(w.wifi, up=True)
+        await w.sees("gave no address", contract.LOG_SETUP, timeout=60)
+        w.wifi.dhcp = True
+        await w.sees(contract.LOG_CONNECTED, timeout=60)
+
+
+@way("saved beside")
+async def test_what_is_saved_on_the_portal_beside_running_is_used(tmp_path) -> None:
+    async with walk(tmp_path, wifi_up=False) as w:
+        await w.sees(contract.LOG_SETUP, timeout=30)
+        body = b"id=other&ssid=home&password=&host=mqtt.local&port=1883&interval=1"
+        trial = await ask(w.board, "/save", body, Origin=f"http://{OWN}")
+        assert trial.status == 303
+        await w.sees("trial: the WiFi network was not found")
+        await ask(w.board, "/save-anyway", b"", Origin=f"http://{OWN}")
+        saved = asyncio.get_running_loop().time()
+        assert b"is on its way" in (await ask(w.board, "/progress")).body
+        await w.sees(contract.LOG_SAVED, contract.LOG_RESTART)
+        assert 1.3 < asyncio.get_running_loop().time() - saved < 4
+        w.world.switch(w.wifi, up=True)
+        await w.sees(contract.LOG_FIRST_READING)
+
+
+@way("battery")
+async def test_a_board_on_a_battery_sleeps_between_its_searches(tmp_path) -> None:
+    async with walk(tmp_path, {"deep_sleep": True}, wifi_up=False) as w:
+        await w.sees(contract.LOG_SETUP, contract.LOG_SLEEP, timeout=30)
+        await w.sees("after deep-sleep", contract.LOG_SETUP, timeout=30)
+        w.world.switch(w.wifi, up=True)
+        await w.sees(contract.LOG_FIRST_READING, timeout=30)
+
+
+@way("button")
+@way("unused")
+async def test_the_button_opens_the_portal_which_makes_room_when_nobody_comes(tmp_path) -> None:
+    async with walk(tmp_path) as w:
+        await w.sees(contract.LOG_FIRST_READING)
+        await w.board.press("boot", 3.5)
+        await w.sees(contract.LOG_SETUP, "nobody came", contract.LOG_FIRST_READING)
+
+
+@way("erase")
+async def test_holding_the_button_erases_also_in_the_portal(tmp_path) -> None:
+    async with walk(tmp_path) as w:
+        await w.sees(contract.LOG_FIRST_READING)
+        await w.board.press("boot", 10.5)
+        await w.sees("is erased", contract.LOG_SETUP)
+        await w.board.cut_power()
+        assert not w.kept()
+
+
+@way("broker gone")
+async def test_a_broker_that_is_gone_opens_no_portal_and_is_found_again(tmp_path) -> None:
+    from house_of_one import home
+
+    async with home(tmp_path) as place:
+        board = await place.board()
+        await board.wait_for_log(contract.LOG_FIRST_READING, 15)
+        await place.broker.stop()
+        await board.wait_for_log(contract.LOG_DISCONNECTED, 15)
+        await asyncio.sleep(5)
+        since = len(board.log)
+        await place.broker.start()
+        await board.wait_for_log(contract.LOG_CONNECTED, 15, since=since)
+        assert sum(contract.LOG_JOINED in line for line in board.log) == 1
+        assert not any(contract.LOG_SETUP in line for line in board.log)
+
+
+@way("crash")
+@way("safe mode")
+@way("once more")
+async def test_the_fifth_crash_leads_to_safe_mode_with_the_traceback(tmp_path) -> None:
+    async with walk(tmp_path, crash=True) as w:
+        for number in range(1, 6):
+            await w.sees(f"crash {number} of 5", contract.LOG_RESTART)
+        await w.sees("safe mode", contract.LOG_SETUP)
+        page = (await ask(w.board)).body.decode()
+        assert "RuntimeError: a bad release" in page and "mote/running.py" in page
+        assert (await ask(w.board, "/start", b"", Origin=f"http://{OWN}")).status == 303
+        await w.sees("once more", "crash 5 of 5", "safe mode", contract.LOG_SETUP)
+        await w.sees("nobody came to safe mode", "crash 5 of 5", "safe mode", timeout=30)
+
+
+def test_every_way_is_walked() -> None:
+    assert {row[0] for row in ROWS} == WALKED
+
+
+def test_the_documented_times_are_those_of_the_firmware() -> None:
+    times = patience()
+    named = set(re.findall(r"`([A-Z_]+)`", STATES))
+    assert named == set(times), named ^ set(times)
+    for row in ROWS:
+        told = {
+            int(number) * UNITS[unit]
+            for number, unit in re.findall(r"(\d+) (s|min)\b", " ".join(row[2:5]))
+        }
+        for name in re.findall(r"`([A-Z_]+_MS)`", row[5]):
+            assert times[name] in told, (row[0], name)

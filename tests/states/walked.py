@@ -1,0 +1,108 @@
+"""Boards for walking STATES.md: the real firmware, with the times of patience.py made short."""
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from motekit import boards, firmware, places
+from motesim import AccessPoint, BoardSpec, VirtualBoard, World
+
+# Name -> milliseconds, enough for a virtual board to be seen in the state.
+SHORT = {
+    "WIFI_LOST_MS": 4_000,
+    "WIFI_LOST_ON_BATTERY_MS": 1_500,
+    "RETRY_BESIDE_PORTAL_MS": 1_500,
+    "VISIT_MS": 2_000,
+    "PORTAL_UNUSED_MS": 4_000,
+    "PORTAL_ON_BATTERY_MS": 3_000,
+    "SLEEP_ON_BATTERY_MS": 2_000,
+    "SAVED_TOLD_MS": 1_500,
+    "SAVED_UNTOLD_MS": 3_000,
+    "QUICK_RESET_MS": 3_000,
+    "STEADY_MS": 3_000,
+    "SAFE_MODE_MS": 4_000,
+}
+HOME = ("home", "a good password")
+
+
+def patience() -> dict[str, int]:
+    """The real times, by name."""
+    text = (places.DEVICE_PACKAGE / "patience.py").read_text(encoding="utf-8")
+    return {name: int(value) for name, value in re.findall(r"^(\w+) = ([\d_]+)$", text, re.M)}
+
+
+def hurried(folder: Path, *, crash: bool = False) -> Path:
+    """A tree for a board whose times are `SHORT`; with `crash`, running mode raises at once."""
+    source = folder / "source"
+    shutil.copytree(places.FIRMWARE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    file = source / "mote" / "patience.py"
+    text = file.read_text(encoding="utf-8")
+    for name, value in SHORT.items():
+        text, count = re.subn(rf"^{name} = [\d_]+$", f"{name} = {value}", text, flags=re.M)
+        assert count == 1, name
+    file.write_text(text, encoding="utf-8")
+    if crash:
+        running = source / "mote" / "running.py"
+        running.write_text(running.read_text() + "\n\nraise RuntimeError('a bad release')\n")
+    return firmware.build(boards.default_for("esp32"), source)
+
+
+class Walk:
+    """One board in one home."""
+
+    def __init__(self, world: World, wifi: AccessPoint, board: VirtualBoard) -> None:
+        self.world, self.wifi, self.board = world, wifi, board
+
+    async def sees(self, *texts: str, timeout: float = 20) -> None:
+        """Each text comes on the serial log after the one before it."""
+        for text in texts:
+            await self.board.wait_for_log(text, timeout, since=self._at)
+            self._at = next(
+                self._at + i + 1
+                for i, line in enumerate(self.board.log[self._at :])
+                if text in line
+            )
+
+    _at = 0
+
+    def kept(self) -> bool:
+        """Whether the configuration is on the flash; the board has to be off."""
+        return "/config.json" in self.board.flash.files()
+
+
+@asynccontextmanager
+async def walk(
+    folder: Path, config: dict[str, Any] | None = None, *, crash: bool = False,
+    configured: bool = True, wifi_up: bool = True, broker: bool = True,
+) -> AsyncIterator[Walk]:  # fmt: skip
+    """A board that is switched on in a home; `config` changes its settings."""
+    from house_of_one import ADDRESS, SERVER, Broker
+
+    server = Broker(folder, "allow_anonymous true")
+    if broker:
+        await server.start()
+    try:
+        async with World() as world:
+            wifi = await world.add_access_point(AccessPoint(*HOME))
+            world.switch(wifi, up=wifi_up)
+            world.add_host(SERVER, ADDRESS, {1883: ("127.0.0.1", server.port)})
+            document = {
+                "version": 1,
+                "id": "dev",
+                "wifi": [{"ssid": HOME[0], "password": HOME[1]}],
+                "mqtt": {"host": SERVER},
+                "interval": 1,
+                **(config or {}),
+            }
+            tree = await asyncio.to_thread(hurried, folder, crash=crash)
+            spec = BoardSpec("dev", config=document if configured else None, firmware=tree)
+            board = await world.add_board(spec)
+            await board.power_on()
+            yield Walk(world, wifi, board)
+    finally:
+        if broker:
+            await server.stop()
