@@ -58,6 +58,8 @@ def save(document):
     """
     checked(document)
     text = json.dumps(document)
+    # What an earlier power cut left: its sectors are free only once the name is gone.
+    _remove(_NEW)
     try:
         with open(_NEW, "w") as f:
             f.write(text)
@@ -72,8 +74,9 @@ def save(document):
 
 def erase():
     """Forget everything: the next boot opens the setup portal."""
-    _remove(PATH)
+    # In this order: a board that a power cut leaves without a configuration keeps no passwords.
     _remove(_NEW)
+    _remove(PATH)
 
 
 def _remove(path):
