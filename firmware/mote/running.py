@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from errno import ENOTCONN
 
 from mote import (
     __version__,
@@ -32,6 +33,7 @@ _PORTAL = ("mote.setup", "mote.portal", "mote.trial", "mote.qr")
 INFO_EVERY_MS = 300_000
 LOGS_A_MINUTE = 10
 _BEAT_MS = 1_000
+_WIFI_STEP_MS = 500
 # A reading may take this much longer than its interval before the board counts as stuck.
 _SLACK_MS = 30_000
 
@@ -107,7 +109,9 @@ class _Running:
                 if error.step in ("join", "address"):
                     continue
             self._server.failed()
-            await asyncio.sleep_ms(self._server.pause_ms())
+            # A connection that went with the WiFi is not the server's fault: it need not wait.
+            if station.address():
+                await asyncio.sleep_ms(self._server.pause_ms())
 
     async def _join(self):
         """Join a known network. Raises Failure after a pause; opens the portal when it is time."""
@@ -173,6 +177,7 @@ class _Running:
             self._client = client
             led.show("connected")
             tasks.append(asyncio.create_task(self._tell_info(client)))
+            tasks.append(asyncio.create_task(_close_without_wifi(client)))
             await self._queue.deliver(client, self._delivered)
         except OSError as error:
             client.close(error)
@@ -247,6 +252,13 @@ class _Running:
         if self._client and self._logs < LOGS_A_MINUTE:
             self._logs += 1
             asyncio.create_task(_quietly(self._client, self._device, line))
+
+
+async def _close_without_wifi(client):
+    """The radio knows of a lost network long before an acknowledgement is overdue."""
+    while station.address():
+        await asyncio.sleep_ms(_WIFI_STEP_MS)
+    client.close(OSError(ENOTCONN))
 
 
 async def _quietly(client, device, line):

@@ -55,7 +55,6 @@ class Portal:
         self.wants_start = False
         self._settings = settings
         self._password = board.portal_password(settings)
-        self._trial = None
         self._saved_ms = None
         self._requests = 0
         self._used_ms = time.ticks_ms()
@@ -135,15 +134,12 @@ class Portal:
         self.wants_start = True
 
     def start_trial(self, document):
-        self._trial = asyncio.create_task(self._try(document))
+        asyncio.create_task(self._try(document))
 
     async def _try(self, document):
         # The answer to the phone goes out before the radio changes its channel.
         await asyncio.sleep_ms(500)
-        # MQTT is loaded when it is wanted: until then the phones have its memory.
-        from mote import trial
-
-        failure, found = await trial.run(document, self._site.step)
+        failure, found = await _tried(document, self._site.step)
         memory.forget("mote.trial", *MQTT)
         if failure:
             log.warning("setup: trial: %s" % failure)
@@ -162,3 +158,10 @@ class Portal:
             for line in qr.lines(qr.wifi(ssid)):
                 log.info("setup: " + line)
             memory.forget("mote.qr")
+
+
+async def _tried(document, progress):
+    # MQTT is loaded when it is wanted: until then, and after it, the phones have its memory.
+    from mote import trial
+
+    return await trial.run(document, progress)
