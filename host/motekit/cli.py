@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from motekit.commands import demo, doctor, hub, listen, sim
+from motekit.commands import demo, doctor, firmware, hub, listen, sim
 
 app = typer.Typer(
     name="mote",
@@ -15,6 +15,9 @@ app = typer.Typer(
 )
 app.command("demo")(demo.command)
 app.command("doctor")(doctor.command)
+app.command("firmware", epilog="Example: mote firmware build/board --board xiao-esp32c3")(
+    firmware.command
+)
 app.command("listen")(listen.command)
 app.add_typer(hub.app, name="hub")
 app.add_typer(sim.app, name="sim")

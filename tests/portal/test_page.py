@@ -69,7 +69,7 @@ async def test_networks_stand_by_signal_once_each_with_bars_and_a_lock() -> None
         assert [a["value"] for a in radios if "disabled" in a] == ["eduroam"]
         assert page.count("class=lock") == len(names) - 1, "all but the open one"
         titles = {a.get("title") for a in outline.all("i")}
-        assert {"WPA2", "WPA3", "802.1X", "no password"} <= titles
+        assert {"WPA2", "WPA3", "802.1X", "Signal 3/4, no password"} <= titles
         assert "company login: not supported" in page
 
 

@@ -104,13 +104,12 @@ class Page:
                     "" if one.supported else "<small>%s</small>" % words["company"],
                 )
             )
-            security = one.security or words["open"]
+            told = "%s %d/4" % (words["signal"], one.bars)
             if one.secured:
-                yield '<i class=lock title="%s" role=img aria-label="%s"></i>' % (
-                    security, words["secured"]
-                )  # fmt: skip
-            yield '<i class=sig style=--n:%d title="%s" role=img ' % (one.bars, security)
-            yield 'aria-label="%s %d/4"></i></label>' % (words["signal"], one.bars)
+                yield '<i class=lock role=img title="%s"></i>' % one.security
+            else:
+                told += ", " + words["open"]
+            yield '<i class=sig style=--n:%d role=img title="%s"></i></label>' % (one.bars, told)
 
     def _servers(self):
         for one in self._site.servers:

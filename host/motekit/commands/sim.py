@@ -28,7 +28,7 @@ SERVER_ADDRESS = "192.168.50.10"
 def command(
     context: typer.Context,
     count: Annotated[int, typer.Option(min=1, help="How many boards.")] = 1,
-    chip: Annotated[str, typer.Option(help="esp32, esp32s3 or esp32c3.")] = "esp32",
+    chip: Annotated[str, typer.Option(help="esp32, esp32s3, esp32c3 or esp32c6.")] = "esp32",
     server: Annotated[
         str, typer.Option(help="MQTT server of this machine that the boards reach.")
     ] = "127.0.0.1",

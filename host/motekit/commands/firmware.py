@@ -1,0 +1,62 @@
+"""`mote firmware`: the files that belong on a board, compiled and with its pins."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from motekit.exits import fail
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(help="Where to put the files; made anew.")] = Path(
+        "build/board"
+    ),
+    board: Annotated[
+        str, typer.Option(help="Which board, as `--list` names it.")
+    ] = "esp32-devkitc",
+    portal_password: Annotated[
+        str, typer.Option(help="Protect the setup network with WPA2: 8 to 63 characters.")
+    ] = "",
+    list_boards: Annotated[
+        bool, typer.Option("--list", help="List the boards and their pins, and do nothing else.")
+    ] = False,
+) -> None:
+    """Make the files for a board's flash in FOLDER, ready for `mpremote fs cp -r FOLDER/. :`."""
+    from motekit import boards, firmware
+
+    if list_boards:
+        _list()
+        raise typer.Exit
+    if portal_password and not 8 <= len(portal_password.encode()) <= 63:
+        fail("the password of the setup network needs 8 to 63 bytes (WPA2)")
+    # Only what an earlier run made is made anew: the sources have no board.json.
+    ours = (folder / "mote" / "board.json").is_file()
+    if folder.exists() and not ours and any(folder.iterdir()):
+        fail(f"{folder} is not empty: choose another folder, or empty it")
+    try:
+        tree = firmware.build(boards.profile(board))
+    except (boards.BoardError, firmware.FirmwareError) as error:
+        fail(str(error))
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(tree, folder)
+    if portal_password:
+        firmware.write_factory(folder, portal_password)
+    count = sum(1 for path in folder.rglob("*") if path.is_file())
+    typer.echo(f"{count} files for {boards.profile(board).name} in {folder}")
+    typer.echo(f"Next: mpremote fs cp -r {folder}/. : + reset")
+
+
+def _list() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from motekit import boards
+
+    roles = list(boards.Pins.model_fields)
+    table = Table("board", "chip", *roles, "LED", box=None, pad_edge=False)
+    for key, one in boards.profiles().items():
+        led = one.led.kind if one.led.pin < 0 else f"{one.led.kind} {one.led.pin}"
+        table.add_row(key, one.chip, *(str(pin) for _, pin in one.pins), led)
+    Console().print(table)

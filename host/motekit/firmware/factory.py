@@ -1,0 +1,13 @@
+"""What is given to one board when it is flashed, and outlives its settings."""
+
+import json
+from pathlib import Path
+
+NAME = "factory.json"
+
+
+def write_factory(tree: Path, portal_password: str) -> None:
+    """Put the password of the board's setup network into its tree of files."""
+    file = tree / NAME
+    file.write_text(json.dumps({"portal_password": portal_password}), encoding="utf-8")
+    file.chmod(0o600)

@@ -1,0 +1,66 @@
+"""`mote firmware`: what goes onto a board."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from motekit import boards, firmware, places
+from motekit.exits import DONE, FAILED
+
+MOTE = Path(sys.executable).with_name("mote")
+
+
+def mote(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([MOTE, *arguments], capture_output=True, text=True)
+
+
+def test_the_tree_is_compiled_packed_and_knows_its_board(tmp_path) -> None:
+    folder = tmp_path / "board"
+    made = mote("firmware", str(folder), "--board", "xiao-esp32c3")
+    assert made.returncode == DONE and "mpremote fs cp" in made.stdout
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {"boot.py", "main.py", "mote/app.mpy", "mote/portal/ar.page"} <= names
+    assert not any(name.endswith((".html", ".css")) for name in names)
+    assert [name for name in names if name.endswith(".py")] in (
+        ["boot.py", "main.py"], ["main.py", "boot.py"],
+    )  # fmt: skip
+    profile = json.loads((folder / "mote" / "board.json").read_text())
+    assert profile["chip"] == "ESP32C3" and profile["pins"]["button"] == 9
+
+
+def test_a_password_of_the_setup_network_is_given_along_and_readable_by_its_owner_alone(
+    tmp_path,
+) -> None:
+    assert mote("firmware", str(tmp_path / "a"), "--portal-password", "short").returncode == FAILED
+    made = mote("firmware", str(tmp_path / "b"), "--portal-password", "long enough")
+    assert made.returncode == DONE and "long enough" not in made.stdout
+    file = tmp_path / "b" / "factory.json"
+    assert json.loads(file.read_text()) == {"portal_password": "long enough"}
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_nobodys_files_are_overwritten(tmp_path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    refused = mote("firmware", str(tmp_path))
+    assert refused.returncode == FAILED and "not empty" in refused.stderr
+    assert mote("firmware", str(places.FIRMWARE)).returncode == FAILED
+    assert (places.FIRMWARE / "mote" / "app.py").is_file()
+    assert (tmp_path / "thesis.txt").is_file()
+
+
+def test_an_unknown_board_is_answered_with_those_there_are(tmp_path) -> None:
+    refused = mote("firmware", str(tmp_path / "x"), "--board", "arduino")
+    assert refused.returncode == FAILED and "xiao-esp32c3" in refused.stderr
+
+
+def test_the_same_sources_give_the_same_bytes() -> None:
+    profile = boards.default_for("esp32")
+    first = firmware.build(profile)
+    before = {p.name: p.read_bytes() for p in first.rglob("*") if p.is_file()}
+    for path in sorted(first.rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    first.rmdir()
+    assert {p.name: p.read_bytes() for p in firmware.build(profile).rglob("*") if p.is_file()} == (
+        before
+    )
