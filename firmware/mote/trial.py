@@ -2,7 +2,6 @@
 
 from mote import failure, log
 from mote.failure import Failure
-from mote.mqtt import mdns
 from mote.mqtt.client import Client
 from mote.wifi import station
 
@@ -28,17 +27,23 @@ async def run(document, progress):
         await station.join(document["wifi"][:1], progress, attempts=2)
         if not document["mqtt"]["host"]:
             progress("name")
-            found = await mdns.browse()
+            found = await _servers()
             _take(document["mqtt"], found)
         client = Client(document)
         await client.connect(progress)
     except Failure as why:
         if why.reason in _SEEK_AFTER:
-            found = await mdns.browse()
+            found = await _servers()
         station.leave()
         return why, found
     await client.disconnect()
     return None, found
+
+
+async def _servers():
+    from mote.mqtt import mdns
+
+    return await mdns.browse()
 
 
 def _take(server, found):

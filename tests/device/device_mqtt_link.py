@@ -4,7 +4,7 @@ import sys
 
 from mote import failure
 from mote.failure import Failure
-from mote.mqtt import link
+from mote.mqtt import known_addresses, link, tls
 from scripted_broker import Broker
 
 
@@ -40,8 +40,8 @@ async def test_steps_are_told_as_they_begin():
 async def test_the_last_good_address_stands_in_when_a_name_is_not_answered():
     async with Broker(nothing) as broker:
         (await link.connect("127.0.0.1", broker.port)).close()
-        known = link._known[("127.0.0.1", broker.port)]
-        link._known[("mqtt .local", broker.port)] = known
+        known = known_addresses[("127.0.0.1", broker.port)]
+        known_addresses[("mqtt .local", broker.port)] = known
         (await link.connect("mqtt .local", broker.port)).close()
 
 
@@ -73,14 +73,14 @@ async def test_a_certificate_is_not_checked_against_a_clock_that_was_never_set()
             raise OSError(116)
 
     sys.modules["ntptime"] = NoAnswer
-    year, link._FIRST_YEAR = link._FIRST_YEAR, 9999
+    year, tls._FIRST_YEAR = tls._FIRST_YEAR, 9999
     try:
         await link.connect("127.0.0.1", 1, True, "a CA")
     except Failure as found:
         assert found.reason == failure.TLS and "clock" in found.detail, found
         return
     finally:
-        link._FIRST_YEAR = year
+        tls._FIRST_YEAR = year
     raise AssertionError("connected")
 
 

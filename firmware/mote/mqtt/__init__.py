@@ -1,6 +1,7 @@
 """Delivery over MQTT 3.1.1: link, packets, protocol, queue; mdns finds the server."""
 
 # What a board without a network can do without.
-MODULES = tuple("mote.mqtt." + name for name in ("client", "protocol", "packets", "link", "mdns"))
+_PARTS = ("client", "protocol", "packets", "link", "tls", "mdns")
+MODULES = tuple("mote.mqtt." + name for name in _PARTS)
 # The last good address of each server: a `.local` name is not always answered.
 known_addresses = {}

@@ -69,7 +69,9 @@ class Client(Session):
         of_tls = (ENOMEM, ECONNRESET) if self._tls else ()
         if isinstance(error, OSError) and error.errno > 0 and error.errno not in of_tls:
             return link.server_failure(error)
-        return link.tls_failure(error)
+        from mote.mqtt import tls
+
+        return tls.explained(error)
 
 
 def _refused(code):

@@ -8,18 +8,15 @@ import asyncio
 import select
 import socket
 import time
-from binascii import a2b_base64
-from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINPROGRESS, ENOMEM, ENOTCONN, ETIMEDOUT
+from errno import ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINPROGRESS, ENOTCONN, ETIMEDOUT
 
 from mote import failure
 from mote.failure import Failure
-from mote.mqtt import known_addresses, mdns
+from mote.mqtt import known_addresses
 
 CONNECT_MS = 10_000
 WRITE_S = 10
 _STEP_MS = 20
-# No clock that has been set is before this.
-_FIRST_YEAR = 2025
 # Many PUBACKs come in one segment; one read for all of them is one wait instead of many.
 _CHUNK = 256
 # The numbers of lwIP and of Linux; the unix port has no names for them.
@@ -83,20 +80,23 @@ async def connect(host, port, tls=False, ca="", progress=lambda step: None):
     """An open `Link`. `progress` is told "name", then "server", then "login".
 
     Raises Failure: NAME_NOT_FOUND, UNREACHABLE, REFUSED, NO_ANSWER, TLS. The TLS handshake is done
-    by the first write, which raises what `tls_failure` explains.
+    by the first write, which raises what `tls.explained` explains.
     """
     progress("name")
     # Whoever waits for a page gets it before a lookup that stops everything.
     await asyncio.sleep_ms(50)
     address = await _look_up(host, port)
     progress("server")
-    if tls and ca:
-        _want_clock()
+    if tls:
+        from mote.mqtt import tls as layer
+
+        if ca:
+            layer.want_clock()
     sock = _socket()
     try:
         ahead = await _connected(sock, address)
         progress("login")
-        return Link(sock, _secured(sock, host, ca) if tls else sock, ahead)
+        return Link(sock, layer.secured(sock, host, ca) if tls else sock, ahead)
     except BaseException:
         sock.close()
         raise
@@ -119,18 +119,10 @@ def server_failure(error):
     return Failure(failure.NO_ANSWER, "errno %s" % error.errno)
 
 
-def tls_failure(error):
-    """The Failure that an error in a TLS handshake stands for: mbedTLS raises three kinds."""
-    if isinstance(error, MemoryError) or error.args[0] == ENOMEM:
-        return Failure(failure.TLS, "out of memory")
-    # mbedTLS gives one line for each thing that is wrong with a certificate.
-    return Failure(failure.TLS, str(error.args[-1]).strip().replace("\n", ", "))
-
-
 async def _look_up(host, port):
     try:
         # The port's own lookup of a `.local` name stands still for 12 s when nobody answers.
-        found = await mdns.resolve(host) if host.lower().endswith(".local") else host
+        found = await _resolved(host) if host.lower().endswith(".local") else host
         address = socket.getaddrinfo(found, port, 0, socket.SOCK_STREAM)[0][-1] if found else None
     except (OSError, IndexError):
         address = None
@@ -144,18 +136,6 @@ async def _look_up(host, port):
         known_addresses.clear()
     known_addresses[(host, port)] = address
     return address
-
-
-def _want_clock():
-    """A certificate is valid in its time only; a board starts in 2000. Raises Failure: TLS."""
-    if time.gmtime()[0] >= _FIRST_YEAR:
-        return
-    import ntptime
-
-    try:
-        ntptime.settime()
-    except (OSError, IndexError):
-        raise Failure(failure.TLS, "the clock is not set: no time server answers") from None
 
 
 def _socket():
@@ -189,31 +169,7 @@ async def _connected(sock, address):
         raise server_failure(error) from None
 
 
-def _der(pem):
-    """The certificates of a PEM text (RFC 7468) in binary: not every build reads PEM itself.
+async def _resolved(host):
+    from mote.mqtt import mdns
 
-    Raises ValueError when there is text, and no certificate in it.
-    """
-    certificates = []
-    for part in pem.split("-----BEGIN CERTIFICATE-----")[1:]:
-        certificates.append(a2b_base64(part.split("-----END")[0]))
-    if pem and not certificates:
-        raise ValueError("the CA is no certificate in PEM form")
-    return certificates
-
-
-def _secured(sock, host, ca):
-    import ssl
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # The port's default is CERT_NONE: a loaded CA alone would check nothing.
-    context.verify_mode = ssl.CERT_REQUIRED if ca else ssl.CERT_NONE
-    try:
-        for certificate in _der(ca):
-            context.load_verify_locations(cadata=certificate)
-        # The host's name is sent (SNI, RFC 6066) and, with a CA, checked against the certificate.
-        stream = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-        stream.setblocking(False)
-    except (OSError, ValueError, MemoryError) as error:
-        raise tls_failure(error) from None
-    return stream
+    return await mdns.resolve(host)

@@ -20,6 +20,16 @@ class Announcement:
         )
         self._zeroconf: AsyncZeroconf | None = None
 
+    @property
+    def name(self) -> str:
+        """The instance, as it stands in the network's list of services."""
+        return self._info.name
+
+    @property
+    def host(self) -> str:
+        """This machine's `.local` name, with its final dot."""
+        return str(self._info.server)
+
     async def start(self) -> bool:
         """True when it is announced; a machine without a network has nobody to tell."""
         try:

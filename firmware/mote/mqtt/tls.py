@@ -1,0 +1,64 @@
+"""TLS over a connection: a server that proves who it is (RFC 8446, RFC 6125)."""
+
+import ssl
+import time
+from binascii import a2b_base64
+from errno import ENOMEM
+
+from mote import failure
+from mote.failure import Failure
+
+# No clock that has been set is before this.
+_FIRST_YEAR = 2025
+
+
+def secured(sock, host, ca):
+    """The TLS stream over `sock`; the handshake is done by its first write.
+
+    Without a `ca` (PEM) the traffic is encrypted and the server may be anyone. Raises Failure: TLS.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # The port's default is CERT_NONE: a loaded CA alone would check nothing.
+    context.verify_mode = ssl.CERT_REQUIRED if ca else ssl.CERT_NONE
+    try:
+        for certificate in certificates_of(ca):
+            context.load_verify_locations(cadata=certificate)
+        # The host's name is sent (SNI, RFC 6066) and, with a CA, checked against the certificate.
+        stream = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+        stream.setblocking(False)
+    except (OSError, ValueError, MemoryError) as error:
+        raise explained(error) from None
+    return stream
+
+
+def explained(error):
+    """The Failure that an error in a TLS handshake stands for: mbedTLS raises three kinds."""
+    if isinstance(error, MemoryError) or error.args[0] == ENOMEM:
+        return Failure(failure.TLS, "out of memory")
+    # mbedTLS gives one line for each thing that is wrong with a certificate.
+    return Failure(failure.TLS, str(error.args[-1]).strip().replace("\n", ", "))
+
+
+def want_clock():
+    """A certificate is valid in its time only; a board starts in 2000. Raises Failure: TLS."""
+    if time.gmtime()[0] >= _FIRST_YEAR:
+        return
+    import ntptime
+
+    try:
+        ntptime.settime()
+    except (OSError, IndexError):
+        raise Failure(failure.TLS, "the clock is not set: no time server answers") from None
+
+
+def certificates_of(pem):
+    """The certificates of a PEM text (RFC 7468) in binary: not every build reads PEM itself.
+
+    Raises ValueError when there is text, and no certificate in it.
+    """
+    certificates = []
+    for part in pem.split("-----BEGIN CERTIFICATE-----")[1:]:
+        certificates.append(a2b_base64(part.split("-----END")[0]))
+    if pem and not certificates:
+        raise ValueError("the CA is no certificate in PEM form")
+    return certificates

@@ -1,0 +1,38 @@
+"""The hub tells the network where it is."""
+
+import asyncio
+
+import pytest
+from motekit.hub.announce import SERVICE, Announcement
+from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_hub_that_is_announced_is_found_by_its_service_with_its_port() -> None:
+    announcement = Announcement(18899)
+    assert await announcement.start(), "this machine has no network"
+    try:
+        seeker = AsyncZeroconf()
+        try:
+            info = AsyncServiceInfo(SERVICE, announcement.name)
+            assert await info.async_request(seeker.zeroconf, 5_000)
+            assert info.port == 18899 and info.server == announcement.host
+            assert info.parsed_addresses()
+        finally:
+            await seeker.async_close()
+    finally:
+        await announcement.stop()
+
+
+async def test_what_was_announced_is_taken_back() -> None:
+    announcement = Announcement(18898)
+    await announcement.start()
+    await announcement.stop()
+    seeker = AsyncZeroconf()
+    try:
+        info = AsyncServiceInfo(SERVICE, announcement.name)
+        assert not await info.async_request(seeker.zeroconf, 1_000)
+    finally:
+        await seeker.async_close()
+    await asyncio.wait_for(announcement.stop(), 1)
