@@ -36,8 +36,8 @@ os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 NAMES = ("portal_page_bytes", "portal_ready_ms", "portal_heap_peak")
 
-# The WiFi page of WiFiManager, uncompressed as it sends it: its strings in wm_strings_en.h summed for
-# nine networks, at commit 1327b40. One language; network and password, no MQTT server.
+# The WiFi page of WiFiManager, uncompressed as it sends it: its strings in wm_strings_en.h summed
+# for nine networks, at commit 1327b40. One language; network and password, no MQTT server.
 WIFIMANAGER_PAGE = 5616
 Figure = Callable[[str, float, str], None]
 LANGUAGES = sorted(path.stem for path in (DEVICE_PACKAGE / "portal" / "languages").glob("*.json"))
