@@ -5,6 +5,7 @@ world is asked where an address leads and which port of this machine stands for 
 """
 
 import io
+import select
 
 import usocket as native
 import world
@@ -40,6 +41,7 @@ _LWIP = {
     114: 120,
     115: 119,
 }
+_POLLNVAL = 32
 _mapped = False
 _open = 0
 
@@ -78,6 +80,7 @@ class socket(io.IOBase):
             raise OSError(_ENFILE)
         self._native = _accepted or native.socket(af, type)
         self._type = type
+        self._poller = None
         _open += 1
 
     def close(self):
@@ -174,6 +177,19 @@ class socket(io.IOBase):
         if request == 4:
             self.close()
             return 0
+        if request == 3:
+            return self._ready(argument)
         if request == 10:
             return self.fileno()
+        return 0
+
+    def _ready(self, flags):
+        """What of `flags` is so now: TLS polls what it is laid over by this, not by `fileno`."""
+        if not self._native:
+            return _POLLNVAL
+        if not self._poller:
+            self._poller = select.poll()
+        self._poller.register(self._native, flags)
+        for _, ready in self._poller.ipoll(0):
+            return ready
         return 0

@@ -1,0 +1,28 @@
+"""Announces an MQTT server by mDNS until it is ended: `mdns_server.py <address> <name> <host>`."""
+
+import signal
+import socket
+import sys
+
+from zeroconf import IPVersion, ServiceInfo, Zeroconf
+
+SERVICE = "_mqtt._tcp.local."
+
+
+def main(address: str, name: str, host: str) -> None:
+    # The interface by its address: with all of them the answers could leave by another.
+    announcer = Zeroconf(interfaces=[address], ip_version=IPVersion.V4Only)
+    announcer.register_service(
+        ServiceInfo(
+            SERVICE,
+            f"{name}.{SERVICE}",
+            addresses=[socket.inet_aton(address)],
+            port=1883,
+            server=host,
+        )
+    )
+    signal.pause()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
