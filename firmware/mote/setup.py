@@ -55,7 +55,7 @@ class Portal:
         self.wants_start = False
         self._settings = settings
         self._password = board.portal_password(settings)
-        self._saved_ms = None
+        self._saved_ms = self._told_ms = None
         self._requests = 0
         self._used_ms = time.ticks_ms()
         # The scan comes before the access point: it takes the radio away from its clients.
@@ -120,9 +120,12 @@ class Portal:
         if self._saved_ms is None:
             self._saved_ms = now
             log.info("%s%d B" % (contract.LOG_HEAP, memory.heap_low()))
-        told = self._site.told_saved
-        enough = patience.SAVED_TOLD_MS if told else patience.SAVED_UNTOLD_MS
-        return time.ticks_diff(now, self._saved_ms) > enough
+        if not self._site.told_saved:
+            return time.ticks_diff(now, self._saved_ms) > patience.SAVED_UNTOLD_MS
+        # A phone that comes back late reads it late, and has as long for it.
+        if self._told_ms is None:
+            self._told_ms = now
+        return time.ticks_diff(now, self._told_ms) > patience.SAVED_TOLD_MS
 
     def scan(self):
         return scan.networks()
