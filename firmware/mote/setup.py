@@ -120,12 +120,12 @@ class Portal:
         if self._saved_ms is None:
             self._saved_ms = now
             log.info("%s%d B" % (contract.LOG_HEAP, memory.heap_low()))
-        if not self._site.told_saved:
-            return time.ticks_diff(now, self._saved_ms) > patience.SAVED_UNTOLD_MS
-        # A phone that comes back late reads it late, and has as long for it.
-        if self._told_ms is None:
+        if self._site.told_saved and self._told_ms is None:
             self._told_ms = now
-        return time.ticks_diff(now, self._told_ms) > patience.SAVED_TOLD_MS
+        if time.ticks_diff(now, self._saved_ms) > patience.SAVED_UNTOLD_MS:
+            return True
+        told = self._told_ms
+        return told is not None and time.ticks_diff(now, told) > patience.SAVED_TOLD_MS
 
     def scan(self):
         return scan.networks()
