@@ -105,3 +105,18 @@ async def test_the_retries_of_the_driver_are_off(tmp_path: Path) -> None:
         assert board.radio.station.reconnects == -1, "until told otherwise it retries for ever"
         await board.wait_for_log(contract.LOG_JOINED, 20)
         assert board.radio.station.reconnects == 0
+
+
+async def test_an_address_that_comes_between_two_questions_is_no_failure(tmp_path: Path) -> None:
+    async with home(tmp_path) as place:
+        board = await place.board()
+        isconnected = board.radio.wlan_isconnected
+        answers: list[bool] = []
+
+        def a_moment_too_early(interface: int) -> bool:
+            answers.append(isconnected(interface))
+            return answers[-1] and answers.count(True) > 1
+
+        board.radio.wlan_isconnected = a_moment_too_early  # type: ignore[method-assign]
+        await board.wait_for_log(contract.LOG_FIRST_READING, 20)
+        assert not any(contract.LOG_JOIN_FAILED in line for line in board.log)
