@@ -104,13 +104,13 @@ class _Running:
                     self._server.over()
             except Failure as error:
                 log.warning("run: %s" % error)
-                led.show("error")
                 silent += error.reason in _SILENCE
                 if error.step in ("join", "address"):
                     continue
             self._server.failed()
             # A connection that went with the WiFi is not the server's fault: it need not wait.
             if station.address():
+                led.show("error")
                 await asyncio.sleep_ms(self._server.pause_ms())
 
     async def _join(self):
@@ -126,6 +126,7 @@ class _Running:
                 await self._open_portal()
             if self._portal:
                 pause_ms = patience.RETRY_BESIDE_PORTAL_MS
+            led.show("setup" if self._portal else "error")
             await asyncio.sleep_ms(pause_ms)
             # A phone on the portal has the radio for itself.
             while self._portal and self._portal.busy:

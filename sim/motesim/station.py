@@ -38,6 +38,9 @@ class Station:
         # As in the port: 0 retries for ever, n + 1 stands for n retries.
         self._limit = 0
         self._retries = 0
+        # The driver's state machine sticks, as it does now and then on silicon: a connection begins
+        # and never ends, also when it is begun anew, until the station is switched off and on.
+        self.hangs = False
         self.active = False
         self.access_point: AccessPoint | None = None
         self.address: Address | None = None
@@ -71,7 +74,7 @@ class Station:
         self.active = active
         if not active:
             self._cancel()
-            self._requested = False
+            self._requested = self.hangs = False
             self.access_point = self.address = None
 
     def connect(self, ssid: bytes | None, key: bytes | None) -> None:
@@ -126,6 +129,8 @@ class Station:
         return ap.up and ap.password.encode() == self._key
 
     async def _associate(self) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
         ap = self._radio.air.find(self._ssid)
         if ap is None:
             await asyncio.sleep(NOT_FOUND_S)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-# The ear is shared with the end-to-end tests.
-sys.path.append(str(Path(__file__).parents[1] / "e2e"))
+# The ear is shared with the end-to-end tests, the phone of a trial with those of the portal.
+sys.path += [str(Path(__file__).parents[1] / room) for room in ("e2e", "portal")]
 
 
 @pytest.fixture

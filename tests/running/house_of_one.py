@@ -58,7 +58,7 @@ class Home:
     boards: list[VirtualBoard] = field(default_factory=list)
 
     async def board(self, *parts: Part, **settings: Any) -> VirtualBoard:
-        """A configured board `dev`, switched on; `settings` change its configuration."""
+        """A configured board, `dev` unless given an `id`, on; `settings` change the rest."""
         document: dict[str, Any] = {
             "version": 1,
             "id": "dev",
@@ -66,7 +66,8 @@ class Home:
             "mqtt": {"host": SERVER},
             "interval": 1,
         }
-        spec = BoardSpec("dev", parts=list(parts), config={**document, **settings})
+        document |= settings
+        spec = BoardSpec(document["id"], parts=list(parts), config=document)
         made = await self.world.add_board(spec)
         await made.power_on()
         return made

@@ -85,6 +85,37 @@ print(attempt(sta.connect, "Home", "correct horse"))
     assert lines == ["OSError('Wifi Internal State Error',)"]
 
 
+def test_a_driver_that_hangs_connects_for_ever_until_it_is_switched_off_and_on(tmp_path) -> None:
+    program = (
+        RADIO
+        + """
+sta.active(True)
+print("ready")
+sta.config(reconnects=0)
+time.sleep(1)
+for _ in range(2):
+    sta.connect("Home", "correct horse")
+    print(states(2), attempt(sta.connect, "Home", "correct horse"))
+    sta.disconnect()
+sta.active(False)
+sta.active(True)
+sta.connect("Home", "correct horse")
+print(states(2))
+"""
+    )
+    lines: list[str] = []
+
+    async def story(_: World, board: VirtualBoard) -> None:
+        await board.wait_for_log("ready", 10)
+        board.radio.station.hangs = True
+        await board.wait_for_log(END, 20)
+        lines.extend(board.log[: board.log.index(END)])
+
+    run(tmp_path, program, story, networks=[HOME])
+    stuck = "[1001] OSError('Wifi Internal State Error',)"
+    assert lines == ["ready", stuck, stuck, "[1001, 1010]"]
+
+
 def test_a_network_without_dhcp_is_never_connected(tmp_path) -> None:
     program = (
         RADIO

@@ -16,14 +16,14 @@ from mote.wifi import scan
 JOIN_MS = 12_000
 # Access points that are busy refuse right passwords too: twice in a row is a hint.
 SURE_AFTER = 2
-# A driver that says "connecting" so often without an end hangs.
+# A driver that leaves so many attempts without an end hangs.
 RESTART_AFTER = 3
 _STEP_MS = 100
 _SETTLE_MS = 300
 # A network that is not there is known after 2.5 s.
 _ASK_AFTER_MS = 2_700
 _ASK_EVERY_MS = 700
-_IDLE, _CONNECTING = 1000, 1001
+_IDLE, _CONNECTING, _GOT_IP = 1000, 1001, 1010
 # Disconnect reasons of the driver (esp_wifi_types.h): 15 and 204 are handshakes that ended in
 # silence, 2 an authentication that expired: mostly, not always, a wrong password.
 _PASSWORD_REASONS = (202, 204, 15, 2)
@@ -124,7 +124,8 @@ async def _join_one(radio, ssid, password, progress):
             associated = True
             progress("address")
         status = radio.status()
-        if status not in (_CONNECTING, _IDLE, stale):
+        # The address may have come since it was asked for: then the next turn finds it.
+        if status not in (_CONNECTING, _IDLE, _GOT_IP, stale):
             raise _explained(status, ssid, password)
         if status == stale and time.ticks_diff(time.ticks_ms(), started) > ask_ms:
             ask_ms += _ASK_EVERY_MS
@@ -135,8 +136,9 @@ async def _join_one(radio, ssid, password, progress):
     leave()
     if associated:
         raise Failure(failure.NO_ADDRESS, "time-out")
-    _count_hangs(radio, status)
-    raise _explained(status, ssid, password)
+    # Whatever the status, it is no reason: an attempt that ended would have been noticed.
+    _count_hangs(radio)
+    raise Failure(failure.NOT_JOINED, "time-out, driver status %d" % status)
 
 
 def _has_ended(radio, ssid, password):
@@ -167,9 +169,9 @@ def _explained(status, ssid, password):
     return Failure(failure.NOT_JOINED, detail)
 
 
-def _count_hangs(radio, status):
+def _count_hangs(radio):
     global _hung
-    _hung = _hung + 1 if status == _CONNECTING else 0
+    _hung += 1
     if _hung >= RESTART_AFTER:
         _hung = 0
         log.warning("wifi: the radio hangs, it is switched off and on")
