@@ -91,8 +91,8 @@ async def test_a_radio_that_hangs_is_switched_off_and_on(tmp_path: Path) -> None
         place.world.switch(garden, up=True)
         for board, since in ((at_start, 0), (later, began)):
             await board.wait_for_log("the radio hangs", 90, since=since)
-            assert not board.radio.station.hangs
             await board.wait_for_log(contract.LOG_FIRST_READING, 40, since=since)
+            assert not board.radio.station.hangs
             lines = [line for line in board.log[since:] if contract.LOG_JOIN_FAILED in line]
             assert len(lines) == 3 and all("did not let the board in" in line for line in lines)
             first, _, third = (int(line.split()[1]) / 1000 for line in lines)
