@@ -7,6 +7,8 @@ from mote import memory
 
 PATH = "/config.json"
 _NEW = "/config.new"
+# A configuration on probation has the one before it, and a note for the answer, beside it.
+OLD, NOTE = "/config.old", "/config.note"
 _SCHEMA = __file__.rsplit("/", 1)[0] + "/config.schema.json"
 
 
@@ -72,11 +74,22 @@ def save(document):
     os.rename(_NEW, PATH)
 
 
+def on_probation(over=False):
+    """True while the configuration is on trial; with `over`, also while its outcome is untold."""
+    for path in (OLD, NOTE) if over else (OLD,):
+        try:
+            os.stat(path)
+            return True
+        except OSError:
+            pass
+    return False
+
+
 def erase():
     """Forget everything: the next boot opens the setup portal."""
     # In this order: a board that a power cut leaves without a configuration keeps no passwords.
-    _remove(_NEW)
-    _remove(PATH)
+    for path in (_NEW, OLD, NOTE, PATH):
+        _remove(path)
 
 
 def _remove(path):

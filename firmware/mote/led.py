@@ -27,6 +27,15 @@ def show(state):
         _changed.set()
 
 
+async def identify(duration_ms):
+    """Show which board this is for a while, then what was shown before."""
+    before = _state
+    show("identify")
+    await asyncio.sleep_ms(duration_ms)
+    if _state == "identify":
+        show(before)
+
+
 async def run():
     """Drive the board's LED for ever; a board without one costs nothing."""
     light = _light(board.profile()["led"])

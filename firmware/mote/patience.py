@@ -30,6 +30,8 @@ CRASHES = 5
 STEADY_MS = 300_000
 # Safe mode tries the firmware once more when nobody came.
 SAFE_MODE_MS = 600_000
+# A configuration that came over MQTT and does not get the board online makes room for the old one.
+PROBATION_MS = 180_000
 # Attempts to join and to connect: the pause grows with the outage, between these bounds.
 PAUSE_FIRST_MS = 1_000
 PAUSE_MAX_MS = 60_000

@@ -1,4 +1,4 @@
-"""Running mode: stay online, read the sensors, deliver; leave only for set-up."""
+"""Running mode: read the sensors, deliver, obey commands; leave only for a restart."""
 
 import asyncio
 import json
@@ -10,26 +10,19 @@ from mote import (
     board,
     config,
     contract,
-    failure,
     led,
     log,
     memory,
     patience,
     sensors,
+    starts,
     system,
 )
-from mote.backoff import Backoff
-from mote.failure import Failure
-from mote.mqtt import MODULES as MQTT
 from mote.mqtt.queue import Queue
+from mote.online import Online
 from mote.sensors import rounds
 from mote.wifi import station
 
-# `isconnected` does not notice every loss: a server that stays silent may be the radio's fault.
-REJOIN_AFTER = 3
-_SILENCE = (failure.NAME_NOT_FOUND, failure.UNREACHABLE, failure.NO_ANSWER)
-# What is loaded for the portal alone.
-_PORTAL = ("mote.setup", "mote.portal", "mote.trial", "mote.qr")
 INFO_EVERY_MS = 300_000
 LOGS_A_MINUTE = 10
 _BEAT_MS = 1_000
@@ -50,20 +43,21 @@ class _Running:
         self._interval_ms = int(settings["interval"] * 1000)
         self._queue = Queue(self._interval_ms)
         self._sensors = sensors.open_all(settings["sensors"])
+        self._online = Online(settings, self._session, self._end)
+        self._orders = None
         self._client = None
         self._first = True
         self._leave = asyncio.Event()
         self._why = ()
-        self._portal = None
-        self._wifi = Backoff()
-        self._server = Backoff()
         self._progress_ms = time.ticks_ms()
         self._logs = 0
 
     async def run(self):
         log.tap = self._publish_log
-        works = [self._stay_online(), board.watch_button(led.show, self._held), self._beat()]
+        works = [self._online.stay(), board.watch_button(led.show, self._held), self._beat()]
         works += [self._measure(sensor) for sensor in self._sensors]
+        if config.on_probation():
+            works.append(self._prove())
         tasks = [asyncio.create_task(work) for work in works]
         try:
             await self._leave.wait()
@@ -86,98 +80,27 @@ class _Running:
             log.warning("run: BOOT held for 10 s: the configuration is erased")
         self._end("BOOT was held", mode)
 
-    async def _stay_online(self):
-        silent = 0
-        while not self._leave.is_set():
-            try:
-                if not station.address() or silent >= REJOIN_AFTER:
-                    silent = 0
-                    await self._join()
-                led.show("joining")
-                # Loaded when there is a network: without one the portal needs its memory.
-                from mote.mqtt.client import Client
+    async def _prove(self):
+        """A new configuration that does not get the board online makes room for the old one."""
+        await asyncio.sleep_ms(patience.PROBATION_MS)
+        if config.on_probation():
+            from mote import probation
 
-                client = Client(self._settings)
-                await client.connect()
-                silent = 0
-                if await self._online(client) >= patience.CONNECTION_STEADY_MS:
-                    self._server.over()
-            except Failure as error:
-                log.warning("run: %s" % error)
-                silent += error.reason in _SILENCE
-                if error.step in ("join", "address"):
-                    continue
-            self._server.failed()
-            # A connection that went with the WiFi is not the server's fault: it need not wait.
-            if station.address():
-                led.show("error")
-                await asyncio.sleep_ms(self._server.pause_ms())
+            log.error(contract.LOG_PROBATION_FAILED)
+            probation.failed()
+            self._end("the old configuration is back")
 
-    async def _join(self):
-        """Join a known network. Raises Failure after a pause; opens the portal when it is time."""
-        if not self._portal:
-            led.show("joining")
-        try:
-            await station.join(self._settings["wifi"])
-        except Failure:
-            self._wifi.failed()
-            pause_ms = self._wifi.pause_ms()
-            if self._wifi.outage_ms() >= self._wifi_patience_ms():
-                await self._open_portal()
-            if self._portal:
-                pause_ms = patience.RETRY_BESIDE_PORTAL_MS
-            led.show("setup" if self._portal else "error")
-            await asyncio.sleep_ms(pause_ms)
-            # A phone on the portal has the radio for itself.
-            while self._portal and self._portal.busy:
-                await asyncio.sleep_ms(_BEAT_MS)
-            raise
-        self._wifi.over()
-        if self._portal and not self._portal.busy:
-            log.info("run: the known WiFi is back, the portal closes")
-            self._portal.close()
-            self._portal = None
-            memory.forget(*_PORTAL)
-
-    def _wifi_patience_ms(self):
-        if self._settings["deep_sleep"]:
-            return patience.WIFI_LOST_ON_BATTERY_MS
-        return patience.WIFI_LOST_MS
-
-    async def _open_portal(self):
-        if self._portal:
-            return
-        memory.forget(*MQTT)
-        try:
-            from mote.setup import Portal
-
-            self._portal = Portal(self._settings, "wifi")
-            await self._portal.open()
-        except MemoryError:
-            # With sensors that need much, one has to go: the portal is the way back.
-            self._end("no memory for the portal beside running", "button")
-            return
-        self._watch = asyncio.create_task(self._watch_portal())
-
-    async def _watch_portal(self):
-        while self._portal:
-            if self._portal.finished:
-                self._end("settings saved")
-                return
-            on_battery = self._settings["deep_sleep"]
-            if on_battery and self._portal.unused_ms > patience.PORTAL_ON_BATTERY_MS:
-                system.sleep(patience.SLEEP_ON_BATTERY_MS)
-            await asyncio.sleep_ms(_BEAT_MS)
-
-    async def _online(self, client):
+    async def _session(self, client):
         """From a login to the loss of the connection; how many ms it held."""
         since = time.ticks_ms()
         tasks = []
         try:
+            client.set_callback(lambda _, payload: self._obey().received(payload))
+            await client.subscribe(contract.device_topic(self._device, "cmd"), 1)
             await client.announce()
             self._client = client
             led.show("connected")
-            tasks.append(asyncio.create_task(self._tell_info(client)))
+            tasks.append(asyncio.create_task(self._tell(client)))
             tasks.append(asyncio.create_task(_close_without_wifi(client)))
             await self._queue.deliver(client, self._delivered)
         except OSError as error:
@@ -195,24 +118,63 @@ class _Running:
             self._first = False
             log.info(contract.LOG_FIRST_READING)
 
-    async def _tell_info(self, client):
-        topic = contract.device_topic(self._device, "info")
+    async def _tell(self, client):
+        """Who the board is: what it was left to say, its metrics, its state from time to time."""
         try:
+            await self._tell_once(client)
+            await self._announce_metrics(client)
             while True:
-                await client.publish(topic, json.dumps(self._info()), retain=True, qos=1)
+                await client.publish(self._topic("info"), json.dumps(self._info()), True, 1)
                 await asyncio.sleep_ms(INFO_EVERY_MS)
         except OSError as error:
             client.close(error)
+
+    async def _tell_once(self, client):
+        """What the start before this one left to be said."""
+        outcome = self._outcome()
+        if outcome:
+            await self._obey().conclude("config", *outcome)
+        trace = starts.untold()
+        if trace:
+            await client.publish(self._topic("log"), trace, qos=1)
+            starts.told()
+
+    def _outcome(self):
+        if not config.on_probation(over=True):
+            return None
+        from mote import probation
+
+        return probation.passed()
+
+    async def _announce_metrics(self, client):
+        from mote import homeassistant
+
+        metrics = [name for sensor in self._sensors for name in sensor.names]
+        await homeassistant.announce(client, self._device, metrics, board.chip())
+        memory.forget("mote.homeassistant")
+
+    def _obey(self):
+        """What obeys: loaded with the first command, most boards never get one."""
+        if not self._orders:
+            from mote.orders import Orders
+
+            self._orders = Orders(self._settings, self._end, self._reply)
+        return self._orders.commands
+
+    def _topic(self, leaf):
+        return contract.device_topic(self._device, leaf)
 
     def _info(self):
         return {
             "version": __version__,
             "board": board.chip(),
+            "profile": board.profile()["key"],
             "ip": station.address(),
             "rssi": station.rssi(),
             "heap": memory.free_heap(),
             "heap_low": memory.heap_low(),
             "reset": system.reset_cause(),
+            "crashes": starts.crashes(),
             "sensors": [sensor.kind for sensor in self._sensors if sensor.names],
             "queue": len(self._queue),
             "lost": self._queue.lost,
@@ -247,6 +209,12 @@ class _Running:
             if not beats:
                 self._logs = 0
             await asyncio.sleep_ms(_BEAT_MS)
+
+    async def _reply(self, text):
+        """Publish an answer to a command. Raises OSError."""
+        if not self._client:
+            raise OSError(ENOTCONN)
+        await self._client.publish(self._topic("reply"), text, qos=1)
 
     def _publish_log(self, line):
         """Send a log line, if there is a connection, without waiting for anyone."""

@@ -14,7 +14,9 @@ from mote import log, patience, system
 
 TRACE = "/crash.txt"
 _TRACE_MAX = 1500
-_QUICK, _CRASHES = "quick", "crashes"
+_QUICK, _CRASHES, _UNTOLD, _NONCE = "quick", "crashes", "untold", "nonce"
+# Bytes of a nonce: at most 40 characters of UTF-8.
+_NONCE_MAX = 160
 
 
 def begin(asked):
@@ -59,6 +61,7 @@ def note(text):
     """Count a crash and keep `text` for the portal."""
     count = min(_get(_CRASHES) + 1, patience.CRASHES)
     _set(_CRASHES, count)
+    _set(_UNTOLD, 1)
     log.error("app: crash %d of %d" % (count, patience.CRASHES))
     try:
         with open(TRACE, "w") as file:
@@ -75,6 +78,38 @@ def traceback():
             return file.read()
     except OSError:
         return ""
+
+
+def untold():
+    """The text of a crash that nobody was told of yet, else an empty text."""
+    return traceback() if _get(_UNTOLD) else ""
+
+
+def told():
+    """The crash is published: once is enough."""
+    _set(_UNTOLD, 0)
+
+
+def crashes():
+    """How many crashes there were in a row."""
+    return _get(_CRASHES)
+
+
+def keep_nonce(nonce):
+    """Remember over a restart the command that led to it."""
+    store = NVS("mote")
+    store.set_blob(_NONCE, nonce.encode())
+    store.commit()
+
+
+def last_nonce():
+    """The nonce of the command that led to the last restart by command, or an empty text."""
+    buffer = bytearray(_NONCE_MAX)
+    try:
+        size = NVS("mote").get_blob(_NONCE, buffer)
+    except OSError:
+        return ""
+    return str(buffer[:size], "utf-8")
 
 
 def once_more():

@@ -51,7 +51,7 @@ def _phrases(file: Path) -> dict[str, str]:
     phrases["lang"] = file.stem
     if file.stem == "en":
         # The log says the same in English: that is where these sentences are written.
-        for reason in failure.REASONS:
+        for reason in failure.reasons():
             _, what, remedy = failure.explained(reason)
             phrases[f"fail.{reason}"] = what[0].upper() + what[1:]
             phrases[f"remedy.{reason}"] = remedy

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
+from mote import units
+
 
 @dataclass(frozen=True)
 class Metric:
+    """A metric as it is shown; its unit is that of the contract."""
+
     label: str
     unit: str
     decimals: int
@@ -14,17 +18,22 @@ class Metric:
         return f"{self.label}, {self.unit}" if self.unit else self.label
 
 
+# Label and decimals; in the order in which a device's metrics are shown.
+_SHOWN = {
+    "temperature": ("Temperature", 1),
+    "humidity": ("Humidity", 0),
+    "pressure": ("Pressure", 1),
+    "illuminance": ("Light", 0),
+    "co2": ("CO₂", 0),
+    "battery": ("Battery", 2),
+    "distance": ("Distance", 1),
+    "soil_moisture": ("Soil moisture", 0),
+    "rssi": ("Signal", 0),
+    "chip_temperature": ("Chip", 0),
+}
 _KNOWN = {
-    "temperature": Metric("Temperature", "°C", 1),
-    "humidity": Metric("Humidity", "%", 0),
-    "pressure": Metric("Pressure", "hPa", 1),
-    "illuminance": Metric("Light", "lx", 0),
-    "co2": Metric("CO₂", "ppm", 0),
-    "battery": Metric("Battery", "V", 2),
-    "distance": Metric("Distance", "cm", 1),
-    "soil_moisture": Metric("Soil moisture", "%", 0),
-    "rssi": Metric("Signal", "dBm", 0),
-    "chip_temperature": Metric("Chip", "°C", 0),
+    name: Metric(label, units.kind_of(name)[1], decimals)
+    for name, (label, decimals) in _SHOWN.items()
 }
 
 

@@ -1,0 +1,100 @@
+"""Commands of the host over MQTT (contract 1): read, done once, answered with their nonce.
+
+A command is a JSON object with `cmd` and a `nonce` (text, at most 40 characters). An answer echoes
+both and says `ok`; where it is false, `error` says why, as words that a person can act on.
+"""
+
+import asyncio
+import json
+
+from mote import log
+
+NONCE_MAX = 40
+# So many answers are kept: a command that comes twice is answered twice and done once.
+_REMEMBERED = 8
+
+
+class Refused(Exception):
+    """A command that is not done; the text says why."""
+
+
+class Commands:
+    """Calls `handlers[name](command)`, an async function that returns the answer's own entries.
+
+    `answer(text)` is an async function that publishes. A handler may return (entries, after), where
+    `after()` is called when the answer is out: a restart, mostly.
+    """
+
+    def __init__(self, handlers, answer, done_before=""):
+        self._handlers = handlers
+        self._answer = answer
+        self._answers = []
+        if done_before:
+            # The command that made the board restart must not do it again.
+            self._answers.append((done_before, None))
+
+    def received(self, payload):
+        """A message on the command topic; it is worked on in a task of its own."""
+        try:
+            command = json.loads(payload)
+            name, nonce = command["cmd"], command["nonce"]
+            if not isinstance(nonce, str) or not 0 < len(nonce) <= NONCE_MAX:
+                raise ValueError
+        except (ValueError, KeyError, TypeError):
+            # Nobody waits for an answer that bears no nonce.
+            log.warning("commands: not understood, %d bytes" % len(payload))
+            return
+        asyncio.create_task(self._work(name, nonce, command))
+
+    async def conclude(self, name, nonce, fault):
+        """The outcome of a command that took a restart: `fault` says what went wrong, if anything.
+
+        Raises OSError when it does not go out.
+        """
+        entries = {"done": True}
+        if fault:
+            entries = {"error": fault}
+        await self._answer(_answer(name, nonce, not fault, entries))
+
+    async def _work(self, name, nonce, command):
+        after = None
+        known = [answer for one, answer in self._answers if one == nonce]
+        if known:
+            answer = known[0]
+            if answer is None:
+                answer = _answer(name, nonce, True, {"again": True})
+        else:
+            # Remembered before it is done: its copy may arrive while it is.
+            self._answers.append((nonce, None))
+            self._answers = self._answers[-_REMEMBERED:]
+            answer, after = await self._do(name, nonce, command)
+            self._answers = [(n, answer if n == nonce else a) for n, a in self._answers]
+        try:
+            await self._answer(answer)
+        except OSError:
+            # The host asks again with the same nonce.
+            log.warning("commands: %s was done, the answer did not go out" % name)
+        if after:
+            after()
+
+    async def _do(self, name, nonce, command):
+        after = None
+        try:
+            handler = self._handlers.get(name)
+            if handler is None:
+                known = ", ".join(sorted(self._handlers))
+                raise Refused("there is no command %s; known: %s" % (name, known))
+            entries = await handler(command)
+            if isinstance(entries, tuple):
+                entries, after = entries
+            log.info("commands: %s" % name)
+            return _answer(name, nonce, True, entries or {}), after
+        except Refused as refused:
+            log.warning("commands: %s refused" % name)
+            return _answer(name, nonce, False, {"error": str(refused)}), None
+
+
+def _answer(name, nonce, ok, entries):
+    answer = {"cmd": name, "nonce": nonce, "ok": ok}
+    answer.update(entries)
+    return json.dumps(answer)

@@ -1,0 +1,101 @@
+"""What the board does when it is told to: one method for each command of contract 1."""
+
+import asyncio
+
+from mote import config, led, log, probation, starts
+from mote.commands import Commands, Refused
+
+IDENTIFY_S = 10
+_IDENTIFY_MAX_S = 300
+
+
+class Orders:
+    """`end(why, mode)` restarts the board, `answer(text)` publishes."""
+
+    def __init__(self, settings, end, answer):
+        self._settings = settings
+        self._end = end
+        # The command that the board restarted for must not be done again.
+        self.commands = Commands(self._handlers(), answer, starts.last_nonce())
+
+    def _handlers(self):
+        return {
+            "restart": self._restart,
+            "setup": self._setup,
+            "identify": self._identify,
+            "log": self._log,
+            "config": self._config,
+        }
+
+    def _leave(self, command, why, mode="restart"):
+        starts.keep_nonce(command["nonce"])
+        return lambda: self._end(why, mode)
+
+    async def _restart(self, command):
+        return {}, self._leave(command, "asked for over MQTT")
+
+    async def _setup(self, command):
+        return {}, self._leave(command, "set-up was asked for over MQTT", "button")
+
+    async def _identify(self, command):
+        seconds = command.get("seconds", IDENTIFY_S)
+        if not isinstance(seconds, (int, float)) or not 0 < seconds <= _IDENTIFY_MAX_S:
+            raise Refused("seconds is a number up to %d" % _IDENTIFY_MAX_S)
+        asyncio.create_task(led.identify(int(seconds * 1000)))
+        return {"seconds": seconds}
+
+    async def _log(self, command):
+        try:
+            log.set_level(command.get("level", ""))
+        except ValueError:
+            raise Refused("level is one of D, I, W, E") from None
+        return {"level": command["level"]}
+
+    async def _config(self, command):
+        """Without `config` the answer is the present one, its secrets left out.
+
+        With it, the entries given replace the present ones (RFC 7396: an object is merged, null
+        removes), the whole is checked, and tried on probation.
+        """
+        if "config" not in command:
+            return {"config": _without_secrets(self._settings)}
+        present = config.load()
+        document = _merged(present, command["config"])
+        _keep_passwords(document, present)
+        try:
+            probation.begin(document, command["nonce"])
+        except config.ConfigError as error:
+            raise Refused(str(error)) from None
+        except OSError as error:
+            raise Refused("it could not be saved: errno %s" % error.errno) from None
+        return {"probation": True}, self._leave(command, "a new configuration is tried")
+
+
+def _merged(target, patch):
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key), value)
+    return merged
+
+
+def _keep_passwords(document, present):
+    """A list is replaced as a whole: a network that is known keeps its password all the same."""
+    known = {one["ssid"]: one["password"] for one in present["wifi"]}
+    networks = document.get("wifi")
+    for one in networks if isinstance(networks, list) else ():
+        if isinstance(one, dict) and "password" not in one and one.get("ssid") in known:
+            one["password"] = known[one["ssid"]]
+
+
+def _without_secrets(settings):
+    """A copy in which every password is only said to be there."""
+    shown = dict(settings)
+    shown["wifi"] = [dict(one, password=bool(one["password"])) for one in settings["wifi"]]
+    shown["mqtt"] = dict(settings["mqtt"], password=bool(settings["mqtt"]["password"]))
+    shown["portal_password"] = bool(settings["portal_password"])
+    return shown
