@@ -185,6 +185,21 @@ async def test_the_fifth_crash_leads_to_safe_mode_with_the_traceback(tmp_path) -
         await w.sees("nobody came to safe mode", "crash 5 of 5", "safe mode", timeout=30)
 
 
+@way("probation")
+async def test_a_configuration_on_probation_makes_room_for_the_old_one(tmp_path) -> None:
+    async with walk(tmp_path) as w:
+        await w.sees(contract.LOG_FIRST_READING)
+        await w.board.cut_power()
+        # What a command leaves behind (`mote.probation.begin`), with a server that is not there.
+        old = w.board.flash.read("config.json")
+        w.board.flash.write("config.old", old)
+        w.board.flash.write("config.note", b'{"nonce": "n", "outcome": ""}')
+        w.board.flash.write("config.json", old.replace(b'"mqtt.local"', b'"no.such.host"'))
+        await w.board.power_on()
+        await w.sees(contract.LOG_PROBATION_FAILED, contract.LOG_RESTART)
+        await w.sees(contract.LOG_FIRST_READING, timeout=40)
+
+
 def test_every_way_is_walked() -> None:
     assert {row[0] for row in ROWS} == WALKED
 

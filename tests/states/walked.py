@@ -25,6 +25,7 @@ SHORT = {
     "QUICK_RESET_MS": 3_000,
     "STEADY_MS": 3_000,
     "SAFE_MODE_MS": 4_000,
+    "PROBATION_MS": 6_000,
 }
 HOME = ("home", "a good password")
 
