@@ -45,7 +45,7 @@ def lines(text):
         )
 
 
-def wifi(ssid, password=""):
+def wifi(ssid: str, password: str = "") -> str:
     """The text that makes a phone's camera offer to join a network (ZXing, Barcode Contents)."""
     if password:
         return "WIFI:T:WPA;S:%s;P:%s;;" % (_escaped(ssid), _escaped(password))

@@ -1,10 +1,13 @@
 """`mote firmware`: what goes onto a board."""
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import segno
+from mote import qr
 from motekit import boards, firmware, places
 from motekit.exits import DONE, FAILED
 
@@ -38,6 +41,21 @@ def test_a_password_of_the_setup_network_is_given_along_and_readable_by_its_owne
     file = tmp_path / "b" / "factory.json"
     assert json.loads(file.read_text()) == {"portal_password": "long enough"}
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_password_is_made_and_shown_with_the_code_that_a_phone_joins_by(tmp_path) -> None:
+    folder = tmp_path / "board"
+    made = mote("firmware", str(folder), "--protect", "--mac", "24:0a:c4:00:00:10")
+    password = json.loads((folder / "factory.json").read_text())["portal_password"]
+    assert made.returncode == DONE and len(password) == 10
+    assert f"the password {password}" in made.stdout and "join IOT_240AC4000010" in made.stdout
+    code = segno.make(qr.wifi("IOT_240AC4000010", password), error="m")
+    drawn = io.StringIO()
+    code.terminal(drawn, compact=True)
+    assert drawn.getvalue().strip() in made.stdout
+    again = mote("firmware", str(folder), "--protect")
+    assert password not in again.stdout, "each board has its own"
+    assert mote("firmware", str(folder), "--mac", "nonsense").returncode == FAILED
 
 
 def test_nobodys_files_are_overwritten(tmp_path) -> None:

@@ -1,9 +1,16 @@
 """What is given to one board when it is flashed, and outlives its settings."""
 
 import json
+import secrets
 from pathlib import Path
 
 NAME = "factory.json"
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+
+
+def new_password() -> str:
+    """Ten characters that nobody mistakes for each other on a small label: about 50 bits."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(10))
 
 
 def write_factory(tree: Path, portal_password: str) -> None:
