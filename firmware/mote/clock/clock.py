@@ -80,9 +80,11 @@ class Clock:
             answer = await self._answer(name)
             if not answer:
                 continue
-            if not self.known or not heard and self._fits(answer):
+            if not self.known or (not heard and self._fits(answer)):
                 self._believe(answer)
                 return True
+            if not self._fits(answer):
+                log.warning("clock: %s is %d ms off" % (name, self._off(answer)))
             for other in heard:
                 if _agree(answer, other):
                     self._believe(answer)
@@ -92,11 +94,9 @@ class Clock:
                 break
         for answer in heard:
             # The RTC is no server: it may have drifted in a sleep, and has no voice against one.
-            if self._fits(answer) or self._since is None and len(heard) == 1:
+            if self._fits(answer) or (self._since is None and len(heard) == 1):
                 self._believe(answer)
                 return True
-        for answer in heard:
-            log.warning("clock: not believed: %s is %d ms off" % (answer[2], self._off(answer)))
         return bool(heard)
 
     async def keep(self, servers):
@@ -159,8 +159,8 @@ class Clock:
         boot_ms, trip_ms, name = answer
         if not self.known:
             log.info("clock: set by %s" % name)
-        elif abs(self._off(answer)) > STEP_MS:
-            log.warning("clock: %d ms off by %s" % (self._off(answer), name))
+        elif not self._fits(answer):
+            log.warning("clock: believed: %s" % name)
         unix_ms = boot_ms + self._uptime()
         self.correct(unix_ms, trip_ms)
         _set_rtc(unix_ms)
@@ -170,7 +170,9 @@ class Clock:
         return answer[0] + up - self._truth(up)
 
     def _fits(self, answer):
-        return abs(self._off(answer)) <= STEP_MS
+        """True where clock and answer may both be right, for as long as the crystal was alone."""
+        alone_ms = self._uptime() - self._at
+        return abs(self._off(answer)) <= STEP_MS + alone_ms * PPM_MAX // _MILLION
 
     def _order(self, names):
         """Each name once: the judges from another one each time, the fall-back, who is silent."""
