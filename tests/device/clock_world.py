@@ -90,4 +90,8 @@ class Fields:
         return time.gmtime(seconds + self._epoch_s)[:8]
 
     def mktime(self, fields):
-        return int(time.mktime((*fields, 0))) - self._epoch_s
+        year, month, day, hour, minute, second = fields[:6]
+        # The runtime's own is in local time. March is the first month of this year.
+        year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
+        days = year * 365 + year // 4 - year // 100 + year // 400 + (month * 153 + 2) // 5 + day
+        return ((days - 719_469) * 24 + hour) * 3600 + minute * 60 + second - self._epoch_s
