@@ -1,76 +1,12 @@
-"""SNTP: one exchange, with a server in the same loop that a test makes as bad as it likes."""
+"""SNTP: one question, and what comes back."""
 
 import asyncio
-import socket
-import struct
 import time
 
 from mote.clock import sntp
+from scripted_sntp import ERA_MS, NOW_MS, UNIX_1900, Server, answer, bound, stamp
 
-UNIX_1900 = 2_208_988_800
-# 2026-03-04 05:06:07.250
-NOW_MS = 1_772_600_767_250
 WAIT_MS = 300
-
-
-def stamp(unix_ms):
-    """The NTP timestamp of a time, in whichever era it is."""
-    seconds = (unix_ms // 1000 + UNIX_1900) & 0xFFFFFFFF
-    return struct.pack("!II", seconds, (unix_ms % 1000 << 32) // 1000)
-
-
-def answer(
-    question, received=NOW_MS, sent=NOW_MS, first=0x24, stratum=2, origin=None, name=b"GPS\0"
-):
-    origin = question[40:48] if origin is None else origin
-    sent = stamp(sent) if sent is not None else bytes(8)
-    head = struct.pack("!BBBbII4s", first, stratum, 6, -20, 0, 0, name)
-    return head + stamp(NOW_MS - 60_000) + origin + stamp(received) + sent
-
-
-class Server:
-    """Sends what `script(question)` yields: a packet, or a number of ms to wait before the next."""
-
-    def __init__(self, script):
-        self._script = script
-        self.questions = []
-
-    async def __aenter__(self):
-        self._sock, port = bound()
-        self._before, sntp.PORT = sntp.PORT, port
-        self._task = asyncio.create_task(self._serve())
-        return self
-
-    async def __aexit__(self, *exc):
-        sntp.PORT = self._before
-        self._task.cancel()
-        self._sock.close()
-
-    async def _serve(self):
-        while True:
-            try:
-                question, self.sender = self._sock.recvfrom(200)
-            except OSError:
-                await asyncio.sleep_ms(1)
-                continue
-            self.questions.append(question)
-            for step in self._script(question):
-                if isinstance(step, int):
-                    await asyncio.sleep_ms(step)
-                else:
-                    self._sock.sendto(step, self.sender)
-
-
-def bound():
-    for port in range(32000, 34000, 7):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
-        try:
-            sock.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
-            return sock, port
-        except OSError:
-            sock.close()
-    raise OSError("no port")
 
 
 async def outcome(script, wait_ms=WAIT_MS):
@@ -169,10 +105,11 @@ async def test_garbage_and_other_modes_are_passed_over():
         yield b"noise"
         yield bytes(48)
         yield b"\xff" * 100
-        yield answer(question)[:47]
+        wrong = NOW_MS + 5_000_000
+        yield answer(question, wrong, wrong)[:47]
         # Client, broadcast, control message.
         for first in (0x23, 0x25, 0x26):
-            yield answer(question, first=first)
+            yield answer(question, wrong, wrong, first)
         yield question
         yield answer(question) + b"an extension or a checksum"
 
@@ -201,6 +138,8 @@ async def test_a_server_without_a_time_is_refused_at_once():
         {"stratum": 16},
         {"stratum": 255},
         {"sent": None},
+        # Nothing at all is the first moment of the era of 2036.
+        {"sent": None, "received": ERA_MS},
         # Sent before it was received; held longer than we waited; never received.
         {"received": NOW_MS + 1000},
         {"received": NOW_MS - 1000},
@@ -218,8 +157,7 @@ async def test_a_leap_second_and_a_distant_server_are_no_reason():
 
 
 async def test_the_timestamps_begin_anew_in_2036():
-    # 2036-02-07 06:28:16
-    era = 2_085_978_496_000
+    era = ERA_MS
     assert stamp(era) == bytes(8)
     for now in (era - 1, era + 1, era + 400, era + 40_000_000_123):
         (unix_ms, trip), _ = await outcome(lambda question, now=now: (answer(question, now, now),))
