@@ -42,7 +42,7 @@ class World:
 
     async def _ask(self, name):
         self.asked.append(name)
-        off = self.servers.get(name, OSError("silent"))
+        off = self.servers.get(name, OSError("no such name"))
         if isinstance(off, Exception):
             raise off
         least, most = self._trips

@@ -1,6 +1,7 @@
 """The clock and its servers: whom it asks, and whom it believes."""
 
 import asyncio
+from errno import ETIMEDOUT
 
 from clock_world import NOW_MS, World
 from mote.clock import clock as module
@@ -126,7 +127,7 @@ async def test_three_are_asked_in_turn_and_the_rest_when_they_are_silent():
     world.asked, world.servers = [], {D: 0}
     await clock.poll(names)
     assert world.asked == [B, C, A, D]
-    # Who was silent is asked last for some hours: its lookup may stop everything.
+    # Who has no address is asked last for some hours: its lookup may stop everything.
     world.asked = []
     await clock.poll(names)
     assert world.asked == [D]
@@ -137,6 +138,15 @@ async def test_three_are_asked_in_turn_and_the_rest_when_they_are_silent():
     world.pass_ms(module.REST_MS)
     await clock.poll(names)
     assert world.asked == [B]
+
+
+async def test_one_lost_packet_is_no_reason_to_ask_the_fall_back():
+    world = World({A: OSError(ETIMEDOUT), B: OSError(ETIMEDOUT), C: OSError(ETIMEDOUT), D: 0})
+    clock = world.clock()
+    for names in ([A, B, C, D], [B, C, A, D]):
+        world.asked = []
+        await clock.poll((A, B, C, D))
+        assert world.asked == names
 
 
 async def test_a_server_that_refuses_is_left_alone_for_an_hour():

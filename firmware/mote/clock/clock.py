@@ -6,6 +6,7 @@ Whole milliseconds and whole ppm throughout: a float of the board has seven digi
 import asyncio
 import random
 import time
+from errno import ETIMEDOUT
 
 from mote import log
 from mote.clock import sntp, uptime
@@ -20,8 +21,9 @@ PAIR_MS = 600_000
 # Each pause is up to a quarter longer by chance: half an hour, and from 5 s to 5 min.
 POLL_MS = 27 * 60_000
 RETRY_FIRST_MS, RETRY_MAX_MS = 5_000, 240_000
-# A server that did not answer is asked last for this long; one that refused is not asked at all.
-REST_MS, REFUSED_MS = 6 * 3_600_000, 3_600_000
+# A server whose lookup failed, or that has no time, is asked last for this long: a lookup may stop
+# everything for seconds. One that refused is not asked at all, one lost packet is no reason.
+REST_MS, REFUSED_MS = 2 * 3_600_000, 3_600_000
 # So many share the questions in turn and judge each other; the rest of the list is the fall-back.
 JUDGES = 3
 # No true time is before 2025: an earlier one is that of a clock that was never set.
@@ -143,17 +145,17 @@ class Clock:
         """(unix time of the boot, round trip, name) by one server; None without an answer."""
         try:
             unix_ms, trip_ms = await self._ask(name)
-            if unix_ms >= _FIRST_MS:
-                self._resting.pop(name, None)
-                return unix_ms - self._uptime(), trip_ms, name
-            error = "not set itself"
-            refused = False
-        except OSError as failed:
-            error = failed
-            refused = isinstance(failed, sntp.Refused)
-        log.debug("clock: %s: %r" % (name, error))
-        self._resting[name] = self._uptime() + (REFUSED_MS if refused else REST_MS), refused
-        return None
+            if unix_ms < _FIRST_MS:
+                raise OSError("not set itself")
+        except OSError as error:
+            log.debug("clock: %s: %r" % (name, error))
+            refused = isinstance(error, sntp.Refused)
+            if error.errno != ETIMEDOUT:
+                until = self._uptime() + (REFUSED_MS if refused else REST_MS)
+                self._resting[name] = until, refused
+            return None
+        self._resting.pop(name, None)
+        return unix_ms - self._uptime(), trip_ms, name
 
     def _believe(self, answer):
         boot_ms, trip_ms, name = answer
@@ -175,7 +177,7 @@ class Clock:
         return abs(self._off(answer)) <= STEP_MS + alone_ms * PPM_MAX // _MILLION
 
     def _order(self, names):
-        """Each name once: the judges from another one each time, the fall-back, who is silent."""
+        """Each name once: the judges from another one each time, the fall-back, who rests."""
         up = self._uptime()
         for name in list(self._resting):
             if up >= self._resting[name][0] or name not in names:
@@ -189,8 +191,8 @@ class Clock:
         self._turn += 1
         ordered = judges[first:] + judges[:first] + others
         awake = [name for name in ordered if name not in self._resting]
-        silent = [name for name in ordered if not self._resting.get(name, (0, True))[1]]
-        return awake + silent
+        resting = [name for name in ordered if not self._resting.get(name, (0, True))[1]]
+        return awake + resting
 
 
 def _agree(one, other):
