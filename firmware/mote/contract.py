@@ -11,6 +11,7 @@ PORTAL_NETMASK = "255.255.255.0"
 AP_PREFIX = "IOT_"
 MQTT_PORT = 1883
 MQTT_TLS_PORT = 8883
+NTP_SERVERS = ("pool.ntp.org", "time.cloudflare.com", "time.google.com")
 ONLINE = "online"
 OFFLINE = "offline"
 BAUD = 115200

@@ -1,5 +1,8 @@
 """The models refuse, and surprise, where the ESP32 port does (measured on the official image)."""
 
+import socket
+from threading import Thread
+
 from boards import END, printed, run
 from motesim import AccessPoint, VirtualBoard, World
 from motesim.core import ESP32_FREE_HEAP, HARD_RESET, WIDTH_RATIO
@@ -154,6 +157,21 @@ held.append(socket.socket())
 print(len(held))
 """
     assert printed(tmp_path, program) == ["23", "10"]
+
+
+def test_a_datagram_socket_can_be_connected(tmp_path) -> None:
+    program = """
+import socket
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.connect(("127.0.0.1", %d))
+sock.send(b"question")
+sock.settimeout(5)
+print(sock.recv(20))
+"""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        Thread(target=lambda: server.sendto(b"answer", server.recvfrom(20)[1]), daemon=True).start()
+        assert printed(tmp_path, program % server.getsockname()[1]) == ["b'answer'"]
 
 
 def test_without_wifi_there_is_no_route_and_no_name(tmp_path) -> None:

@@ -117,7 +117,8 @@ class socket(io.IOBase):
     def connect(self, address):
         host, port = address[:2]
         if _mapped:
-            host, port = world.ask("net.connect", host, port)
+            kind = "net.datagram" if self._type == SOCK_DGRAM else "net.connect"
+            host, port = world.ask(kind, host, port)
         self._call("connect", _resolve(host, port))
 
     def send(self, data):

@@ -1,0 +1,238 @@
+"""SNTP: one question, and what comes back."""
+
+import asyncio
+import time
+
+from mote.clock import sntp
+from scripted_sntp import ERA_MS, NOW_MS, UNIX_1900, Server, answer, bound, stamp
+
+WAIT_MS = 300
+
+
+async def outcome(script, wait_ms=WAIT_MS):
+    """What comes of one question: the answer, or the exception; and how many ms it took."""
+    async with Server(script):
+        # Some ms go into the pause before the lookup.
+        start = time.ticks_ms()
+        try:
+            result = await sntp.ask("127.0.0.1", wait_ms)
+        except OSError as error:
+            result = error
+        return result, time.ticks_diff(time.ticks_ms(), start) - 50
+
+
+def near(value, wanted, slack=40):
+    return wanted <= value <= wanted + slack
+
+
+async def test_a_good_answer_is_the_servers_time_and_half_the_way():
+    (unix_ms, trip), _ = await outcome(lambda question: (answer(question),))
+    assert near(trip, 0) and near(unix_ms, NOW_MS)
+    assert unix_ms == NOW_MS + trip // 2
+
+
+async def test_the_question_is_that_of_a_client_and_never_the_same():
+    async with Server(lambda question: (answer(question),)) as server:
+        await sntp.ask("127.0.0.1")
+        await sntp.ask("127.0.0.1")
+    first, second = server.questions
+    assert len(first) == 48 and first[0] == 0x23 and first[1:40] == bytes(39)
+    assert first[40:] != second[40:] and first[40:] != bytes(8)
+
+
+async def test_what_the_server_held_is_no_part_of_the_round_trip():
+    def slow(question):
+        yield 100
+        yield answer(question, NOW_MS - 100, NOW_MS)
+
+    (unix_ms, trip), took = await outcome(slow)
+    assert near(took, 100)
+    assert near(trip, 0) and near(unix_ms, NOW_MS)
+
+
+async def test_a_long_way_counts_by_half():
+    def far(question):
+        yield 200
+        yield answer(question)
+
+    (unix_ms, trip), _ = await outcome(far)
+    assert near(trip, 199) and near(unix_ms, NOW_MS + 99)
+
+
+async def test_silence_ends_in_time():
+    error, took = await outcome(lambda question: ())
+    assert isinstance(error, OSError) and near(took, WAIT_MS)
+
+
+async def test_a_late_answer_is_none():
+    def late(question):
+        yield WAIT_MS + 60
+        yield answer(question)
+
+    error, took = await outcome(late)
+    assert isinstance(error, OSError) and near(took, WAIT_MS)
+
+
+async def test_an_answer_that_waited_for_a_busy_board_is_none():
+    def busy(question):
+        yield answer(question)
+        time.sleep_ms(WAIT_MS + 20)
+        yield 1
+
+    error, _ = await outcome(busy)
+    assert isinstance(error, OSError)
+
+
+async def test_an_answer_to_another_question_is_passed_over():
+    def forged(question):
+        yield answer(question, sent=NOW_MS + 5_000_000, origin=b"\1" * 8)
+        yield answer(question, sent=NOW_MS + 5_000_000, origin=bytes(8))
+
+    error, took = await outcome(forged)
+    assert isinstance(error, OSError) and near(took, WAIT_MS)
+
+    def both(question):
+        yield from forged(question)
+        yield answer(question)
+
+    (unix_ms, _), _ = await outcome(both)
+    assert near(unix_ms, NOW_MS)
+
+
+async def test_garbage_and_other_modes_are_passed_over():
+    def noise(question):
+        yield b""
+        yield b"noise"
+        yield bytes(48)
+        yield b"\xff" * 100
+        wrong = NOW_MS + 5_000_000
+        yield answer(question, wrong, wrong)[:47]
+        # Client, broadcast, control message.
+        for first in (0x23, 0x25, 0x26):
+            yield answer(question, wrong, wrong, first)
+        yield question
+        yield answer(question) + b"an extension or a checksum"
+
+    (unix_ms, _), _ = await outcome(noise, 1000)
+    assert near(unix_ms, NOW_MS, 100)
+
+
+async def test_a_kiss_of_death_is_told_apart():
+    error, took = await outcome(lambda question: (answer(question, stratum=0, name=b"RATE"),))
+    assert isinstance(error, sntp.Refused) and "RATE" in str(error)
+    assert near(took, 0)
+
+
+async def test_a_kiss_of_death_by_somebody_else_is_not_heard():
+    def forged(question):
+        yield answer(question, stratum=0, name=b"DENY", origin=b"\2" * 8)
+        yield answer(question)
+
+    (unix_ms, _), _ = await outcome(forged)
+    assert near(unix_ms, NOW_MS)
+
+
+async def test_a_server_without_a_time_is_refused_at_once():
+    for bad in (
+        {"first": 0xE4},
+        {"stratum": 16},
+        {"stratum": 255},
+        {"sent": None},
+        # Nothing at all is the first moment of the era of 2036.
+        {"sent": None, "received": ERA_MS},
+        # Sent before it was received; held longer than we waited; never received.
+        {"received": NOW_MS + 1000},
+        {"received": NOW_MS - 1000},
+        {"received": -UNIX_1900 * 1000},
+    ):
+        error, took = await outcome(lambda question, bad=bad: (answer(question, **bad),))
+        assert isinstance(error, OSError) and not isinstance(error, sntp.Refused), bad
+        assert near(took, 0), bad
+
+
+async def test_a_leap_second_and_a_distant_server_are_no_reason():
+    for good in ({"first": 0x64}, {"first": 0xA4}, {"stratum": 1}, {"stratum": 15}):
+        (unix_ms, _), _ = await outcome(lambda question, good=good: (answer(question, **good),))
+        assert near(unix_ms, NOW_MS), good
+
+
+async def test_the_timestamps_begin_anew_in_2036():
+    era = ERA_MS
+    assert stamp(era) == bytes(8)
+    for now in (era - 1, era + 1, era + 400, era + 40_000_000_123):
+        (unix_ms, trip), _ = await outcome(lambda question, now=now: (answer(question, now, now),))
+        assert unix_ms == now + trip // 2, now
+    # Received in one era and sent in the next.
+    (unix_ms, _), _ = await outcome(lambda question: (answer(question, era - 5, era + 5),))
+    assert near(unix_ms, era + 5)
+
+
+async def test_only_the_asked_address_answers():
+    other, _ = bound()
+
+    def elsewhere(question):
+        other.sendto(answer(question, sent=NOW_MS + 5_000_000), server.sender)
+        yield 20
+        yield answer(question)
+
+    async with Server(elsewhere) as server:
+        unix_ms, _ = await sntp.ask("127.0.0.1", WAIT_MS)
+        other.close()
+    assert near(unix_ms, NOW_MS)
+
+
+async def test_nobody_there_and_no_such_name_are_an_oserror():
+    sock, port = bound()
+    sock.close()
+    before, sntp.PORT = sntp.PORT, port
+    try:
+        for host in ("127.0.0.1", "no such name"):
+            try:
+                await sntp.ask(host, 100)
+            except OSError:
+                continue
+            raise AssertionError(host)
+    finally:
+        sntp.PORT = before
+
+
+async def test_every_question_closes_its_socket():
+    opened, closed = [], []
+    real = sntp.socket
+
+    class Counted:
+        AF_INET, SOCK_DGRAM = real.AF_INET, real.SOCK_DGRAM
+        getaddrinfo = staticmethod(real.getaddrinfo)
+
+        def __init__(self):
+            self._sock = real.socket(real.AF_INET, real.SOCK_DGRAM)
+            opened.append(self)
+
+        @staticmethod
+        def socket(family, kind):
+            return Counted()
+
+        def close(self):
+            closed.append(self)
+            self._sock.close()
+
+        def __getattr__(self, attribute):
+            return getattr(self._sock, attribute)
+
+    sntp.socket = Counted
+    try:
+        await outcome(lambda question: (answer(question),))
+        await outcome(lambda question: (answer(question, stratum=0),))
+        await outcome(lambda question: (), 50)
+        async with Server(lambda question: ()):
+            task = asyncio.create_task(sntp.ask("127.0.0.1"))
+            await asyncio.sleep_ms(90)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                opened.append("cancelled")
+    finally:
+        sntp.socket = real
+    opened.remove("cancelled")
+    assert len(opened) == 4 and opened == closed
