@@ -108,11 +108,12 @@ def test_every_room_in_the_plan_is_there() -> None:
         text = PLAN.split(f"## {section}")[1].split("```")[1]
         parents: dict[int, str] = {}
         for line in text.splitlines():
-            match = re.match(r"( *)((?:[\w.]+/? ?)+?)(?:  |$)", line)
-            if not match or not line.strip() or len(match[1]) > 12:
+            # Names stand before two spaces; a line that is indented further goes on explaining.
+            depth = len(line) - len(line.lstrip())
+            names = line.strip().split("  ")[0].split()
+            if not line.strip() or depth > 12:
                 continue
-            depth = len(match[1])
-            for name in match[2].split():
+            for name in names:
                 above = "".join(parents[d] for d in sorted(parents) if d < depth)
                 path = base / above / name
                 assert path.exists(), f"ARCHITECTURE.md draws {path.relative_to(ROOT)}"
