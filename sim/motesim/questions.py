@@ -34,7 +34,10 @@ class Questions:
         )
         try:
             while line := await reader.readline():
-                answer = json.dumps(await self._answer(*json.loads(line))).encode()
+                reply = await self._answer(*json.loads(line))
+                if self._board.serial.interrupted():
+                    reply = ["KeyboardInterrupt", ""]
+                answer = json.dumps(reply).encode()
                 os.write(reply_end, b"%06d" % len(answer) + answer)
         except Stopped:
             await asyncio.Event().wait()

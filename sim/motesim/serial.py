@@ -8,6 +8,9 @@ import termios
 import tty
 
 LOG_LINES = 2000
+CTRL_C = b"\x03"
+# A program that asks the world nothing for so long is interrupted by a signal; seconds.
+PATIENCE_S = 1
 
 
 class SerialPort:
@@ -24,6 +27,7 @@ class SerialPort:
         self._news = asyncio.Condition()
         self.log: list[str] = []
         self.count = 0
+        self._interrupting: asyncio.TimerHandle | None = None
         os.set_blocking(self._outer, False)
         asyncio.get_running_loop().add_reader(self._outer, self._typed)
 
@@ -40,6 +44,7 @@ class SerialPort:
         return end
 
     def disconnect(self) -> None:
+        self.interrupted()
         if self._inner is not None:
             self._spoke()
         if self._inner is not None:
@@ -55,6 +60,35 @@ class SerialPort:
 
     def type(self, data: bytes) -> None:
         """Send bytes to the board, as a terminal does."""
+        while self._inner is not None and data:
+            before, interrupt, data = data.partition(CTRL_C)
+            self._write(before)
+            if interrupt and not self._at_work():
+                self._write(interrupt)
+            elif interrupt and self._interrupting is None:
+                loop = asyncio.get_running_loop()
+                self._interrupting = loop.call_later(PATIENCE_S, self._signal)
+
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C waits to be raised, which the caller then does.
+
+        Silicon raises it between two bytecodes; a signal would strike the unix runtime anywhere,
+        even amid a garbage collection, and leave its heap locked.
+        """
+        waiting, self._interrupting = self._interrupting, None
+        if waiting:
+            waiting.cancel()
+        return waiting is not None
+
+    def _at_work(self) -> bool:
+        """Whether a program runs: the REPL has signals from the terminal switched off."""
+        return self._inner is not None and bool(termios.tcgetattr(self._inner)[3] & termios.ISIG)
+
+    def _signal(self) -> None:
+        self._interrupting = None
+        self._write(CTRL_C)
+
+    def _write(self, data: bytes) -> None:
         if self._inner is not None:
             with contextlib.suppress(OSError):
                 os.write(self._inner, data)

@@ -43,6 +43,29 @@ except KeyboardInterrupt:
     run(tmp_path, program, story)
 
 
+def test_ctrl_c_amid_a_garbage_collection_leaves_a_working_heap(tmp_path) -> None:
+    program = """
+import gc, machine
+for turn in range(20):
+    print("begun", turn)
+    try:
+        while True:
+            for _ in range(50):
+                gc.collect()
+            machine.unique_id()
+    except KeyboardInterrupt:
+        print("interrupted", turn, bytearray(100)[99])
+"""
+
+    async def story(_: World, board: VirtualBoard) -> None:
+        for turn in range(20):
+            await board.wait_for_log(f"begun {turn}", 10)
+            board.serial.type(b"\x03")
+            await board.wait_for_log(f"interrupted {turn} 0", 5)
+
+    run(tmp_path, program, story)
+
+
 def test_sensors_read_back_what_was_set(tmp_path) -> None:
     program = """
 import dht, onewire, ds18x20, time

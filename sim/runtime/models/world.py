@@ -9,7 +9,12 @@ import json
 
 _out = open("/dev/fd/3", "wb")
 _in = open("/dev/fd/4", "rb")
-_ERRORS = {"OSError": OSError, "ValueError": ValueError, "TypeError": TypeError}
+_ERRORS = {
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "OSError": OSError,
+    "TypeError": TypeError,
+    "ValueError": ValueError,
+}
 
 
 def _read(count):
