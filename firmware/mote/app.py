@@ -54,6 +54,8 @@ async def _work():
     board.check_profile()
     settings, damage = _settings()
     asyncio.create_task(led.run())
+    if start == "crashed" and config.on_probation():
+        _roll_back()
     if start == "crashed":
         log.error("app: safe mode: only the portal starts, it shows the last fault")
         await _set_up(settings, start)
@@ -72,6 +74,16 @@ async def _run(settings):
 
     why = await running.run(settings)
     system.restart(*why)
+
+
+def _roll_back():
+    """A new configuration that makes the board crash does not get it online either."""
+    from mote import probation
+
+    log.error(contract.LOG_PROBATION_FAILED)
+    probation.failed()
+    starts.once_more()
+    system.restart("the old configuration is back")
 
 
 async def _set_up(settings, reason):

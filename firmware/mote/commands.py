@@ -12,6 +12,9 @@ from mote import log
 NONCE_MAX = 40
 # So many answers are kept: a command that comes twice is answered twice and done once.
 _REMEMBERED = 8
+# In the place of an answer: still at work; done before the restart, and the answer is gone.
+_AT_WORK, _DONE_BEFORE = "at work", "done before"
+_STEP_MS = 50
 
 
 class Refused(Exception):
@@ -31,7 +34,7 @@ class Commands:
         self._answers = []
         if done_before:
             # The command that made the board restart must not do it again.
-            self._answers.append((done_before, None))
+            self._answers.append((done_before, _DONE_BEFORE))
 
     def received(self, payload):
         """A message on the command topic; it is worked on in a task of its own."""
@@ -40,7 +43,7 @@ class Commands:
             name, nonce = command["cmd"], command["nonce"]
             if not isinstance(nonce, str) or not 0 < len(nonce) <= NONCE_MAX:
                 raise ValueError
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, MemoryError):
             # Nobody waits for an answer that bears no nonce.
             log.warning("commands: not understood, %d bytes" % len(payload))
             return
@@ -54,21 +57,28 @@ class Commands:
         entries = {"done": True}
         if fault:
             entries = {"error": fault}
-        await self._answer(_answer(name, nonce, not fault, entries))
+        answer = _answer(name, nonce, not fault, entries)
+        # A copy of the command gets the outcome, too.
+        self._remember(nonce, answer)
+        await self._answer(answer)
 
     async def _work(self, name, nonce, command):
         after = None
-        known = [answer for one, answer in self._answers if one == nonce]
-        if known:
-            answer = known[0]
-            if answer is None:
-                answer = _answer(name, nonce, True, {"again": True})
-        else:
+        answer = self._remembered(nonce)
+        if answer is None:
             # Remembered before it is done: its copy may arrive while it is.
-            self._answers.append((nonce, None))
-            self._answers = self._answers[-_REMEMBERED:]
+            self._remember(nonce, _AT_WORK)
             answer, after = await self._do(name, nonce, command)
-            self._answers = [(n, answer if n == nonce else a) for n, a in self._answers]
+            self._remember(nonce, answer)
+        while answer == _AT_WORK:
+            # Whether it is ok, nobody knows yet.
+            await asyncio.sleep_ms(_STEP_MS)
+            answer = self._remembered(nonce)
+        if answer is None:
+            # So many others came meanwhile that it is forgotten.
+            return
+        if answer == _DONE_BEFORE:
+            answer = _answer(name, nonce, True, {"again": True})
         try:
             await self._answer(answer)
         except OSError:
@@ -76,6 +86,16 @@ class Commands:
             log.warning("commands: %s was done, the answer did not go out" % name)
         if after:
             after()
+
+    def _remembered(self, nonce):
+        for one, answer in self._answers:
+            if one == nonce:
+                return answer
+        return None
+
+    def _remember(self, nonce, answer):
+        others = [one for one in self._answers if one[0] != nonce]
+        self._answers = others[1 - _REMEMBERED :] + [(nonce, answer)]
 
     async def _do(self, name, nonce, command):
         after = None
@@ -90,8 +110,11 @@ class Commands:
             log.info("commands: %s" % name)
             return _answer(name, nonce, True, entries or {}), after
         except Refused as refused:
-            log.warning("commands: %s refused" % name)
-            return _answer(name, nonce, False, {"error": str(refused)}), None
+            fault = str(refused)
+        except MemoryError:
+            fault = "there is no memory for it"
+        log.warning("commands: %s refused" % name)
+        return _answer(name, nonce, False, {"error": fault}), None
 
 
 def _answer(name, nonce, ok, entries):

@@ -59,7 +59,11 @@ def save(document):
     flash is full.
     """
     checked(document)
-    text = json.dumps(document)
+    write(PATH, json.dumps(document))
+
+
+def write(path, text):
+    """Store `text`, whole or not at all. Raises OSError when the flash is full."""
     # What an earlier power cut left: its sectors are free only once the name is gone.
     _remove(_NEW)
     try:
@@ -71,7 +75,12 @@ def save(document):
     except OSError:
         _remove(_NEW)
         raise
-    os.rename(_NEW, PATH)
+    os.rename(_NEW, path)
+
+
+def keep():
+    """What is saved stays: there is no probation, or it is over."""
+    _remove(OLD)
 
 
 def on_probation(over=False):

@@ -13,6 +13,8 @@ tap = None
 def set_level(letter):
     """Print events of this level and above. Raises ValueError for a letter that is no level."""
     global _level
+    if len(letter) != 1:
+        raise ValueError("not a level")
     _level = _LEVELS.index(letter)
 
 

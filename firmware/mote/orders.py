@@ -45,11 +45,14 @@ class Orders:
         return {"seconds": seconds}
 
     async def _log(self, command):
+        level = command.get("level")
         try:
-            log.set_level(command.get("level", ""))
+            if not isinstance(level, str):
+                raise ValueError
+            log.set_level(level)
         except ValueError:
             raise Refused("level is one of D, I, W, E") from None
-        return {"level": command["level"]}
+        return {"level": level}
 
     async def _config(self, command):
         """Without `config` the answer is the present one, its secrets left out.
@@ -59,15 +62,20 @@ class Orders:
         """
         if "config" not in command:
             return {"config": _without_secrets(self._settings)}
-        present = config.load()
-        document = _merged(present, command["config"])
-        _keep_passwords(document, present)
+        if not isinstance(command["config"], dict):
+            raise Refused("config must be of type object")
         try:
+            present = config.load()
+            document = _merged(present, command["config"])
+            _keep_passwords(document, present)
             probation.begin(document, command["nonce"])
         except config.ConfigError as error:
             raise Refused(str(error)) from None
         except OSError as error:
             raise Refused("it could not be saved: errno %s" % error.errno) from None
+        except RuntimeError:
+            # The stack is small, and a command may nest as deep as it likes.
+            raise Refused("config is nested too deeply") from None
         return {"probation": True}, self._leave(command, "a new configuration is tried")
 
 
@@ -88,8 +96,11 @@ def _keep_passwords(document, present):
     known = {one["ssid"]: one["password"] for one in present["wifi"]}
     networks = document.get("wifi")
     for one in networks if isinstance(networks, list) else ():
-        if isinstance(one, dict) and "password" not in one and one.get("ssid") in known:
-            one["password"] = known[one["ssid"]]
+        if isinstance(one, dict) and "password" not in one:
+            ssid = one.get("ssid")
+            # Not checked yet: a list, for one, cannot be looked up.
+            if isinstance(ssid, str) and ssid in known:
+                one["password"] = known[ssid]
 
 
 def _without_secrets(settings):

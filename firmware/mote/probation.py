@@ -7,12 +7,13 @@ LittleFS does atomically: a power cut at any moment leaves the old configuration
 probation.
 """
 
+import binascii
 import json
 import os
 
-from mote import config, patience
+from mote import config
 
-_SCRATCH = "/config.tmp"
+_FAULT = "it did not get the board online; the old one is back, or one that was saved since"
 
 
 def begin(document, nonce):
@@ -21,55 +22,49 @@ def begin(document, nonce):
     `nonce` is the command's, for the answer that is due when the outcome is known.
     """
     config.checked(document)
-    # Note and old document come first: cut before the last step, nothing is new.
-    _write(config.NOTE, json.dumps({"nonce": nonce, "outcome": ""}))
-    with open(config.PATH) as source:
-        _write(config.OLD, source.read())
-    config.save(document)
+    # The outcome is what config.json holds in the end, not what was begun: the note has its sum.
+    note = {"nonce": nonce, "sum": _sum(json.dumps(document))}
+    try:
+        # Note and old document come first: cut before the last step, nothing is new.
+        config.write(config.NOTE, json.dumps(note))
+        with open(config.PATH) as source:
+            config.write(config.OLD, source.read())
+        config.save(document)
+    except (OSError, MemoryError):
+        # What is refused has no outcome.
+        config.keep()
+        told()
+        raise
 
 
 def passed():
     """The board is online: the configuration that it has stays.
 
-    Returns (nonce, fault) of a probation that is over, once, and None when there was none; the
+    Returns (nonce, fault) of a probation whose outcome is not `told`, None when there is none; the
     fault is empty when the new configuration stays.
     """
-    if _exists(config.OLD):
-        os.remove(config.OLD)
-    if not _exists(config.NOTE):
+    config.keep()
+    try:
+        with open(config.NOTE) as file:
+            note = json.load(file)
+        with open(config.PATH) as file:
+            return note["nonce"], "" if _sum(file.read()) == note["sum"] else _FAULT
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    note = _read_note()
-    os.remove(config.NOTE)
-    return note["nonce"], note["outcome"]
+
+
+def told():
+    """The outcome is out: once is enough."""
+    try:
+        os.remove(config.NOTE)
+    except OSError:
+        pass
 
 
 def failed():
     """Three minutes without success: the old configuration is back; the board has to restart."""
-    note = _read_note()
-    limit_s = patience.PROBATION_MS // 1000
-    note["outcome"] = "the board did not get online within %d s; the old one is back" % limit_s
-    _write(config.NOTE, json.dumps(note))
     os.rename(config.OLD, config.PATH)
 
 
-def _write(path, text):
-    """Whole or not at all: a file that is opened and cut is there, and empty."""
-    with open(_SCRATCH, "w") as file:
-        file.write(text)
-    os.rename(_SCRATCH, path)
-
-
-def _read_note():
-    try:
-        with open(config.NOTE) as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return {"nonce": "", "outcome": ""}
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True
+def _sum(text):
+    return binascii.crc32(text.encode())

@@ -131,20 +131,18 @@ class _Running:
 
     async def _tell_once(self, client):
         """What the start before this one left to be said."""
-        outcome = self._outcome()
-        if outcome:
-            await self._obey().conclude("config", *outcome)
+        if config.on_probation(over=True):
+            from mote import probation
+
+            outcome = probation.passed()
+            if outcome:
+                await self._obey().conclude("config", *outcome)
+            # Not before it is out: a lost connection must not swallow it.
+            probation.told()
         trace = starts.untold()
         if trace:
             await client.publish(self._topic("log"), trace, qos=1)
             starts.told()
-
-    def _outcome(self):
-        if not config.on_probation(over=True):
-            return None
-        from mote import probation
-
-        return probation.passed()
 
     async def _announce_metrics(self, client):
         from mote import homeassistant

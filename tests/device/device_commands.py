@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+from mote import log
 from mote.commands import Commands, Refused
 
 
@@ -64,9 +65,40 @@ async def test_a_refusal_and_an_unknown_command_say_why():
 async def test_what_is_no_command_gets_no_answer():
     host = Host()
     for payload in (b"", b"\xff\xfe", b"[]", b"7", b"null", b'{"cmd":1}', b'{"cmd":"a","nonce":1}',
-                    b'{"cmd":"a","nonce":""}', b"{" * 200, b"x" * 5000):  # fmt: skip
+                    b'{"cmd":"a","nonce":""}', b"{" * 200, b"x" * 5000, b"[" * 5000,
+                    b'{"cmd":"a"}', b'{"cmd":"a","nonce":"' + b"n" * 41 + b'"}'):  # fmt: skip
         await host.send(payload)
     assert host.answers == []
+
+
+async def test_a_copy_while_the_first_is_at_work_is_not_told_ok_before_it_is():
+    async def no(command):
+        await asyncio.sleep_ms(60)
+        raise Refused("after all")
+
+    host = Host(no=no)
+    await host.send({"cmd": "no", "nonce": "a"})
+    await host.send({"cmd": "no", "nonce": "a"})
+    assert host.answers == []
+    await asyncio.sleep_ms(150)
+    assert [answer["ok"] for answer in host.answers] == [False, False]
+
+
+async def test_the_outcome_after_a_restart_is_also_what_a_copy_gets():
+    host = Host()
+    await host.commands.conclude("config", "before", "the old one is back")
+    await host.send({"cmd": "config", "nonce": "before"})
+    assert len(host.answers) == 2 and host.answers[0] == host.answers[1]
+    assert host.answers[1]["ok"] is False
+
+
+async def test_a_command_that_there_is_no_memory_for_is_refused():
+    async def big(command):
+        raise MemoryError
+
+    host = Host(big=big)
+    await host.send({"cmd": "big", "nonce": "a"})
+    assert host.answers[0]["ok"] is False and "memory" in host.answers[0]["error"]
 
 
 async def test_what_follows_comes_after_the_answer():
@@ -86,7 +118,11 @@ async def test_an_answer_that_did_not_go_out_goes_out_with_the_next_copy():
 
     host = Host(work=work)
     host.broken = True
+    lines = []
+    log.tap = lines.append
     await host.send({"cmd": "work", "nonce": "a"})
+    log.tap = None
+    assert any("the answer did not go out" in line for line in lines), lines
     host.broken = False
     await host.send({"cmd": "work", "nonce": "a"})
     assert host.answers == [{"cmd": "work", "nonce": "a", "ok": True, "value": 7}]

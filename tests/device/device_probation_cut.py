@@ -5,11 +5,11 @@ import os
 
 import cut_flash
 import vfs
+from cut_scenarios import filling
 from mote import config, probation
-from power_cuts import PLACE, Scenario, chip, document, saving
+from power_cuts import PLACE, Scenario, big, chip, document, saving
 
 config.OLD, config.NOTE = PLACE + "/config.old", PLACE + "/config.note"
-probation._SCRATCH = PLACE + "/config.tmp"
 OLD, NEW = document("old"), document("new")
 
 
@@ -63,12 +63,79 @@ def test_when_it_passes_the_new_one_stays():
     assert not wrong, wrong[:5]
 
 
+def outcome_fault(image):
+    """What the sender is told has to be true, and is told until it is out."""
+    cut_flash.mount(cut_flash.Flash(image), PLACE)
+    try:
+        outcome = probation.passed()
+        if "config.note" not in os.listdir(PLACE):
+            return None
+        if outcome is None or outcome[0] != "nonce":
+            return "there is a note and no outcome"
+        if (outcome[1] == "") != (config.load() == NEW):
+            return "told %s with %s at work" % (outcome, config.load()["id"])
+        if probation.passed() != outcome:
+            return "another outcome the second time"
+        return None
+    finally:
+        vfs.umount(PLACE)
+
+
+def told_wrongly(scenario):
+    found = []
+    for *cut, _ in scenario.faults():
+        fault = outcome_fault(scenario.left)
+        if fault:
+            found.append((cut, fault))
+    return found
+
+
+def test_the_outcome_that_is_told_is_the_one_that_is_there():
+    on_trial = chip(saving(OLD), begin)
+    for scenario in (
+        Scenario(chip(saving(OLD)), begin, OLD, NEW),
+        Scenario(on_trial, probation.failed, NEW, OLD),
+        Scenario(on_trial, probation.passed, NEW, NEW),
+    ):
+        wrong = told_wrongly(scenario)
+        assert not wrong, wrong[:5]
+
+
+def test_on_a_flash_that_is_too_full_it_is_refused_and_leaves_nothing():
+    large = big("old")
+    changes = [saving(large), filling(2)]
+    flash = cut_flash.Flash(chip(*changes, sectors=16))
+    cut_flash.mount(flash, PLACE)
+    try:
+        try:
+            probation.begin(big("new"), "nonce")
+            raise AssertionError("it fits")
+        except OSError:
+            pass
+        assert config.load() == large and probation.passed() is None
+        assert sorted(os.listdir(PLACE)) == ["config.json", "filling"]
+    finally:
+        vfs.umount(PLACE)
+
+
+def test_what_a_cut_leaves_is_erased_with_the_rest():
+    scenario = Scenario(chip(saving(OLD)), begin, OLD, NEW)
+    for *_, _ in scenario.faults():
+        cut_flash.mount(cut_flash.Flash(scenario.left), PLACE)
+        try:
+            config.erase()
+            assert os.listdir(PLACE) == [], os.listdir(PLACE)
+        finally:
+            vfs.umount(PLACE)
+
+
 def test_an_outcome_is_told_once_and_says_what_went_wrong():
     flash = cut_flash.Flash(chip(saving(OLD), begin, probation.failed))
     cut_flash.mount(flash, PLACE)
     try:
         nonce, fault = probation.passed()
         assert nonce == "nonce" and "the old one is back" in fault
+        probation.told()
         assert probation.passed() is None and config.load() == OLD
     finally:
         vfs.umount(PLACE)

@@ -193,11 +193,28 @@ async def test_a_configuration_on_probation_makes_room_for_the_old_one(tmp_path)
         # What a command leaves behind (`mote.probation.begin`), with a server that is not there.
         old = w.board.flash.read("config.json")
         w.board.flash.write("config.old", old)
-        w.board.flash.write("config.note", b'{"nonce": "n", "outcome": ""}')
+        w.board.flash.write("config.note", b'{"nonce": "n", "sum": 0}')
         w.board.flash.write("config.json", old.replace(b'"mqtt.local"', b'"no.such.host"'))
         await w.board.power_on()
         await w.sees(contract.LOG_PROBATION_FAILED, contract.LOG_RESTART)
         await w.sees(contract.LOG_FIRST_READING, timeout=40)
+
+
+@way("probation")
+async def test_a_configuration_that_makes_the_board_crash_makes_room_as_well(tmp_path) -> None:
+    async with walk(tmp_path, crash=True) as w:
+        await w.board.cut_power()
+        old = w.board.flash.read("config.json")
+        w.board.flash.write("config.old", old)
+        w.board.flash.write("config.json", old.replace(b'"dev"', b'"new"'))
+        await w.board.power_on()
+        await w.sees(
+            "crash 5 of 5", contract.LOG_PROBATION_FAILED, contract.LOG_RESTART, timeout=60
+        )
+        # It is the release here: with the old one, too, the next crash leads to safe mode.
+        await w.sees("crash 5 of 5", "safe mode", contract.LOG_SETUP, timeout=30)
+        await w.board.cut_power()
+        assert w.board.flash.read("config.json") == old
 
 
 def test_every_way_is_walked() -> None:

@@ -164,6 +164,8 @@ class Site:
     def _store(self):
         try:
             config.save(self._document)
+            # What a person saved must not make room for what was there before a probation.
+            config.keep()
         except OSError as error:
             self.failed_with(Failure(failure.FLASH, "errno %s" % error.errno))
             return
