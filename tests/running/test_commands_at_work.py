@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from mote import contract
-from test_commands import Host, commanded
+from test_obeying import Host, commanded
 from walked import hurried
 
 pytestmark = pytest.mark.anyio
@@ -99,8 +99,8 @@ async def test_a_refused_configuration_changes_nothing_and_tells_no_secret(tmp_p
             )
         ):
             answer = await host.ask(f"bad{number}", cmd="config", config=bad)
-            assert (
-                answer["ok"] is False and "must be" in answer["error"] or "8 to 63" in str(answer)
+            assert (answer["ok"] is False and "must be" in answer["error"]) or "8 to 63" in str(
+                answer
             )
         after = await host.ask("n2", cmd="config")
         assert after["config"] == before["config"]
