@@ -49,6 +49,11 @@ class Ring:
         return self._state.lost
 
     @property
+    def mark(self):
+        """The number of the newest round that is not owed, nor any before it."""
+        return self._state.mark
+
+    @property
     def undatable(self):
         """Readings that were skipped: the board restarted before it knew the time."""
         return self._state.undatable
