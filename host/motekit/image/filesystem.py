@@ -24,14 +24,6 @@ GEOMETRY = {
 }
 
 
-class _Content(UserContext):
-    """Bytes as a flash chip; LittleFS's own logging of each read is left out."""
-
-    def read(self, cfg: object, block: int, off: int, size: int) -> bytearray:
-        start = block * BLOCK + off
-        return self.buffer[start : start + size]
-
-
 def blank(size: int) -> bytearray:
     """An erased region of `size` bytes."""
     return bytearray(b"\xff") * size
@@ -102,5 +94,5 @@ def content(fs: LittleFS) -> dict[str, bytes]:
 
 def _over(region: bytearray) -> LittleFS:
     return LittleFS(
-        context=_Content(buffer=region), block_count=len(region) // BLOCK, mount=False, **GEOMETRY
+        context=UserContext(buffer=region), block_count=len(region) // BLOCK, mount=False, **GEOMETRY
     )
