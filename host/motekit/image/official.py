@@ -1,4 +1,4 @@
-"""Fetches the official image of a chip, once: pinned, resumable, and checked whenever it is used."""
+"""Fetches the official image of a chip, once: pinned, resumable, checked at every use."""
 
 import hashlib
 from collections.abc import Callable

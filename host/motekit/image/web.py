@@ -1,7 +1,7 @@
 """An installation page's part of Mote: the manifest of ESP Web Tools and the files it names.
 
-https://esphome.github.io/esp-web-tools/ describes the manifest. It writes parts and nothing else, so
-that the files are a part of their own; it cannot be told how large a board's flash is.
+https://esphome.github.io/esp-web-tools/ describes the manifest. The tools write parts and nothing
+else, so that the files are a part of their own, and do not look how large the flash of a board is.
 """
 
 import json
