@@ -74,7 +74,10 @@ def build(
     files = _content(firmware.build(board))
     if document is not None:
         config.checked(document)
-        files["/config.json"] = json.dumps(document, separators=(",", ":")).encode()
+        # As UTF-8: MicroPython does not put the two halves of an escaped emoji together.
+        files["/config.json"] = json.dumps(
+            document, ensure_ascii=False, separators=(",", ":")
+        ).encode()
     if portal_password:
         files["/" + factory.NAME] = factory.content(portal_password)
     named = runtime.naming(region)[: region.offset - runtime.offset]
