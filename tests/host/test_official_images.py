@@ -167,7 +167,7 @@ def test_without_a_pinned_digest_the_checksums_inside_are_trusted_and_it_says_so
     assert "not a whole image. It is fetched anew" in fetch.said[0]
     got.path.unlink()
     mirror.data = b"<html>Log in to the WiFi of this hotel</html>"
-    with pytest.raises(ImageError, match="not a whole image.*login page"):
+    with pytest.raises(ImageError, match=r"not a whole image.*login page"):
         fetch(pin)
 
 
