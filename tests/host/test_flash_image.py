@@ -131,9 +131,7 @@ def test_the_same_inputs_give_the_same_bytes_on_every_machine_and_day(tmp_path) 
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
             os.utime(copy, (0, 0))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(firmware, "build", lambda _: other)
-        again = built(document=CONFIG, portal_password="long enough").whole()
+    again = built(tree=other, document=CONFIG, portal_password="long enough").whole()
     assert again == first
     # In a process with another order of sets and another day.
     program = (
@@ -206,12 +204,11 @@ def test_a_configuration_that_a_board_would_refuse_does_not_go_into_an_image() -
     assert [path for path, _ in refused.value.faults] == ["id"]
 
 
-def test_another_chip_and_too_much_for_the_flash_are_refused(monkeypatch, tmp_path) -> None:
+def test_another_chip_and_too_much_for_the_flash_are_refused(tmp_path) -> None:
     runtime = image.read(flash_images.synthetic("esp32c3"))
     with pytest.raises(ImageError, match=r"chip ESP32C3, but ESP32 DevKitC has an ESP32.*--board"):
         image.build(boards.default_for("esp32"), runtime)
     (tmp_path / "large").write_bytes(b"x" * (3 * MB))
-    monkeypatch.setattr(firmware, "build", lambda _: tmp_path)
     with pytest.raises(ImageError, match=r"disk is full: 3145728 bytes.*2097152.*--flash-size"):
-        built()
-    assert len(built(flash_size=8 * MB).whole()) == 8 * MB
+        built(tree=tmp_path)
+    assert len(built(tree=tmp_path, flash_size=8 * MB).whole()) == 8 * MB

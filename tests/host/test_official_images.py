@@ -8,8 +8,9 @@ from pathlib import Path
 
 import flash_images
 import pytest
-from motekit import boards, image
+from motekit import boards, image, places
 from motekit.boards import MicroPython as Pin
+from motekit.commands import runtimes
 from motekit.image import ImageError, official
 
 DATA = flash_images.synthetic("esp32c6")
@@ -246,3 +247,15 @@ def test_the_official_images_at_hand_are_those_that_are_pinned() -> None:
         expected = boards.micropython(profile).sha256
         assert expected in (None, hashlib.sha256(data).hexdigest())
         assert image.read(data).chip == profile.chip
+
+
+def test_an_image_that_nobody_pinned_is_told_with_its_digest_and_where_to_pin_it(
+    tmp_path, mirror, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(places, "downloads", lambda: tmp_path)
+    unpinned = PIN.model_copy(update={"sha256": None})
+    profile = boards.default_for("esp32c6").model_copy(update={"micropython": unpinned})
+    assert runtimes.obtain(profile, None, mirror.source).chip == "ESP32C6"
+    said = capsys.readouterr().err
+    assert f"no pinned digest; this one has {PIN.sha256}" in said
+    assert said.rstrip().endswith("esp32-c6-devkitc.toml")
