@@ -2,7 +2,6 @@
 
 from mote import failure, log
 from mote.failure import Failure
-from mote.mqtt import connecting
 from mote.wifi import joining, station
 
 # A server that is not where it was said to be may be elsewhere in the network.
@@ -28,6 +27,9 @@ async def run(document, progress):
             progress("name")
             found = await _servers()
             _take(document["mqtt"], found)
+        # Loaded when there is a network: until then the portal has its memory.
+        from mote.mqtt import connecting
+
         client = await connecting.log_in(document, progress)
     except Failure as why:
         if why.reason in _SEEK_AFTER:

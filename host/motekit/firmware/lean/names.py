@@ -72,7 +72,8 @@ class _Names:
                     self._kept.add(getattr(inner, "id", "") or getattr(inner, "attr", ""))
 
     def _shortened(self, counted: "Counter[str]") -> dict[str, str]:
-        names = [name for name, _ in counted.most_common() if name not in self._kept]
+        # The same program always gets the same names, the most frequent the shortest.
+        names = sorted(counted.keys() - self._kept, key=lambda name: (-counted[name], name))
         return dict(zip(names, ("_" + one for one in _short()), strict=False))
 
     def edits(self, path: Path) -> Iterator[Edit]:
