@@ -60,7 +60,7 @@ class _Running:
         log.tap = self._publish_log
         works = [self._online.stay(), board.watch_button(led.show, self._held), self._beat()]
         works += [self._measure(sensor) for sensor in self._sensors]
-        works.append(self._clock.keep(self._time_servers))
+        works.append(self._keep_time())
         if config.on_probation():
             works.append(self._prove())
         tasks = [asyncio.create_task(work) for work in works]
@@ -85,6 +85,12 @@ class _Running:
             config.erase()
             log.warning("run: BOOT held for 10 s: the configuration is erased")
         self._end("BOOT was held", mode)
+
+    async def _keep_time(self):
+        # A lookup without a network fails, and puts the server last.
+        while not station.address():
+            await asyncio.sleep_ms(_BEAT_MS)
+        await self._clock.keep(self._time_servers)
 
     def _time_servers(self):
         """The usual ones; in a network without the internet the server or the gateway may know."""
