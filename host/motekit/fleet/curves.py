@@ -1,4 +1,4 @@
-"""What sensors measure in the course of a day: the sun, the weather, people, and their own noise."""
+"""What sensors measure in the course of a day: sun, weather, people, and their own noise."""
 
 import math
 import random
@@ -87,11 +87,11 @@ def _humidity(place: Place, sky: Sky) -> float:
 
 def _pressure(place: Place, sky: Sky) -> float:
     # Barometric formula of the standard atmosphere (ISO 2533), low altitudes.
-    return (1013.25 + 15 * sky.weather) * (1 - place.altitude_m / 44_330) ** 5.255
+    return (1013.25 + 15 * sky.weather) * math.pow(1 - place.altitude_m / 44_330, 5.255)
 
 
 def _illuminance(place: Place, sky: Sky) -> float:
-    return 60_000 * sky.light**1.5 * (1 - 0.95 * place.shade) * (0.6 + 0.4 * sky.weather)
+    return 60_000 * math.pow(sky.light, 1.5) * (1 - 0.95 * place.shade) * (0.6 + 0.4 * sky.weather)
 
 
 def _co2(place: Place, sky: Sky) -> float:

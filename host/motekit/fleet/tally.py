@@ -47,10 +47,17 @@ class Latencies:
 
 @dataclass
 class Tally:
-    """Sums of a run. A reading is acknowledged once, whether it went live or as backfill."""
+    """Sums of a run.
+
+    Readings: `taken`, `acknowledged` (once each, live or as backfill), `kept` for later,
+    `backfilled`, `dropped` by a full store. Publishes that carry readings: `sent`, sent `again`,
+    `answered`. Devices: `joined`, `left`, `outages`. Connections: `online`, `broken`, and the
+    `failures` to make one, by reason.
+    """
 
     taken: int = 0
     sent: int = 0
+    answered: int = 0
     acknowledged: int = 0
     kept: int = 0
     backfilled: int = 0
