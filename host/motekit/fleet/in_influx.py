@@ -47,11 +47,11 @@ class InInflux:
                     yield Stored(device, metric, time_ns / 1e9, float(value))
 
     def _query(self, text: str) -> dict[str, Any]:
-        parameters = {"db": self.bucket, "epoch": "ns", "q": text}
-        if self.org:
-            parameters["org"] = self.org
+        asked = {"db": self.bucket, "epoch": "ns"} | ({"org": self.org} if self.org else {})
+        # The text can be longer than an address may be.
         request = urllib.request.Request(
-            f"{self.url.rstrip('/')}/query", urllib.parse.urlencode(parameters).encode()
+            f"{self.url.rstrip('/')}/query?{urllib.parse.urlencode(asked)}",
+            urllib.parse.urlencode({"q": text}).encode(),
         )
         if self.token:
             request.add_header("Authorization", f"Token {self.token}")

@@ -10,6 +10,7 @@ from motekit.fleet.device import DECIMALS, NUMBER_DIGITS, NUMBERS, Device
 # A pipeline that brought nothing new for so long brings nothing more.
 SETTLE_S = 15.0
 LOOK_S = 1.0
+_SHIFT = 10.0 ** (DECIMALS + NUMBER_DIGITS)
 
 
 class VerifyError(Exception):
@@ -54,7 +55,7 @@ class Verdict:
 
 def number_of(value: float) -> int:
     """The number in the last digits of a value."""
-    return round(abs(value) * 10 ** (DECIMALS + NUMBER_DIGITS)) % NUMBERS
+    return int(round(abs(value) * _SHIFT)) % NUMBERS
 
 
 def judge(devices: Iterable[Device], stored: Iterable[Stored], late_s: float) -> Verdict:
@@ -99,7 +100,7 @@ def wait_and_judge(
     late_s: float,
     progress: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Verdict:
-    """Judge again until all has arrived, or nothing more does. Raises VerifyError."""
+    """Judge again until all has arrived, nothing more does, or Ctrl-C. Raises VerifyError."""
     best, since = -1, time.monotonic()
     while True:
         began = time.monotonic()
@@ -109,5 +110,8 @@ def wait_and_judge(
             best, since = verdict.arrived, time.monotonic()
         if not verdict.lost or time.monotonic() - since > SETTLE_S:
             return verdict
-        # A large store is not asked without a pause.
-        time.sleep(max(LOOK_S, time.monotonic() - began))
+        try:
+            # A large store is not asked without a pause.
+            time.sleep(max(LOOK_S, time.monotonic() - began))
+        except KeyboardInterrupt:
+            return verdict
