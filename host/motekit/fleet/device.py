@@ -18,7 +18,7 @@ BACKFILL_LINES = 20
 # A numbered reading has its number in the digits behind these.
 DECIMALS = 3
 NUMBER_DIGITS = 6
-NUMBERS = 10**NUMBER_DIGITS
+NUMBERS: int = 10**NUMBER_DIGITS
 _NUMBERED = f"%.{DECIMALS}f%0{NUMBER_DIGITS}d".encode()
 
 FAULTS = ("stuck", "noisy", "spikes", "hangs")
@@ -88,7 +88,7 @@ class Device:
         self.store: deque[Message] = deque()
         self._tally = tally
         self._ill = self.chance.randrange(len(self.metrics))
-        self._stuck = 0.0
+        self._stuck: float | None = None
         self._hangs = 0
         self._heap = self.chance.randrange(90_000, 150_000)
         self._live = [
@@ -165,8 +165,7 @@ class Device:
             metric, self.place, sky, self.chance, _NOISY if self.fault == "noisy" else 1
         )
         if self.fault == "stuck":
-            self._stuck = self._stuck or value
-            return self._stuck
+            value = self._stuck = value if self._stuck is None else self._stuck
         return value
 
     def _hang(self) -> bool:

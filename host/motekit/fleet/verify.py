@@ -55,7 +55,7 @@ class Verdict:
 
 def number_of(value: float) -> int:
     """The number in the last digits of a value."""
-    return int(round(abs(value) * _SHIFT)) % NUMBERS
+    return round(abs(value) * _SHIFT) % NUMBERS
 
 
 def judge(devices: Iterable[Device], stored: Iterable[Stored], late_s: float) -> Verdict:
