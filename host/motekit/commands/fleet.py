@@ -104,7 +104,7 @@ def command(
     data: Annotated[Path | None, _check("The local hub's data folder.", show_default=False)] = None,
     influx_url: Annotated[str, _check("InfluxDB, version 1 or 2.")] = "http://127.0.0.1:8086",
     bucket: Annotated[str, _check("Bucket, or database of version 1.")] = "sensors",
-    org: Annotated[str, _check("Organisation; version 2.")] = "",
+    org: Annotated[str, _check("Organisation; version 2.")] = "mote",
     token_file: Annotated[
         Path | None, _check("File with a token that may read the bucket.")
     ] = None,
