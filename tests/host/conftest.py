@@ -1,11 +1,11 @@
-"""The tests of the host: a real mosquitto and an ear are shared with other rooms."""
+"""The tests of the host: a real mosquitto, its CA and an ear are shared with other rooms."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-sys.path += [str(Path(__file__).parents[1] / room) for room in ("e2e", "running")]
+sys.path += [str(Path(__file__).parents[1] / room) for room in ("e2e", "mqtt", "running")]
 sys.path.insert(0, str(Path(__file__).parent))
 
 

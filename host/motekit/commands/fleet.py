@@ -114,7 +114,7 @@ def command(
 
     Ctrl-C ends the measuring, delivers what is owed and prints the report; once more ends at once.
     Without --user it logs in to a hub of this machine as its owner. Ends with 1 when a reading was
-    lost.
+    lost or a device never got in.
     """
     from motekit.fleet.fleet import Fleet
     from motekit.fleet.in_hub import InHub
@@ -171,11 +171,11 @@ def _server(broker: str, ca: Path | None, window: int) -> "Server":
         port = split.port
     except ValueError:
         port = 0
-    if split.scheme not in SCHEMES or not split.hostname or port == 0 or split.username:
-        fail(
-            f"{broker!r} is no broker: give mqtt://host:port or mqtts://host:port, and a login "
-            "with --user or --accounts"
-        )
+    if split.username or split.password:
+        # Not repeated: it holds a password, and the command line can be read by others.
+        fail("a login has no place in --broker: give it with --user or --accounts")
+    if split.scheme not in SCHEMES or not split.hostname or port == 0:
+        fail(f"{broker!r} is no broker: give mqtt://host:port or mqtts://host:port")
     if ca and split.scheme != "mqtts":
         fail("--ca is for TLS: give the broker as mqtts://host:port")
     tls = None
@@ -242,13 +242,13 @@ def _report(fleet: "Fleet", verdict: "Verdict | None", as_json: bool) -> int:
 
     from motekit.fleet import report
 
-    missing = report.lost(fleet, verdict)
+    failed = report.lost(fleet, verdict) or report.shut_out(fleet)
     if as_json:
         typer.echo(json.dumps(report.as_object(fleet, verdict), indent=1))
     else:
         Console().print(report.table(fleet, verdict))
     text = report.sentence(fleet, verdict)
-    if missing:
+    if failed:
         typer.secho(f"mote: {text}", err=True, fg=typer.colors.RED)
         return FAILED
     typer.echo(text, err=as_json)

@@ -17,6 +17,11 @@ def lost(fleet: Fleet, verdict: Verdict | None) -> int:
     return fleet.tally.taken - fleet.tally.acknowledged if fleet.plan.qos else fleet.tally.dropped
 
 
+def shut_out(fleet: Fleet) -> int:
+    """Devices that never got in."""
+    return sum(device.present and not device.measuring for device in fleet.devices)
+
+
 def as_object(fleet: Fleet, verdict: Verdict | None) -> dict[str, Any]:
     """Everything that was counted, by stable names; times in seconds, rates per second."""
     tally = fleet.tally
@@ -42,6 +47,7 @@ def as_object(fleet: Fleet, verdict: Verdict | None) -> dict[str, Any]:
         "left": tally.left,
         "connections_broken": tally.broken,
         "failures": dict(tally.failures),
+        "never_in": shut_out(fleet),
         "lost": lost(fleet, verdict),
         "verified": verdict and vars(verdict),
     }
@@ -90,6 +96,9 @@ def table(fleet: Fleet, verdict: Verdict | None = None) -> Table:
 def sentence(fleet: Fleet, verdict: Verdict | None) -> str:
     """What the run comes to, in a sentence."""
     missing = lost(fleet, verdict)
+    if out := shut_out(fleet):
+        reasons = ", ".join(fleet.tally.failures) or "the run was too short"
+        return f"{out} of {len(fleet.devices)} devices never got in: {reasons}."
     behind = ""
     if fleet.behind_s > 1:
         behind = (
