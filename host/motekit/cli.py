@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from motekit.commands import demo, doctor, firmware, hub, image, listen, sim
+from motekit.commands import demo, doctor, firmware, fleet, hub, image, listen, sim
 
 app = typer.Typer(
     name="mote",
@@ -18,6 +18,7 @@ app.command("doctor")(doctor.command)
 app.command("firmware", epilog="Example: mote firmware build/board --board xiao-esp32c3")(
     firmware.command
 )
+app.command("fleet", epilog=fleet.EXAMPLE)(fleet.command)
 app.command("listen")(listen.command)
 app.add_typer(hub.app, name="hub")
 app.add_typer(image.app, name="image")
