@@ -8,8 +8,8 @@ from collections.abc import Callable
 class Outlet:
     """Writes to the non-blocking `fd`; tells its source through `hold` to wait, and to go on.
 
-    With `patience_s` nobody has to listen: after so many seconds in which nothing was taken, what is
-    left is lost, as on a wire, and so is what does not fit until somebody is `heard` to read again.
+    With `patience_s` nobody has to listen: after so many seconds in which nothing was taken, what
+    is left is lost, as on a wire, and so is what does not fit until somebody is `heard` again.
     """
 
     def __init__(

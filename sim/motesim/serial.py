@@ -58,7 +58,7 @@ class SerialPort:
         self._booted = False
         self._interrupting: asyncio.TimerHandle | None = None
         # Set while a question waits for its answer: ends the wait for Ctrl-C.
-        self.stop_waiting: Callable[[], None] | None = None
+        self.stop_waiting: Callable[[], object] | None = None
         os.set_blocking(self._outer, False)
         self._out = Outlet(self._outer, self._hold_inner, LISTENER_S)
         self._in: Outlet | None = None
@@ -212,8 +212,10 @@ class SerialPort:
             self.raw_repl = raw > friendly
         # The line end of the port, of which the runtime says only the second half.
         after_return = self._tail.endswith(b"\r")
-        data = LONE_LINE_FEED.sub(b"\r\n", b"\r" + data)[1:] if after_return else (
-            LONE_LINE_FEED.sub(b"\r\n", data)
+        data = (
+            LONE_LINE_FEED.sub(b"\r\n", b"\r" + data)[1:]
+            if after_return
+            else (LONE_LINE_FEED.sub(b"\r\n", data))
         )
         self._tail = said[-len(FRIENDLY_REPL) :]
         if self._unheard is not None:

@@ -78,7 +78,8 @@ def power_on():
             return False
         return True
 
-    del globals()["power_on"]
+    # Out of sight and not out of memory: what it has taken is no board's.
+    world.power_on = globals().pop("power_on")
     power = world.ask("power_on")
     socket._mapped = power["mapped"]
     vfs.umount("/")
@@ -87,7 +88,7 @@ def power_on():
     console.install()
     gc.collect()
     world.taken = take_the_rest()
-    kept = None
+    del kept
     gc.collect()
     world.ask("running", gc.mem_free(), gc.mem_alloc())
     if run("boot.py") and not power["raw_repl"]:

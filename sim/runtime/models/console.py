@@ -35,5 +35,5 @@ class _Sys:
 
 
 def install():
-    """From now on `import sys` gives the port's; the built-in module cannot be shadowed by a file."""
+    """Make `import sys` give the port's: a file cannot shadow this built-in module."""
     sys.modules["sys"] = _Sys()
