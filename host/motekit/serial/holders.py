@@ -24,11 +24,20 @@ def of(path: str) -> list[Holder]:
         process = int(entry.name)
         if process == os.getpid():
             continue
-        # Processes end while one looks, and those of others do not show what they have open.
-        with suppress(OSError):
-            files = {os.readlink(file) for file in (entry / "fd").iterdir()}
-            # Who made a pseudo-terminal holds both its ends: that is the board, not its visitor.
-            made_it = wanted.startswith("/dev/pts/") and any(f.endswith("/ptmx") for f in files)
-            if wanted in files and not made_it:
+        files = _open_files(entry)
+        # Who made a pseudo-terminal holds both its ends: that is the board, not its visitor.
+        made_it = wanted.startswith("/dev/pts/") and any(f.endswith("/ptmx") for f in files)
+        if wanted in files and not made_it:
+            with suppress(OSError):
                 found.append(Holder(process, (entry / "comm").read_text().strip()))
     return found
+
+
+def _open_files(entry: Path) -> set[str]:
+    """What a process has open; nothing of one that has ended or that belongs to somebody else."""
+    files = set()
+    with suppress(OSError):
+        for file in (entry / "fd").iterdir():
+            with suppress(OSError):
+                files.add(str(file.readlink()))
+    return files

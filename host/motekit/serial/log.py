@@ -13,6 +13,7 @@ from motekit.serial.sources import Source
 # Contract 5: `<level> <ms> <part>: <text>`.
 EVENT = re.compile(r"(?P<level>[DIWE]) (?P<ms>\d+) (?P<part>[\w.-]+): (?P<text>.*)$")
 LEVELS = "DIWE"
+UNPRINTABLE = "\N{REPLACEMENT CHARACTER}"
 BEGIN = "Traceback (most recent call last):"
 
 
@@ -58,9 +59,7 @@ class Reader:
     def _line(self, data: bytes) -> Line:
         text = data.decode(errors="replace").rstrip("\r")
         # A board may say what a terminal would obey: nothing of it is kept.
-        raw = "".join(
-            c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in text
-        )
+        raw = "".join(c if c.isprintable() or c == "\t" else UNPRINTABLE for c in text)
         now = self._clock()
         begins = raw.endswith(BEGIN)
         if begins or self._in_traceback:

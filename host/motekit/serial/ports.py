@@ -22,6 +22,13 @@ USB_CHIPS = {
     0x303A: "Espressif",
 }
 BAUD = 115_200
+if sys.platform == "linux":
+    DRIVERS = (
+        "If it is plugged in, `sudo dmesg` says what Linux made of it; on Ubuntu 22.04 "
+        "`sudo apt remove brltty` gives boards with a CH340 back."
+    )
+else:
+    DRIVERS = "Boards with a CP210x or CH340 chip may need the driver of its maker."
 UDEV_RULES = "/etc/udev/rules.d/60-mote.rules"
 # A number below 73 is read before the rule that acts on the tag (systemd, 73-seat-late.rules).
 UDEV_RULE = 'SUBSYSTEM=="tty", ATTRS{{idVendor}}=="{}", TAG+="uaccess"'.format(
@@ -30,6 +37,10 @@ UDEV_RULE = 'SUBSYSTEM=="tty", ATTRS{{idVendor}}=="{}", TAG+="uaccess"'.format(
 UDEV_COMMAND = (
     f"echo '{UDEV_RULE}' | sudo tee {UDEV_RULES} && sudo udevadm control --reload && "
     "sudo udevadm trigger"
+)
+NO_BOARD = (
+    "Use a USB cable that carries data (many only charge) and, if the board has two sockets, the "
+    f"other one. {DRIVERS} A virtual board's port is named by `mote sim list`: give it as PORT"
 )
 
 
@@ -75,11 +86,7 @@ def choose(path: str = "") -> str:
         return found[0].path
     if found:
         raise PortError(f"{len(found)} boards are plugged in: {listed}. Say which, as PORT")
-    raise PortError(
-        "no board is plugged in. Use a USB cable that carries data (many only charge) and, if it "
-        f"has two, the board's other socket. {_missing_driver()} A virtual board's port is named "
-        "by `mote sim list`: give it as PORT"
-    )
+    raise PortError(f"no board is plugged in. {NO_BOARD}")
 
 
 @contextmanager
@@ -115,8 +122,8 @@ def refusal(path: str, error: OSError) -> PortError:
     return PortError(f"{path} cannot be opened: {error}. Unplug the board and plug it in again")
 
 
-def permitted(path: str) -> str:
-    """What to do about a port that may not be used; empty when it may."""
+def permission(path: str) -> str:
+    """What to do for being allowed to use the port; empty for who is."""
     return "" if os.access(path, os.R_OK | os.W_OK) else _permission(path)
 
 
@@ -153,12 +160,3 @@ def _permission(path: str) -> str:
         f"Join its group with `sudo usermod -aG {group.gr_name} $USER`, then log out and in again. "
         f"Or let udev give boards to whoever sits at this computer: {UDEV_COMMAND}"
     )
-
-
-def _missing_driver() -> str:
-    if sys.platform == "linux":
-        return (
-            "If it is plugged in: `sudo dmesg` says what Linux made of it; on Ubuntu 22.04 "
-            "`sudo apt remove brltty` gives boards with a CH340 back."
-        )
-    return "Boards with a CP210x or CH340 chip may need its maker's driver."
