@@ -80,14 +80,15 @@ def _printer(stamps: bool) -> Callable[["Line"], None]:
 
     def show(line: "Line") -> None:
         at = datetime.fromtimestamp(line.time).strftime("%H:%M:%S.%f")[:-3]
-        stamp = Text(f"{at} ", "dim") if stamps else Text()
-        console.print(stamp + Text(line.raw, STYLES.get(line.level, "")))
+        stamp = f"{at} " if stamps else ""
+        style = STYLES.get(line.level, "")
+        console.print(Text.assemble((stamp, "dim"), (line.raw, style)))
         if line.source:
             place = f"{_short(line.source.file)}:{line.source.line}"
-            indent = Text(" " * (len(stamp) + 4))
+            indent = " " * (len(stamp) + 4)
             note = f"  ({line.source.note})" if line.source.note else ""
-            console.print(indent + Text(line.source.code, "bold"))
-            console.print(indent + Text(place + note, "cyan"))
+            console.print(Text.assemble(indent, (line.source.code, "bold")))
+            console.print(Text.assemble(indent, (place + note, "cyan")))
 
     return show
 
