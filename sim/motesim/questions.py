@@ -34,8 +34,10 @@ class Questions:
         )
         try:
             while line := await reader.readline():
+                # Ctrl-C meets the board's own files, and not what starts them.
+                may_be_interrupted = self._board.serial.booted
                 reply = await self._answer(*json.loads(line))
-                if self._board.serial.interrupted():
+                if may_be_interrupted and self._board.serial.interrupted():
                     reply = ["KeyboardInterrupt", ""]
                 answer = json.dumps(reply).encode()
                 os.write(reply_end, b"%06d" % len(answer) + answer)

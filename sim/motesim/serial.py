@@ -55,7 +55,8 @@ class SerialPort:
         self._tail = b""
         # What the REPL says until it is the raw one again, None when it need not become it.
         self._unheard: bytes | None = None
-        self._booted = False
+        # Whether the board runs files of its own, which Ctrl-C may end.
+        self.booted = False
         self._interrupting: asyncio.TimerHandle | None = None
         # Set while a question waits for its answer: ends the wait for Ctrl-C.
         self.stop_waiting: Callable[[], object] | None = None
@@ -79,13 +80,9 @@ class SerialPort:
         self._hold_inner(False)
         return end
 
-    def booted(self) -> None:
-        """From now on the board runs files of its own: Ctrl-C may end them."""
-        self._booted = True
-
     def disconnect(self) -> None:
         self._forget_interrupt()
-        self._booted = False
+        self.booted = False
         self._listen()
         self._unheard = None
         if self._in is not None and self._inner is not None:
@@ -120,7 +117,7 @@ class SerialPort:
         Silicon raises it between two bytecodes; a signal would strike the unix runtime anywhere,
         even amid a garbage collection, and leave its heap locked.
         """
-        if not self._booted or self._interrupting is None:
+        if self._interrupting is None:
             return False
         self._forget_interrupt()
         return True
@@ -249,7 +246,7 @@ class SerialPort:
         if self._interrupting is None:
             loop = asyncio.get_running_loop()
             self._interrupting = loop.call_later(PATIENCE_S, self._signal)
-        if self._booted and self.stop_waiting:
+        if self.booted and self.stop_waiting:
             self.stop_waiting()
 
     def _forget_interrupt(self) -> None:
@@ -259,7 +256,7 @@ class SerialPort:
 
     def _signal(self) -> None:
         self._interrupting = None
-        if not self._booted:
+        if not self.booted:
             self._interrupt()
         elif self._at_work() and self._inner is not None:
             os.killpg(os.tcgetpgrp(self._inner), signal.SIGINT)
@@ -269,7 +266,7 @@ class SerialPort:
 
         `micropython.kbd_intr(-1)` ends it as well, and Ctrl-C is a byte like any other.
         """
-        if self._inner is None or not self._booted:
+        if self._inner is None or not self.booted:
             return True
         return bool(_caught_signals(os.tcgetpgrp(self._inner)) >> (signal.SIGINT - 1) & 1)
 

@@ -120,5 +120,9 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._outer, text.encode())
 
+    def wait_until_raw(self) -> None:
+        """Wait until keys are passed on as they are, and so Ctrl-C is one."""
+        eventually("a raw terminal", lambda: not termios.tcgetattr(self._outer)[3] & termios.ISIG)
+
     def wait_for(self, text: str) -> None:
         eventually(f"{text!r} on the terminal", lambda: text in self.shown)

@@ -174,7 +174,7 @@ def test_a_virtual_board_that_ends_is_not_taken_for_the_next_window(tmp_path) ->
 def test_the_shell_is_the_prompt_of_a_board_until_ctrl_and_bracket() -> None:
     with virtual_board() as board:
         shell = Terminal("shell", board.path)
-        shell.wait_for("Use Ctrl-]")
+        shell.wait_until_raw()
         shell.type("\x03")
         shell.wait_for(">>> ")
         shell.type("6 * 7\r")

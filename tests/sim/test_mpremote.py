@@ -4,6 +4,7 @@ import asyncio
 import os
 import pty
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,12 @@ class Terminal:
         os.set_blocking(self.outer, False)
         self.shown = b""
 
+    async def wait_until_raw(self) -> None:
+        """Wait until keys are passed on as they are, and so Ctrl-C is one."""
+        async with asyncio.timeout(30):
+            while termios.tcgetattr(self.end)[3] & termios.ISIG:
+                await asyncio.sleep(0.01)
+
     async def wait_for(self, text: bytes) -> None:
         """Wait until it shows `text`, which is then forgotten with all that was before."""
 
@@ -213,7 +220,7 @@ def test_repl_is_a_terminal_on_the_board_with_ctrl_c_and_ctrl_d(tmp_path) -> Non
             *(sys.executable, "-m", "mpremote", "connect", board.serial_path, "repl"),
             stdin=terminal.end, stdout=terminal.end, stderr=terminal.end,
         )  # fmt: skip
-        await terminal.wait_for(b"Ctrl-] or Ctrl-x to exit")
+        await terminal.wait_until_raw()
         os.write(terminal.outer, b"\x03")
         await terminal.wait_for(b">>> ")
         os.write(terminal.outer, b"count > 0\r")
