@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from motekit.commands import demo, doctor, firmware, hub, listen, monitor, shell, sim
+from motekit.commands import demo, doctor, firmware, hub, image, listen, monitor, shell, sim
 
 app = typer.Typer(
     name="mote",
@@ -22,6 +22,7 @@ app.command("listen")(listen.command)
 app.command("monitor")(monitor.command)
 app.command("shell")(shell.command)
 app.add_typer(hub.app, name="hub")
+app.add_typer(image.app, name="image")
 app.add_typer(sim.app, name="sim")
 
 
