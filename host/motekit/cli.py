@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from motekit.commands import demo, doctor, firmware, fleet, hub, image, listen, sim
+from motekit.commands import (
+    demo,
+    doctor,
+    firmware,
+    fleet,
+    hub,
+    image,
+    listen,
+    monitor,
+    shell,
+    sim,
+)
 
 app = typer.Typer(
     name="mote",
@@ -20,6 +31,8 @@ app.command("firmware", epilog="Example: mote firmware build/board --board xiao-
 )
 app.command("fleet", epilog=fleet.EXAMPLE)(fleet.command)
 app.command("listen")(listen.command)
+app.command("monitor")(monitor.command)
+app.command("shell")(shell.command)
 app.add_typer(hub.app, name="hub")
 app.add_typer(image.app, name="image")
 app.add_typer(sim.app, name="sim")
