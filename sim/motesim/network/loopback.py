@@ -141,7 +141,12 @@ class LoopbackBoard(BoardNetwork):
         target = host.ports.get(port)
         if target is None:
             return "127.0.0.1", free_port()
-        relay = Relay(target, self._link, lambda: self._ap.loss if self._ap else 1.0)
+        relay = Relay(
+            target,
+            self._link,
+            lambda: self._ap.loss if self._ap else 1.0,
+            lambda: self._ap.delay_s if self._ap else 0.0,
+        )
         entrance = await relay.open()
         if entrance is None:
             return "127.0.0.1", free_port()
