@@ -1,0 +1,147 @@
+"""A chip in its download mode, through esptool: who it is, and its flash."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from motekit.flash import problems
+from motekit.flash.progress import Step, reported
+
+# After `progress`, whose logger esptool takes over when it is imported.
+from esptool import cmds  # isort: skip
+from esptool.util import FatalError, NotImplementedInROMError, flash_size_bytes  # isort: skip
+
+if TYPE_CHECKING:
+    from esptool.loader import ESPLoader
+
+SUPPORTED = ("ESP32", "ESP32-S3", "ESP32-C3", "ESP32-C6")
+# What the ROM of every chip speaks; also the rate of the log.
+ROM_BAUD = 115200
+SECTOR = 4096
+# Addresses of what differs from its surroundings on any flash that was ever written.
+_LANDMARKS = (0x0, 0x1000, 0x8000, 0x10000)
+_SMALLEST = 1 << 20
+
+
+class LineError(Exception):
+    """The line failed, not the board; worth a second attempt at a lower rate."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes and where they belong in the flash."""
+
+    offset: int
+    data: bytes
+
+
+class Chip:
+    """One chip that listens. `name` as in the board profiles, `mac` twelve capital hex digits."""
+
+    def __init__(self, esp: "ESPLoader", port: Any) -> None:
+        self._esp = esp
+        self._port = port
+        self.name: str = esp.CHIP_NAME.replace("-", "")
+        self.mac = "".join(f"{byte:02X}" for byte in esp.read_mac())
+
+    @classmethod
+    def listening(cls, port: Any, baud: int) -> "Chip":
+        """The chip at the open serial port `port`, with esptool's helper running at `baud`.
+
+        Raises FlashError, and LineError when only the line is bad.
+        """
+        try:
+            esp = cmds.detect_chip(port, ROM_BAUD)
+        except (FatalError, OSError) as error:
+            raise _not_listening(port, error) from error
+        if esp.CHIP_NAME not in SUPPORTED:
+            raise problems.unsupported(esp.CHIP_NAME)
+        if esp.secure_download_mode or esp.get_secure_boot_enabled():
+            raise problems.locked(esp.CHIP_NAME)
+        with _line():
+            esp = cmds.run_stub(esp)
+            if baud != ROM_BAUD:
+                esp.change_baud(baud)
+            cmds.attach_flash(esp)
+            return cls(esp, port)
+
+    def flash_size(self) -> int:
+        """Bytes of flash, by what it says and by whether it answers differently everywhere.
+
+        Raises FlashError, LineError.
+        """
+        with _line():
+            told = cmds.detect_flash_size(self._esp)
+            if told is None:
+                raise problems.unknown_flash_size()
+            size: int = flash_size_bytes(told)
+            # A flash that is smaller than it says repeats itself: half of the address is ignored.
+            while size > _SMALLEST and self._repeats(size // 2):
+                size //= 2
+            return size
+
+    def digest(self, offset: int, size: int) -> str:
+        """MD5 of a part of the flash, computed by the board. Raises LineError."""
+        with _line():
+            return str(self._esp.flash_md5sum(offset, size))
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Raises LineError; NotImplementedInROMError without esptool's helper."""
+        with _line():
+            return bytes(self._esp.read_flash(offset, size))
+
+    def holds(self, part: Part) -> bool:
+        """Whether the flash holds `part` already. Raises LineError."""
+        return self.digest(part.offset, len(part.data)) == hashlib.md5(part.data).hexdigest()
+
+    def erase(self) -> None:
+        """Erase all of it: some ten seconds. Raises LineError."""
+        with _line():
+            cmds.erase_flash(self._esp)
+
+    def write(self, part: Part, step: Step) -> None:
+        """Write and verify `part`; `step` is told bytes done and in all. Raises LineError."""
+
+        def scaled(done: int, total: int) -> None:
+            # esptool counts what goes over the wire, which is compressed.
+            step(len(part.data) * done // (total or 1), len(part.data))
+
+        with _line(), reported(scaled):
+            cmds.write_flash(self._esp, [(part.offset, part.data)])
+        step(len(part.data), len(part.data))
+
+    def restart(self) -> None:
+        """Reset into what is written, at the rate of the log. Raises LineError."""
+        with _line():
+            cmds.reset_chip(self._esp)
+            if self._port.is_open:
+                self._port.baudrate = ROM_BAUD
+
+    def _repeats(self, distance: int) -> bool:
+        here = [self.digest(place, SECTOR) for place in _LANDMARKS]
+        there = [self.digest(place + distance, SECTOR) for place in _LANDMARKS]
+        return here == there and len(set(here)) > 1
+
+
+def _not_listening(port: Any, error: Exception) -> problems.FlashError:
+    text = str(error)
+    if "Wrong boot mode" in text:
+        return problems.said(b"boot:0x0 (", "download-mode") or problems.silent(port.port)
+    if "TX path" in text:
+        return problems.said(b"waiting for download", "line") or problems.silent(port.port)
+    if "Failed to autodetect chip type" in text:
+        return problems.unsupported("unknown chip")
+    return problems.silent(port.port)
+
+
+@contextlib.contextmanager
+def _line() -> Iterator[None]:
+    """What esptool raises about the wire becomes LineError, in one short sentence."""
+    try:
+        yield
+    except NotImplementedInROMError:
+        raise
+    except (FatalError, OSError) as error:
+        raise LineError(str(error).strip().splitlines()[0].rstrip(".")) from error
