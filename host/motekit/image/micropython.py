@@ -16,6 +16,8 @@ OLDEST = (1, 24)
 DOWNLOADS = "https://micropython.org/download/?port=esp32"
 _BANNER = re.compile(rb"MicroPython v((\d+)\.(\d+)[\w.+-]*) on (\d{4}-\d\d-\d\d)")
 _NONE = "it is not a MicroPython image for an ESP32: take one from " + DOWNLOADS
+# Label and subtype of the partition of the files (MicroPython, ports/esp32/main.c).
+_FILES, _FAT = "vfs", 0x81
 # Bytes of an image before its chip is known: magic, and the chip in the extended header.
 _MAGIC = 0xE9
 _CHIP_AT = 12
@@ -49,7 +51,7 @@ class MicroPython:
         In the partition `vfs`; without one, which is so from 1.26 on, from the end of the last
         partition to the end of the flash (MicroPython, ports/esp32/main.c). Raises ImageError.
         """
-        own = next((one for one in self.partitions if one.name == "vfs"), None)
+        own = next((one for one in self.partitions if one.name == _FILES), None)
         start = own.offset if own else max(one.end for one in self.partitions)
         end = own.end if own else flash_size // BLOCK * BLOCK
         # Two blocks is the smallest LittleFS.
@@ -61,6 +63,17 @@ class MicroPython:
                 "4 MB or more, and give its size with `--flash-size`"
             )
         return Region(start, end - start)
+
+    def naming(self, region: Region) -> bytes:
+        """`data` whose table names `region` as the partition of the files.
+
+        With it a board mounts exactly what was written, however large its flash is.
+        """
+        entries = [one for one in self.partitions if one.name != _FILES]
+        own = Partition(_FILES, "data", _FAT, region.offset, region.size)
+        table = partitions.write([*entries, own])
+        at = partitions.OFFSET - self.offset
+        return self.data[:at] + table + self.data[at + len(table) :]
 
     def __str__(self) -> str:
         return f"MicroPython {self.version} for {self.family}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from motekit.image.errors import ImageError
@@ -23,6 +24,7 @@ class Partition:
     subtype: int
     offset: int
     size: int
+    flags: int = 0
 
     @property
     def end(self) -> int:
@@ -40,7 +42,25 @@ def read(table: bytes) -> tuple[Partition, ...]:
             return tuple(found)
         if len(entry) < _ENTRY.size or not entry.startswith(_MAGIC):
             break
-        _, kind, subtype, offset, size, name, _ = _ENTRY.unpack(entry)
+        _, kind, subtype, offset, size, name, flags = _ENTRY.unpack(entry)
         label = name.rstrip(b"\0").decode("ascii", "replace")
-        found.append(Partition(label, _TYPES.get(kind, str(kind)), subtype, offset, size))
+        found.append(Partition(label, _TYPES.get(kind, str(kind)), subtype, offset, size, flags))
     raise ImageError("its partition table is damaged or missing: download the image again")
+
+
+def write(entries: Iterable[Partition]) -> bytes:
+    """The table of `entries`, with its digest."""
+    numbers = {name: number for number, name in _TYPES.items()}
+    table = b"".join(
+        _ENTRY.pack(
+            _MAGIC,
+            numbers[one.kind] if one.kind in numbers else int(one.kind),
+            one.subtype,
+            one.offset,
+            one.size,
+            one.name.encode("ascii"),
+            one.flags,
+        )
+        for one in entries
+    )
+    return (table + _DIGEST_MAGIC + hashlib.md5(table).digest()).ljust(SIZE, b"\xff")
