@@ -3,15 +3,15 @@
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from motekit.flash import problems
 from motekit.flash.progress import Step, reported
+from motekit.image import Part
 
 # After `progress`, whose logger esptool takes over when it is imported.
 from esptool import cmds  # isort: skip
-from esptool.util import FatalError, NotImplementedInROMError, flash_size_bytes  # isort: skip
+from esptool.util import FatalError, flash_size_bytes  # isort: skip
 
 if TYPE_CHECKING:
     from esptool.loader import ESPLoader
@@ -27,14 +27,6 @@ _SMALLEST = 1 << 20
 
 class LineError(Exception):
     """The line failed, not the board; worth a second attempt at a lower rate."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Bytes and where they belong in the flash."""
-
-    offset: int
-    data: bytes
 
 
 class Chip:
@@ -58,13 +50,19 @@ class Chip:
             raise _not_listening(port, error) from error
         if esp.CHIP_NAME not in SUPPORTED:
             raise problems.unsupported(esp.CHIP_NAME)
-        if esp.secure_download_mode or esp.get_secure_boot_enabled():
-            raise problems.locked(esp.CHIP_NAME)
         with _line():
+            if (
+                esp.secure_download_mode
+                or esp.get_secure_boot_enabled()
+                or esp.get_flash_encryption_enabled()
+            ):
+                raise problems.locked(esp.CHIP_NAME)
             esp = cmds.run_stub(esp)
             if baud != ROM_BAUD:
                 esp.change_baud(baud)
             cmds.attach_flash(esp)
+            if told := cmds.detect_flash_size(esp):
+                esp.flash_set_parameters(flash_size_bytes(told))
             return cls(esp, port)
 
     def flash_size(self) -> int:
@@ -88,7 +86,7 @@ class Chip:
             return str(self._esp.flash_md5sum(offset, size))
 
     def read(self, offset: int, size: int) -> bytes:
-        """Raises LineError; NotImplementedInROMError without esptool's helper."""
+        """A part of the flash. Raises LineError, always where esptool's helper does not run."""
         with _line():
             return bytes(self._esp.read_flash(offset, size))
 
@@ -141,7 +139,5 @@ def _line() -> Iterator[None]:
     """What esptool raises about the wire becomes LineError, in one short sentence."""
     try:
         yield
-    except NotImplementedInROMError:
-        raise
     except (FatalError, OSError) as error:
         raise LineError(str(error).strip().splitlines()[0].rstrip(".")) from error

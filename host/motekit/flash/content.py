@@ -1,12 +1,12 @@
 """What a board holds before it is flashed: nothing, Mote, or somebody's work; and its own files."""
 
+import hashlib
 import struct
 from dataclasses import dataclass, field
 
 from littlefs import LittleFS, LittleFSError, UserContext
 
 from motekit.flash.chip import SECTOR, Chip, LineError
-from motekit.flash.progress import Step
 from motekit.image import ImageError, filesystem, partitions
 from motekit.image.micropython import MicroPython, Region
 
@@ -14,6 +14,7 @@ from motekit.image.micropython import MicroPython, Region
 _DESCRIPTION = struct.Struct("<I12x32s32s")
 _DESCRIPTION_AT = 32
 _DESCRIPTION_MAGIC = 0xABCD5432
+_BLANK = hashlib.md5(b"\xff" * SECTOR).hexdigest()
 # What a flash of Mote brings anew; every other file on a board is the board's own.
 PROGRAM = ("/mote/", "/boot.py", "/main.py")
 
@@ -30,8 +31,10 @@ class Content:
     own: dict[str, bytes] = field(default_factory=dict, repr=False)
 
 
-def found(chip: Chip, flash_size: int, step: Step) -> Content:
+def found(chip: Chip, flash_size: int) -> Content:
     """Read only what has to be read. Raises LineError when the board cannot be read."""
+    if chip.digest(partitions.OFFSET, SECTOR) == _BLANK:
+        return Content()
     try:
         table = partitions.read(chip.read(partitions.OFFSET, SECTOR))
     except ImageError:
@@ -51,21 +54,21 @@ def found(chip: Chip, flash_size: int, step: Step) -> Content:
         region = MicroPython(chip.name, chip.name, version, 0, table, b"").file_system(flash_size)
     except ImageError:
         return Content()
-    return _files(_Remote(chip, region, step), region, version)
+    return _files(_Remote(chip, region), region)
 
 
-def _files(remote: "_Remote", region: Region, version: str) -> Content:
+def _files(remote: "_Remote", region: Region) -> Content:
     fs = LittleFS(context=remote, block_count=0, mount=False, **filesystem.GEOMETRY)
     try:
         fs.mount()
-        names = [
-            f"{top.rstrip('/')}/{name}" for top, _, here in fs.walk("/") for name in here
-        ]
+        names = [f"{top.rstrip('/')}/{name}" for top, _, here in fs.walk("/") for name in here]
         remote.check()
         if not any(name.startswith("/mote/") for name in names):
             # `boot.py` alone is what MicroPython itself writes at its first start.
             theirs = [name for name in names if name != "/boot.py"]
-            return Content(f"{len(theirs)} files of a MicroPython program" if theirs else "", region)
+            return Content(
+                f"{len(theirs)} files of a MicroPython program" if theirs else "", region
+            )
         own = {}
         for name in names:
             if not name.startswith(PROGRAM):
@@ -82,11 +85,10 @@ def _files(remote: "_Remote", region: Region, version: str) -> Content:
 class _Remote(UserContext):  # type: ignore[misc]
     """The blocks of a board's file system, each read when LittleFS asks for it."""
 
-    def __init__(self, chip: Chip, region: Region, step: Step) -> None:
+    def __init__(self, chip: Chip, region: Region) -> None:
         super().__init__(buffsize=0)
         self._chip = chip
         self._region = region
-        self._step = step
         self._blocks: dict[int, bytes] = {}
         self._error: Exception | None = None
 
@@ -108,6 +110,4 @@ class _Remote(UserContext):  # type: ignore[misc]
     def _fetch(self, block: int) -> bytes:
         if not 0 <= block < self._region.size // filesystem.BLOCK:
             raise LineError("its file system points outside of itself")
-        data = self._chip.read(self._region.offset + block * filesystem.BLOCK, filesystem.BLOCK)
-        self._step(len(self._blocks) + 1, 0)
-        return data
+        return self._chip.read(self._region.offset + block * filesystem.BLOCK, filesystem.BLOCK)

@@ -94,5 +94,8 @@ def content(fs: LittleFS) -> dict[str, bytes]:
 
 def _over(region: bytearray) -> LittleFS:
     return LittleFS(
-        context=UserContext(buffer=region), block_count=len(region) // BLOCK, mount=False, **GEOMETRY
+        context=UserContext(buffer=region),
+        block_count=len(region) // BLOCK,
+        mount=False,
+        **GEOMETRY,
     )
