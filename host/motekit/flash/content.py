@@ -82,7 +82,7 @@ def _files(remote: "_Remote", region: Region) -> Content:
         return Content("", region)
 
 
-class _Remote(UserContext):  # type: ignore[misc]
+class _Remote(UserContext):
     """The blocks of a board's file system, each read when LittleFS asks for it."""
 
     def __init__(self, chip: Chip, region: Region) -> None:

@@ -15,7 +15,7 @@ from motekit.firmware import factory
 from motekit.flash import boot, content, problems
 from motekit.flash.chip import ROM_BAUD, Chip, LineError
 from motekit.flash.content import Content
-from motekit.flash.progress import cancellable
+from motekit.flash.progress import Step, cancellable
 from motekit.flash.safekeeping import Safekeeping
 from motekit.image import Image, MicroPython, build, filesystem
 
@@ -219,9 +219,7 @@ class _Job:
         before = 0
         for part in parts:
             self._watch.begins("writing")
-            chip.write(
-                part, lambda done, _, before=before: self._watch.progress(before + done, total)
-            )
+            chip.write(part, self._counting(before, total))
             before += len(part.data)
         # Once more, all of it: a flash smaller than it says overwrites its beginning with its end.
         self._watch.begins("verifying")
@@ -231,9 +229,13 @@ class _Job:
             raise problems.damaged("its digest differs")
         return total
 
+    def _counting(self, before: int, total: int) -> Step:
+        """Progress of one part as progress of all of them."""
+        return lambda done, _: self._watch.progress(before + done, total)
+
 
 def _with(image: Image, own: dict[str, bytes]) -> Image:
-    """The image with the board's own files in its file system. Raises ImageError when it is full."""
+    """The image with the board's own files in its file system. Raises ImageError if it is full."""
     *others, files = image.parts
     held = filesystem.content(filesystem.mounted(bytearray(files.data)))
     full = dataclasses.replace(files, data=filesystem.made(held | own, len(files.data)))

@@ -1,5 +1,6 @@
 """What goes wrong between a computer and a board, each with its own words and its remedy."""
 
+import errno
 import re
 
 HOLD_BOOT = (
@@ -167,5 +168,13 @@ def not_started(wire: bytes, seconds: float) -> FlashError:
     )
 
 
-def disk_full(where: str) -> FlashError:
-    return FlashError("disk-full", f"the disk of this computer is full ({where})", "make room")
+def no_room(error: OSError) -> FlashError | None:
+    """The disk of this computer is full, if it is that."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    where = f" ({error.filename})" if error.filename else ""
+    return FlashError(
+        "disk-full",
+        f"the disk of this computer is full{where}",
+        "make room, and run the same command again",
+    )
