@@ -5,6 +5,7 @@ A block count that is not that of the region makes a board say "appears to be co
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from typing import Any
 
 from littlefs import LittleFS, LittleFSError, UserContext
 
@@ -12,7 +13,7 @@ from motekit.image.errors import ImageError
 
 BLOCK = 4096
 # What `vfs.VfsLfs2` and its `mkfs` take without arguments (MicroPython, extmod/vfs_lfsx.c).
-GEOMETRY = {
+GEOMETRY: dict[str, Any] = {
     "block_size": BLOCK,
     "read_size": 32,
     "prog_size": 32,

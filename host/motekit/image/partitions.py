@@ -33,7 +33,7 @@ class Partition:
 
 def read(table: bytes) -> tuple[Partition, ...]:
     """The entries of a table, whose digest is checked. Raises ImageError."""
-    found = []
+    found: list[Partition] = []
     for place in range(0, min(len(table), SIZE), _ENTRY.size):
         entry = table[place : place + _ENTRY.size]
         if entry.startswith(_DIGEST_MAGIC):
