@@ -17,7 +17,7 @@ from motesim.air import Air
 from motesim.chips import CHIPS
 from motesim.core import PWRON_RESET, Core
 from motesim.errors import SimulationError, Stopped
-from motesim.flash import FS_START, Flash
+from motesim.flash import Flash
 from motesim.network import BoardNetwork
 from motesim.parts import Part
 from motesim.pins import Pins
@@ -36,7 +36,8 @@ class BoardSpec:
 
     `chip` is esp32, esp32s3, esp32c3 or esp32c6, `board` one of provisioning/boards with that chip,
     empty for its usual one. `mac` is the station's, twelve hex digits, or empty for one that is
-    derived from the board's place in the world. `firmware` replaces Mote by a tree of other files.
+    derived from the board's place in the world. `firmware` replaces Mote by a tree of other files,
+    `image` by the bytes of a whole flash, as `mote image` makes them.
     """
 
     name: str
@@ -46,6 +47,7 @@ class BoardSpec:
     mac: str = ""
     board: str = ""
     firmware: Path | None = None
+    image: bytes | None = None
 
 
 class VirtualBoard:
@@ -188,8 +190,8 @@ class VirtualBoard:
         """What the chip's ROM is told at power-on."""
         return {
             "flash": str(self.flash.path.resolve()),
-            "fs_start": FS_START,
-            "fs_size": self.flash.fs_size,
+            "fs_start": self.flash.files_at.offset,
+            "fs_size": self.flash.files_at.size,
             "cut_at": self.cut_at,
             "mapped": self.network.mapped,
         }
