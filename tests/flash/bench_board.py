@@ -10,7 +10,7 @@ import socket
 import struct
 import termios
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from esp32_mock_bootloader import server as mock
@@ -127,9 +127,11 @@ class BenchBoard:
         self._chip: socket.socket | None = None
         self._stop = threading.Event()
 
-    def opened(self, port: str) -> Cable:
-        """Open the board's serial port."""
-        return Cable(self)
+    @contextlib.contextmanager
+    def opened(self, port: str) -> Iterator[Cable]:
+        """Open the board's serial port, and close it."""
+        with contextlib.closing(Cable(self)) as cable:
+            yield cable
 
     @property
     def rts(self) -> bool:

@@ -142,11 +142,14 @@ def _outcome(
     from motekit import firmware as tree
     from motekit.flash import Cancelled, FlashError, flash
     from motekit.flash.problems import no_room
+    from motekit.serial import PortError, ports
 
     try:
-        return flash(port, _opened, wish, shown.watch(port), cancelled)
+        return flash(port, ports.opened, wish, shown.watch(port), cancelled)
     except FlashError as error:
         return Failed(port, error.kind, str(error))
+    except PortError as error:
+        return Failed(port, "port", str(error))
     except (image.ImageError, tree.FirmwareError, boards.BoardError) as error:
         return Failed(port, "image", str(error))
     except OSError as error:
@@ -176,11 +179,15 @@ class _Runtime:
 
 
 def _ports(given: list[str], every: bool) -> list[str]:
-    raise NotImplementedError
+    from motekit.serial import PortError, ports
 
-
-def _opened(port: str) -> Any:
-    raise NotImplementedError
+    if given and every:
+        raise typer.BadParameter("either --port or --all", param_hint="--all")
+    try:
+        found = [one.path for one in ports.find()] if every else []
+        return found or [ports.choose(one) for one in given or [""]]
+    except PortError as error:
+        fail(str(error))
 
 
 def _size(text: str) -> int:

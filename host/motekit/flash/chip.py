@@ -140,4 +140,10 @@ def _line() -> Iterator[None]:
     try:
         yield
     except (FatalError, OSError) as error:
-        raise LineError(str(error).strip().splitlines()[0].rstrip(".")) from error
+        raise LineError(_short(str(error))) from error
+
+
+def _short(text: str) -> str:
+    """The first line of what esptool says, without the address of its manual."""
+    line = text.strip().splitlines()[0].split(" This can have many causes")[0].rstrip(".")
+    return line + ")" * (line.count("(") - line.count(")"))

@@ -93,9 +93,7 @@ class _LinesOf:
         return False
 
     def _say(self, text: str) -> None:
-        self._console.print(
-            f"{self._port}: {text}", markup=False, highlight=False, soft_wrap=True
-        )
+        self._console.print(f"{self._port}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 class Bars:
@@ -159,7 +157,9 @@ class _BarOf:
         self._progress.update(self._task, completed=done, total=total)
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._progress.console.print(
+            f"{self._port}: {text}", markup=False, highlight=False, soft_wrap=True
+        )
 
     def agrees(self, holds: str) -> bool:
         return self._bars.asks(self._port, holds)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,6 +20,8 @@ from motekit.flash.progress import Step, cancellable
 from motekit.flash.safekeeping import Safekeeping
 from motekit.image import Image, MicroPython, build, filesystem
 
+# Opens a serial port by its name, and closes it.
+Opened = Callable[[str], AbstractContextManager[Any]]
 CONFIG = "/config.json"
 FACTORY = f"/{factory.NAME}"
 
@@ -83,15 +86,15 @@ class Flashed:
 
 def flash(
     port: str,
-    opened: Callable[[str], Any],
+    opened: Opened,
     wish: Wish,
     watch: Watch,
     cancelled: threading.Event | None = None,
 ) -> Flashed:
     """Flash the board at `port`; `opened` opens a serial port by its name.
 
-    Raises FlashError, ImageError, BoardError, and what `opened` raises; Cancelled as soon as
-    `cancelled` is set. After any of them the same call finishes the job.
+    Raises FlashError, ImageError, FirmwareError, BoardError, and what `opened` raises; Cancelled
+    as soon as `cancelled` is set. After any of them the same call finishes the job.
     """
     job = _Job(port, opened, wish, watch)
     with cancellable(cancelled or threading.Event()):
@@ -103,14 +106,14 @@ def flash(
             except LineError as error:
                 if attempt == len(rates):
                     raise job.given_up(error) from error
-                watch.note(f"{port}: {error}; once more at {rates[attempt]} baud")
+                watch.note(f"{error}; once more at {rates[attempt]} baud")
     raise AssertionError
 
 
 class _Job:
     """What is learnt about a board in one attempt holds in the next."""
 
-    def __init__(self, port: str, opened: Callable[[str], Any], wish: Wish, watch: Watch) -> None:
+    def __init__(self, port: str, opened: Opened, wish: Wish, watch: Watch) -> None:
         self._port = port
         self._opened = opened
         self._wish = wish
@@ -127,7 +130,7 @@ class _Job:
         return problems.line_failed(str(error))
 
     def run(self, baud: int) -> Flashed:
-        with contextlib.closing(self._opened(self._port)) as port:
+        with self._opened(self._port) as port:
             self._watch.begins("connecting")
             chip = self._listening(port, baud)
             safe = Safekeeping(chip.mac)
@@ -165,7 +168,7 @@ class _Job:
             if error.kind not in ("no-answer", "download-mode"):
                 raise
             # esptool has closed it.
-            with contextlib.closing(self._opened(self._port)) as again:
+            with self._opened(self._port) as again:
                 raise boot.diagnosed(again) or error from error
 
     def _prepared(self, chip: Chip, safe: Safekeeping) -> Image:
