@@ -67,7 +67,11 @@ class SmallFlash(bytearray):
         return (bytes(self) * (self._claimed // size))[start:stop]
 
     def __setitem__(self, place, value) -> None:
-        super().__setitem__(place % super().__len__(), value)
+        if isinstance(place, slice):
+            # All of it is erased.
+            super().__setitem__(slice(None), value[: super().__len__()])
+        else:
+            super().__setitem__(place % super().__len__(), value)
 
 
 class Cable(protocol_socket.Serial):
@@ -132,6 +136,11 @@ class BenchBoard:
         """Open the board's serial port, and close it."""
         with contextlib.closing(Cable(self)) as cable:
             yield cable
+
+    @property
+    def listened(self) -> bool:
+        """Whether a computer has the port open."""
+        return self._computer is not None
 
     @property
     def rts(self) -> bool:

@@ -2,12 +2,14 @@
 
 import contextlib
 import hashlib
+import re
+import secrets
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from motekit.flash import problems
 from motekit.flash.progress import Step, reported
-from motekit.image import Part
+from motekit.image import Part, partitions
 
 # After `progress`, whose logger esptool takes over when it is imported.
 from esptool import cmds  # isort: skip
@@ -20,8 +22,9 @@ SUPPORTED = ("ESP32", "ESP32-S3", "ESP32-C3", "ESP32-C6")
 # What the ROM of every chip speaks; also the rate of the log.
 ROM_BAUD = 115200
 SECTOR = 4096
-# Addresses of what differs from its surroundings on any flash that was ever written.
-_LANDMARKS = (0x0, 0x1000, 0x8000, 0x10000)
+BLANK = hashlib.md5(b"\xff" * SECTOR).hexdigest()
+# The partition table, which is on any flash that was ever written, and is written again.
+_LANDMARK = partitions.OFFSET
 _SMALLEST = 1 << 20
 
 
@@ -65,20 +68,24 @@ class Chip:
                 esp.flash_set_parameters(flash_size_bytes(told))
             return cls(esp, port)
 
-    def flash_size(self) -> int:
-        """Bytes of flash, by what it says and by whether it answers differently everywhere.
+    def flash_size(self, said: int = 0) -> int:
+        """Bytes of flash: what it says, or `said` where it says nothing, measured.
 
+        A flash smaller than it says ignores the upper half of an address, and so repeats itself.
         Raises FlashError, LineError.
         """
         with _line():
             told = cmds.detect_flash_size(self._esp)
-            if told is None:
-                raise problems.unknown_flash_size()
-            size: int = flash_size_bytes(told)
-            # A flash that is smaller than it says repeats itself: half of the address is ignored.
-            while size > _SMALLEST and self._repeats(size // 2):
-                size //= 2
-            return size
+        if told is None and not said:
+            raise problems.unknown_flash_size()
+        size = flash_size_bytes(told) if told else said
+        if self.digest(_LANDMARK, SECTOR) == BLANK:
+            # Nothing is on it yet: make it tell the places apart.
+            self.write(Part("landmark", _LANDMARK, secrets.token_bytes(SECTOR)), lambda *_: None)
+        landmark = self.digest(_LANDMARK, SECTOR)
+        while size > _SMALLEST and self.digest(_LANDMARK + size // 2, SECTOR) == landmark:
+            size //= 2
+        return int(size)
 
     def digest(self, offset: int, size: int) -> str:
         """MD5 of a part of the flash, computed by the board. Raises LineError."""
@@ -100,7 +107,10 @@ class Chip:
             cmds.erase_flash(self._esp)
 
     def write(self, part: Part, step: Step) -> None:
-        """Write and verify `part`; `step` is told bytes done and in all. Raises LineError."""
+        """Write and verify `part`; `step` is told bytes done and in all.
+
+        Raises FlashError when the flash does not take it, LineError.
+        """
 
         def scaled(done: int, total: int) -> None:
             # esptool counts what goes over the wire, which is compressed.
@@ -116,11 +126,6 @@ class Chip:
             cmds.reset_chip(self._esp)
             if self._port.is_open:
                 self._port.baudrate = ROM_BAUD
-
-    def _repeats(self, distance: int) -> bool:
-        here = [self.digest(place, SECTOR) for place in _LANDMARKS]
-        there = [self.digest(place + distance, SECTOR) for place in _LANDMARKS]
-        return here == there and len(set(here)) > 1
 
 
 def _not_listening(port: Any, error: Exception) -> problems.FlashError:
@@ -140,6 +145,8 @@ def _line() -> Iterator[None]:
     try:
         yield
     except (FatalError, OSError) as error:
+        if re.search("MD5 of file does not match|flash region is empty", str(error)):
+            raise problems.damaged() from error
         raise LineError(_short(str(error))) from error
 
 

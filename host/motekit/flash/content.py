@@ -1,12 +1,13 @@
 """What a board holds before it is flashed: nothing, Mote, or somebody's work; and its own files."""
 
-import hashlib
+import json
 import struct
 from dataclasses import dataclass, field
 
 from littlefs import LittleFS, LittleFSError, UserContext
 
-from motekit.flash.chip import SECTOR, Chip, LineError
+from motekit import boards
+from motekit.flash.chip import BLANK, SECTOR, Chip, LineError
 from motekit.image import ImageError, filesystem, partitions
 from motekit.image.micropython import MicroPython, Region
 
@@ -14,8 +15,8 @@ from motekit.image.micropython import MicroPython, Region
 _DESCRIPTION = struct.Struct("<I12x32s32s")
 _DESCRIPTION_AT = 32
 _DESCRIPTION_MAGIC = 0xABCD5432
-_BLANK = hashlib.md5(b"\xff" * SECTOR).hexdigest()
 # What a flash of Mote brings anew; every other file on a board is the board's own.
+PROFILE = "/mote/board.json"
 PROGRAM = ("/mote/", "/boot.py", "/main.py")
 
 
@@ -23,17 +24,17 @@ PROGRAM = ("/mote/", "/boot.py", "/main.py")
 class Content:
     """`foreign` names what is there when it is not Mote's, empty when it is or when nothing is.
 
-    `own` are the board's own files by path; `region` is where its file system lies, if it has one.
+    `own` are the board's own files by path, `board` is the key of the profile that it has.
     """
 
     foreign: str = ""
-    region: Region | None = None
+    board: str = ""
     own: dict[str, bytes] = field(default_factory=dict, repr=False)
 
 
 def found(chip: Chip, flash_size: int) -> Content:
     """Read only what has to be read. Raises LineError when the board cannot be read."""
-    if chip.digest(partitions.OFFSET, SECTOR) == _BLANK:
+    if chip.digest(partitions.OFFSET, SECTOR) == BLANK:
         return Content()
     try:
         table = partitions.read(chip.read(partitions.OFFSET, SECTOR))
@@ -54,11 +55,18 @@ def found(chip: Chip, flash_size: int) -> Content:
         region = MicroPython(chip.name, chip.name, version, 0, table, b"").file_system(flash_size)
     except ImageError:
         return Content()
-    return _files(_Remote(chip, region), region)
+    return _files(_Remote(chip, region))
 
 
-def _files(remote: "_Remote", region: Region) -> Content:
+def _files(remote: "_Remote") -> Content:
     fs = LittleFS(context=remote, block_count=0, mount=False, **filesystem.GEOMETRY)
+
+    def read(name: str) -> bytes:
+        with fs.open(name, "rb") as file:
+            data = bytes(file.read())
+        remote.check()
+        return data
+
     try:
         fs.mount()
         names = [f"{top.rstrip('/')}/{name}" for top, _, here in fs.walk("/") for name in here]
@@ -66,20 +74,21 @@ def _files(remote: "_Remote", region: Region) -> Content:
         if not any(name.startswith("/mote/") for name in names):
             # `boot.py` alone is what MicroPython itself writes at its first start.
             theirs = [name for name in names if name != "/boot.py"]
-            return Content(
-                f"{len(theirs)} files of a MicroPython program" if theirs else "", region
-            )
-        own = {}
-        for name in names:
-            if not name.startswith(PROGRAM):
-                with fs.open(name, "rb") as file:
-                    own[name] = bytes(file.read())
-                remote.check()
-        return Content("", region, own)
+            return Content(f"{len(theirs)} files of a MicroPython program" if theirs else "")
+        board = _key(read(PROFILE)) if PROFILE in names else ""
+        return Content("", board, {n: read(n) for n in names if not n.startswith(PROGRAM)})
     except LittleFSError:
         remote.check()
         # No file system, or one that is broken: MicroPython could not read it either.
-        return Content("", region)
+        return Content()
+
+
+def _key(profile: bytes) -> str:
+    try:
+        key = str(json.loads(profile)["key"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return key if key in boards.profiles() else ""
 
 
 class _Remote(UserContext):

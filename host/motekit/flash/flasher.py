@@ -173,33 +173,37 @@ class _Job:
 
     def _prepared(self, chip: Chip, safe: Safekeeping) -> Image:
         wish = self._wish
-        board = boards.profile(wish.board) if wish.board else boards.default_for(chip.name)
+        self._watch.begins("reading what the board holds")
+        measured = chip.flash_size(wish.flash_size)
+        flash_size = wish.flash_size or measured
+        if flash_size > measured:
+            raise problems.flash_too_small(flash_size, measured)
+        there = Content() if wish.erase else self._there(chip, flash_size, safe)
+        key = wish.board or there.board
+        board = boards.profile(key) if key else boards.default_for(chip.name)
         if board.chip != chip.name:
             raise problems.wrong_chip(chip.name, board.name)
         runtime = wish.runtime(board)
         if runtime.chip != chip.name:
             raise problems.wrong_chip(chip.name, str(runtime))
-        self._watch.begins("reading what the board holds")
-        flash_size = wish.flash_size or chip.flash_size()
-        if not wish.erase:
-            self._own = self._kept(chip, flash_size, safe)
+        own = dict(there.own)
         # A board that was set up keeps its network as it is: people know it.
-        new = wish.protect and not self._own.keys() & {CONFIG, FACTORY}
+        new = wish.protect and not own.keys() & {CONFIG, FACTORY}
         if wish.password or new:
-            self._own[FACTORY] = factory.content(wish.password or factory.new_password())
-        image = _with(build(board, runtime, flash_size=flash_size), self._own)
-        files = image.parts[-1]
-        safe.keep(self._own, files.offset, files.data)
+            own[FACTORY] = factory.content(wish.password or factory.new_password())
+        image = _with(build(board, runtime, flash_size=flash_size), own)
+        safe.keep(own, image)
+        self._own = own
         return image
 
-    def _kept(self, chip: Chip, flash_size: int, safe: Safekeeping) -> dict[str, bytes]:
-        """The board's own files, from the board or from an interrupted run."""
+    def _there(self, chip: Chip, flash_size: int, safe: Safekeeping) -> Content:
+        """What the board holds, or held before an interrupted run."""
         try:
             there = content.found(chip, flash_size)
         except LineError:
             left = safe.left(chip, Content())
+            self._unread = left is None
             if left is None:
-                self._unread = True
                 raise
             return left
         self._unread = False
@@ -207,9 +211,8 @@ class _Job:
             if not self._watch.agrees(there.foreign):
                 raise problems.not_ours(there.foreign)
             self._erase = True
-            return {}
-        left = safe.left(chip, there)
-        return dict(there.own) if left is None else left
+            return Content()
+        return safe.left(chip, there) or there
 
     def _written(self, chip: Chip, image: Image) -> int:
         if self._erase:
@@ -224,12 +227,10 @@ class _Job:
             self._watch.begins("writing")
             chip.write(part, self._counting(before, total))
             before += len(part.data)
-        # Once more, all of it: a flash smaller than it says overwrites its beginning with its end.
+        # Once more, all of it: what was written last may have changed what was written first.
         self._watch.begins("verifying")
         if not all(chip.holds(part) for part in image.parts):
-            if chip.flash_size() < image.flash_size:
-                raise problems.false_flash_size(image.flash_size)
-            raise problems.damaged("its digest differs")
+            raise problems.damaged()
         return total
 
     def _counting(self, before: int, total: int) -> Step:

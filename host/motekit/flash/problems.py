@@ -106,20 +106,11 @@ def unknown_flash_size() -> FlashError:
     )
 
 
-def false_flash_size(claimed: int) -> FlashError:
+def flash_too_small(wanted: int, there: int) -> FlashError:
     return FlashError(
         "flash-size",
-        f"the flash claims to hold {claimed >> 20} MB, but what was written last overwrote what "
-        "was written first: it holds less",
-        "run the same command again: it finds the true size; or give it with --flash-size 4MB",
-    )
-
-
-def too_small(needed: int, there: int) -> FlashError:
-    return FlashError(
-        "flash-size",
-        f"the image needs {needed >> 20} MB of flash, the board has {there >> 20} MB",
-        "make an image for this size: leave --image out, and mote flash does it by itself",
+        f"this board has {there >> 20} MB of flash, not {wanted >> 20} MB",
+        "leave --flash-size out: mote flash measures it",
     )
 
 
@@ -147,8 +138,12 @@ def line_failed(why: str) -> FlashError:
     )
 
 
-def damaged(why: str) -> FlashError:
-    return FlashError("verify", f"what was written is not what the flash holds: {why}", AGAIN)
+def damaged() -> FlashError:
+    return FlashError(
+        "verify",
+        "what was written is not what the flash holds",
+        f"{AGAIN}; when it fails again, the flash of this board is worn out or broken",
+    )
 
 
 def not_started(wire: bytes, seconds: float) -> FlashError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from motekit import places
 from motekit.flash.chip import SECTOR, Chip
 from motekit.flash.content import Content
+from motekit.image import Image
 
 # The two blocks of LittleFS that hold its superblock and the root folder.
 _HEAD = 2 * SECTOR
@@ -19,14 +20,13 @@ class Safekeeping:
     def __init__(self, mac: str) -> None:
         self._file = _folder() / f"{mac}.json"
 
-    def keep(self, own: dict[str, bytes], offset: int, region: bytes) -> None:
-        """Store `own`, which goes onto the board in the file system `region` at `offset`.
-
-        Raises OSError when the disk is full.
-        """
+    def keep(self, own: dict[str, bytes], image: Image) -> None:
+        """Store `own`, which goes onto the board in `image`. Raises OSError on a full disk."""
+        files = image.parts[-1]
         document = {
-            "offset": offset,
-            "head": hashlib.md5(region[:_HEAD]).hexdigest(),
+            "board": image.board,
+            "offset": files.offset,
+            "head": hashlib.md5(files.data[:_HEAD]).hexdigest(),
             "own": {name: base64.b64encode(data).decode() for name, data in own.items()},
         }
         new = self._file.with_suffix(".new")
@@ -35,7 +35,7 @@ class Safekeeping:
         new.write_text(json.dumps(document), encoding="utf-8")
         new.replace(self._file)
 
-    def left(self, chip: Chip, content: Content) -> dict[str, bytes] | None:
+    def left(self, chip: Chip, there: Content) -> Content | None:
         """What an interrupted run left here and the board lacks; None when there is nothing.
 
         A board that came to life since then has newer files of its own: they win.
@@ -43,12 +43,12 @@ class Safekeeping:
         try:
             document = json.loads(self._file.read_text(encoding="utf-8"))
             own = {name: base64.b64decode(data) for name, data in document["own"].items()}
-            offset, head = document["offset"], document["head"]
+            board, offset, head = document["board"], document["offset"], document["head"]
         except (OSError, ValueError, KeyError):
             return None
-        if content.own and chip.digest(offset, _HEAD) != head:
+        if there.own and chip.digest(offset, _HEAD) != head:
             return None
-        return own
+        return Content(board=board, own=own)
 
     def back(self) -> None:
         """They are on the board again."""
