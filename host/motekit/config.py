@@ -56,6 +56,9 @@ def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationEr
 
 def _text(error: ValidationError) -> str:
     expected = error.schema.get("expected") if isinstance(error.schema, dict) else None
+    if error.validator == "type":
+        # The library's own text has the value in it, which may be a password.
+        expected = expected or f"of the type {error.validator_value}"
     return f"must be {expected}" if expected else str(error.message)
 
 

@@ -1,8 +1,6 @@
 """`mote image`: one file for the flash of a board, with everything on it; and what is in one."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,10 +11,8 @@ from motekit.commands import setup_network
 from motekit.exits import fail
 
 if TYPE_CHECKING:
-    from motekit.boards import Profile
-    from motekit.image import Image, MicroPython
+    from motekit.image import Image
     from motekit.image.contents import Contents
-    from motekit.image.official import Progress
 
 app = typer.Typer(help="One image for the flash of a board: MicroPython and the firmware on it.")
 
@@ -80,6 +76,7 @@ def command(
         return
     from motekit import image
     from motekit.boards import BoardError, flash_bytes, profile
+    from motekit.commands import runtimes
     from motekit.config import ConfigError
     from motekit.firmware import FirmwareError
     from motekit.image.web import write as write_web
@@ -90,7 +87,7 @@ def command(
     try:
         one = profile(board)
         size = flash_bytes(flash_size) if flash_size else one.flash_size
-        runtime = _runtime(one, firmware, source)
+        runtime = runtimes.obtain(one, firmware, source)
         made = image.build(one, runtime, flash_size=size, document=document, portal_password=secret)
         file = write_web(made, web) if web else output or Path("build") / f"mote-{one.key}.bin"
         if not web:
@@ -140,47 +137,6 @@ def _document(file: Path) -> Any:
         fail(f"{file} is not JSON: {error}")
 
 
-def _runtime(board: "Profile", given: Path | None, source: str) -> "MicroPython":
-    """The MicroPython that goes into the image. Raises ImageError, BoardError, OSError."""
-    from motekit import boards, image
-    from motekit.image import official
-
-    if given:
-        try:
-            return image.read(given.read_bytes())
-        except image.ImageError as error:
-            raise image.ImageError(f"{given}: {error}") from error
-    pin = boards.micropython(board)
-    with _bar() as progress:
-        got = official.fetch(
-            pin,
-            source=source or official.SOURCE,
-            say=lambda text: typer.echo(text, err=True),
-            progress=progress,
-        )
-    if not got.pinned:
-        typer.echo(
-            f"{pin.file} has no pinned digest. This one has {got.sha256}: compare it with one that "
-            f"was fetched elsewhere, and write it as sha256 below [micropython] in "
-            f"{boards.FOLDER}, into the profile of {board.chip}.",
-            err=True,
-        )
-    return image.read(got.path.read_bytes())
-
-
-@contextmanager
-def _bar() -> "Iterator[Progress]":
-    """A bar on the terminal; a log gets none."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def _write(made: "Image", file: Path) -> None:
     """The whole image as a file, readable by its owner alone when there are secrets in it."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -218,7 +174,7 @@ def _show(made: "Image", file: Path, web: bool) -> None:
                    "another --board to add its chip.")  # fmt: skip
     else:
         chip = made.chip.lower()
-        typer.echo(f"Next: esptool --chip {chip} write-flash --erase-all 0 {file}")
+        typer.echo(f"Next: esptool --chip {chip} write-flash 0 {file}")
 
 
 def _described(found: "Contents", file: Path, size: int) -> dict[str, object]:

@@ -54,14 +54,16 @@ def build(
     board: Profile,
     runtime: MicroPython,
     *,
+    tree: Path | None = None,
     flash_size: int | None = None,
     document: dict[str, Any] | None = None,
     portal_password: str = "",
 ) -> Image:
     """The image for `board`; the same inputs give the same bytes.
 
-    `flash_size` in bytes is the profile's unless given; `document` is the configuration that the
-    board starts with, `portal_password` that of its setup network.
+    `tree` is the folder with the board's files, made of the firmware unless given; `flash_size` in
+    bytes is the profile's unless given; `document` is the configuration that the board starts with,
+    `portal_password` that of its setup network.
     Raises ImageError, FirmwareError, ConfigError.
     """
     if runtime.chip != board.chip:
@@ -71,10 +73,13 @@ def build(
         )
     flash_size = flash_size or board.flash_size
     region = runtime.file_system(flash_size)
-    files = _content(firmware.build(board))
+    files = _content(tree or firmware.build(board))
     if document is not None:
         config.checked(document)
-        files["/config.json"] = json.dumps(document, separators=(",", ":")).encode()
+        # As UTF-8: MicroPython does not put the two halves of an escaped emoji together.
+        files["/config.json"] = json.dumps(
+            document, ensure_ascii=False, separators=(",", ":")
+        ).encode()
     if portal_password:
         files["/" + factory.NAME] = factory.content(portal_password)
     named = runtime.naming(region)[: region.offset - runtime.offset]

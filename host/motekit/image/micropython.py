@@ -132,11 +132,11 @@ def _place(data: bytes) -> tuple[int, "type[ESPLoader]"]:
 
 def _verify(rom: "type[ESPLoader]", data: bytes) -> None:
     from esptool.bin_image import LoadFirmwareImage
-    from esptool.util import FatalError
 
     try:
         image = LoadFirmwareImage(rom.CHIP_NAME, data)
-    except (FatalError, ValueError, IndexError, KeyError) as error:
+    except Exception as error:
+        # Where bytes are missing, esptool ends with whatever it stumbles over.
         raise ImageError(f"it is damaged ({error}): download it again") from error
     digest = image.append_digest and image.stored_digest != image.calc_digest
     if image.checksum != image.calculate_checksum() or digest:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,21 +101,19 @@ def _download(url: str, part: Path, pin: Pin, progress: Progress) -> str:
 
 def _append(client: "httpx2.Client", url: str, part: Path, progress: Progress) -> None:
     """Ask for what is missing of `part` and write it there as it comes."""
-    import httpx2
-
     had = _size(part)
     # Compressed, a range would be one of other bytes.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={had}-"} if had else {})
     with client.stream("GET", url, headers=headers) as answer:
         # Nothing is missing: whether it is right is for its digest to tell.
-        if answer.status_code == httpx2.codes.REQUESTED_RANGE_NOT_SATISFIABLE and had:
+        if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and had:
             return
-        if answer.status_code not in (httpx2.codes.OK, httpx2.codes.PARTIAL_CONTENT):
+        if answer.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             raise ImageError(
                 f"{url} is not to be had: the server answers {answer.status_code} "
                 f"{answer.reason_phrase}. {_BY_HAND}"
             )
-        if answer.status_code == httpx2.codes.OK:
+        if answer.status_code == HTTPStatus.OK:
             had = 0
         length = answer.headers.get("Content-Length")
         total = had + int(length) if length else None
@@ -132,8 +131,8 @@ def _fault(file: Path, pin: Pin) -> str:
         return "" if digest == pin.sha256 else f"has the digest {digest}, not {pin.sha256}"
     try:
         micropython.read(data)
-    except ImageError as error:
-        return f"is not whole: {error}"
+    except ImageError:
+        return "is not a whole image"
     return ""
 
 
