@@ -24,7 +24,7 @@ def test_the_tree_is_compiled_packed_and_knows_its_board(tmp_path) -> None:
     assert made.returncode == DONE and "mpremote fs cp" in made.stdout
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"boot.py", "main.py", "mote/app.mpy", "mote/portal/ar.page"} <= names
-    assert not any(name.endswith((".html", ".css")) for name in names)
+    assert not any(name.endswith((".html", ".css", ".md")) for name in names)
     assert [name for name in names if name.endswith(".py")] in (
         ["boot.py", "main.py"], ["main.py", "boot.py"],
     )  # fmt: skip

@@ -16,6 +16,8 @@ from motekit.firmware import pages
 # What MicroPython looks for by this very name: it runs no compiled main.
 PLAIN = {"boot.py", "main.py"}
 SKIPPED = {"__pycache__", ".DS_Store"}
+# Read by people.
+DOCS = ".md"
 
 
 class FirmwareError(Exception):
@@ -56,7 +58,7 @@ def _make(profile: Profile, source: Path, files: list[Path], tree: Path) -> None
     for file in files:
         place = file.relative_to(source)
         target = tree / place
-        if pages.is_part(place):
+        if pages.is_part(place) or place.suffix == DOCS:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if file.suffix == ".py" and file.name not in PLAIN:
