@@ -18,6 +18,7 @@ from serial.urlhandler import protocol_socket
 
 # Its own 50 ms are too short for a computer with more to do.
 mock._CLIENT_RECV_TIMEOUT = 5.0
+SECTOR = 4096
 ROM_BANNER = b"\r\nrst:0x1 (POWERON_RESET),boot:0x%02x (%s)\r\n"
 DOWNLOAD = b"DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)"
 
@@ -118,6 +119,10 @@ class BenchBoard:
     line: Line = field(default_factory=Line)
     # A cable without the line to GPIO 0, which many home-made adapters lack.
     enters_download: bool = True
+    # What is no ESP32 prints no banner; without a chip it says nothing at all.
+    banner: bool = True
+    # Whatever is read from the flash arrives damaged.
+    garbles_reads: bool = False
     baudrate: int = 115200
     dtr: bool = False
 
@@ -157,11 +162,12 @@ class BenchBoard:
         """Let go of EN: GPIO 0 decides what starts."""
         self.resets += 1
         self._power_down()
-        if self.dtr and self.enters_download:
+        if self.chip and self.dtr and self.enters_download:
             self.say(ROM_BANNER % (0x03, DOWNLOAD) + b"waiting for download\r\n")
             self._download()
         else:
-            self.say(ROM_BANNER % (0x13, b"SPI_FAST_FLASH_BOOT"))
+            if self.banner:
+                self.say(ROM_BANNER % (0x13, b"SPI_FAST_FLASH_BOOT"))
             threading.Thread(target=self.boots, args=(self,), daemon=True).start()
 
     def say(self, data: bytes) -> None:
@@ -204,6 +210,8 @@ class BenchBoard:
     def _answer(self, chip: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := chip.recv(65536):
+                if self.garbles_reads and len(data) > SECTOR:
+                    data = data.replace(b"\x00", b"")
                 if chip is self._chip:
                     self.say(data)
 

@@ -1,16 +1,19 @@
 """What a board at the bench does after a reset: says what a real one says, by what it holds."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from bench_board import BenchBoard
+from littlefs import LittleFS
 from mote import contract
 from motekit import image
 from motekit.image import filesystem
 
 NETWORK = contract.AP_PREFIX + "240AC4E29526"
 BROWN_OUT = b"\r\nBrownout detector was triggered\r\n\r\nets Jul 29 2019 12:21:46\r\n"
-CORRUPT = (
+CORRUPT = b"The filesystem appears to be corrupted. If you had important data there, you
+"
     b"The filesystem starting at sector 512 with size 512 sectors appears to be corrupted.\r\n"
 )
 
@@ -44,19 +47,29 @@ def says(text: bytes) -> Callable[[BenchBoard], None]:
 
 def files(board: BenchBoard) -> dict[str, bytes]:
     """What is in the file system of the board. Raises ImageError when it has none."""
-    whole = bytes(board.flash.data)
-    region = image.read(whole).file_system(len(whole))
-    part = bytearray(whole[region.offset : region.offset + region.size])
-    return filesystem.content(filesystem.mounted(part))
+    with _mounted(board) as fs:
+        return filesystem.content(fs)
 
 
 def add(board: BenchBoard, own: dict[str, bytes]) -> None:
     """Write files onto a board, as its own program does."""
+    with _mounted(board) as fs:
+        for name, data in own.items():
+            filesystem.write(fs, name, data)
+
+
+def remove(board: BenchBoard, name: str) -> None:
+    with _mounted(board) as fs:
+        fs.remove(name)
+
+
+@contextmanager
+def _mounted(board: BenchBoard) -> Iterator[LittleFS]:
     whole = bytes(board.flash.data)
     region = image.read(whole).file_system(len(whole))
-    part = bytearray(whole[region.offset : region.offset + region.size])
+    place = slice(region.offset, region.offset + region.size)
+    part = bytearray(whole[place])
     fs = filesystem.mounted(part)
-    for name, data in own.items():
-        filesystem.write(fs, name, data)
+    yield fs
     fs.unmount()
-    board.flash.data[region.offset : region.offset + region.size] = part
+    board.flash.data[place] = part

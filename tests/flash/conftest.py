@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-# The stand-ins of this room.
-sys.path.append(str(Path(__file__).parent))
+# The stand-ins of this room, and the images of the next.
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "host")]
 
 import bench_programs
 import small_micropython
@@ -36,7 +36,7 @@ def board() -> BenchBoard:
 
 @pytest.fixture
 def wish(runtime: image.MicroPython) -> Wish:
-    return Wish(runtime=lambda profile: runtime)
+    return Wish(runtime=lambda board, watch: runtime)
 
 
 @pytest.fixture

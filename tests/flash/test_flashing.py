@@ -25,7 +25,7 @@ def test_a_blank_board_runs_after_one_pass(board: BenchBoard, wish: Wish) -> Non
     assert len(done.password) >= 8
     # Every byte is where `mote image` puts it.
     same = image.build(
-        boards.profile(done.board), wish.runtime(None), portal_password=done.password
+        boards.profile(done.board), wish.runtime(None, Notes()), portal_password=done.password
     )
     assert bytes(board.flash.data) == same.whole()
     assert watch.done[-1] == (done.written, done.total)
@@ -81,7 +81,7 @@ def test_an_open_setup_network_and_a_password_of_ones_own(board: BenchBoard, wis
 def test_every_chip_gets_its_own_image(chip: str) -> None:
     board = BenchBoard(chip=chip, boots=bench_programs.bootloader)
     runtime = image.read(small_micropython.made(chip))
-    done = flash("bench", board.opened, Wish(runtime=lambda profile: runtime), Notes())
+    done = flash("bench", board.opened, Wish(runtime=lambda board, watch: runtime), Notes())
     assert done.chip == chip.upper()
     assert boards.profile(done.board).chip == done.chip
     assert "/mote/app.mpy" in bench_programs.files(board)
@@ -108,7 +108,7 @@ def test_ctrl_c_stops_it_and_the_same_command_finishes(board: BenchBoard, wish: 
 def test_many_boards_at_once_do_not_mix_up_their_progress(wish: Wish) -> None:
     bench = [BenchBoard(chip, boots=bench_programs.bootloader) for chip in ("esp32", "esp32c3") * 2]
     runtimes = {c.upper(): image.read(small_micropython.made(c)) for c in ("esp32", "esp32c3")}
-    wish = dataclasses.replace(wish, runtime=lambda profile: runtimes[profile.chip])
+    wish = dataclasses.replace(wish, runtime=lambda board, watch: runtimes[board.chip])
     watches = [Notes() for _ in bench]
     done: dict[int, Flashed] = {}
 

@@ -5,7 +5,7 @@ import sys
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +13,10 @@ from motekit.commands import setup_network
 from motekit.exits import FAILED, fail
 
 if TYPE_CHECKING:
-    from motekit.flash import Flashed, Wish
+    from motekit.boards import Profile
+    from motekit.flash import Flashed, Watch, Wish
     from motekit.flash.display import Display
+    from motekit.image import MicroPython
 
 EPILOG = (
     "Example: mote flash --board xiao-esp32c3\n\n"
@@ -50,6 +52,9 @@ def command(
         Path | None,
         typer.Option(help="MicroPython image to use, where there is no internet.", dir_okay=False),
     ] = None,
+    source: Annotated[
+        str, typer.Option(help="Where the official images are; micropython.org unless given.")
+    ] = "",
     flash_size: Annotated[
         str, typer.Option(help="Size of the flash, such as 4MB; the board tells it unless given.")
     ] = "",
@@ -88,7 +93,7 @@ def command(
     if every and len(ports) > 1 and not yes:
         _ask(ports)
     wish = Wish(
-        runtime=_Runtime(firmware),
+        runtime=_Runtime(firmware, source),
         board=board,
         flash_size=_size(flash_size),
         baud=baud,
@@ -160,22 +165,27 @@ def _outcome(
 
 
 class _Runtime:
-    """MicroPython for a board: the given file, or the official one, read once for all boards."""
+    """MicroPython for a board: the given file, or the official one, got once for all boards."""
 
-    def __init__(self, file: Path | None) -> None:
+    def __init__(self, file: Path | None, source: str) -> None:
         self._file = file
-        self._read: dict[str, Any] = {}
-        self._reading = threading.Lock()
+        self._source = source
+        self._got: dict[str, MicroPython] = {}
+        self._getting = threading.Lock()
 
-    def __call__(self, profile: Any) -> Any:
-        from motekit import boards, image
-        from motekit.image import official
+    def __call__(self, board: "Profile", watch: "Watch") -> "MicroPython":
+        from motekit.commands import runtimes
 
-        with self._reading:
-            file = self._file or official.fetch(boards.micropython(profile)).path
-            if str(file) not in self._read:
-                self._read[str(file)] = image.read(file.read_bytes())
-            return self._read[str(file)]
+        def progress(done: int, total: int | None) -> None:
+            watch.progress(done, total or 0)
+
+        with self._getting:
+            if board.key not in self._got:
+                watch.begins("getting MicroPython")
+                self._got[board.key] = runtimes.obtain(
+                    board, self._file, self._source, watch.note, progress
+                )
+            return self._got[board.key]
 
 
 def _ports(given: list[str], every: bool) -> list[str]:

@@ -42,15 +42,15 @@ class Chip:
         self.mac = "".join(f"{byte:02X}" for byte in esp.read_mac())
 
     @classmethod
-    def listening(cls, port: Any, baud: int) -> "Chip":
-        """The chip at the open serial port `port`, with esptool's helper running at `baud`.
+    def listening(cls, name: str, port: Any, baud: int) -> "Chip":
+        """The chip at the open serial port `port` called `name`, with esptool's helper running at `baud`.
 
         Raises FlashError, and LineError when only the line is bad.
         """
         try:
             esp = cmds.detect_chip(port, ROM_BAUD)
         except (FatalError, OSError) as error:
-            raise _not_listening(port, error) from error
+            raise _not_listening(name, error) from error
         if esp.CHIP_NAME not in SUPPORTED:
             raise problems.unsupported(esp.CHIP_NAME)
         with _line():
@@ -128,15 +128,15 @@ class Chip:
                 self._port.baudrate = ROM_BAUD
 
 
-def _not_listening(port: Any, error: Exception) -> problems.FlashError:
+def _not_listening(name: str, error: Exception) -> problems.FlashError:
     text = str(error)
     if "Wrong boot mode" in text:
-        return problems.said(b"boot:0x0 (", "download-mode") or problems.silent(port.port)
+        return problems.said(b"boot:0x0 (", "download-mode") or problems.silent(name)
     if "TX path" in text:
-        return problems.said(b"waiting for download", "line") or problems.silent(port.port)
+        return problems.said(b"waiting for download", "line") or problems.silent(name)
     if "Failed to autodetect chip type" in text:
         return problems.unsupported("unknown chip")
-    return problems.silent(port.port)
+    return problems.silent(name)
 
 
 @contextlib.contextmanager

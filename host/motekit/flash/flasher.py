@@ -44,14 +44,14 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted of a flash. `runtime` gives MicroPython for a board; sizes in bytes.
+    """What is wanted of a flash. `runtime` gets MicroPython for a board; sizes in bytes.
 
     `erase` leaves nothing of what was there. `protect` makes a password for the setup network of a
     board that has none, `password` is one of your own. `wait_s` is how long the board may take
     until it says that it runs; 0 does not wait.
     """
 
-    runtime: Callable[[Profile], MicroPython]
+    runtime: Callable[[Profile, Watch], MicroPython]
     board: str = ""
     flash_size: int = 0
     baud: int = 460800
@@ -163,7 +163,7 @@ class _Job:
 
     def _listening(self, port: Any, baud: int) -> Chip:
         try:
-            return Chip.listening(port, baud)
+            return Chip.listening(self._port, port, baud)
         except problems.FlashError as error:
             if error.kind not in ("no-answer", "download-mode"):
                 raise
@@ -183,7 +183,7 @@ class _Job:
         board = boards.profile(key) if key else boards.default_for(chip.name)
         if board.chip != chip.name:
             raise problems.wrong_chip(chip.name, board.name)
-        runtime = wish.runtime(board)
+        runtime = wish.runtime(board, self._watch)
         if runtime.chip != chip.name:
             raise problems.wrong_chip(chip.name, str(runtime))
         own = dict(there.own)
