@@ -12,10 +12,7 @@ from motekit.image import filesystem
 
 NETWORK = contract.AP_PREFIX + "240AC4E29526"
 BROWN_OUT = b"\r\nBrownout detector was triggered\r\n\r\nets Jul 29 2019 12:21:46\r\n"
-CORRUPT = b"The filesystem appears to be corrupted. If you had important data there, you
-"
-    b"The filesystem starting at sector 512 with size 512 sectors appears to be corrupted.\r\n"
-)
+CORRUPT = b"The filesystem appears to be corrupted. If you had important data there, you\r\n"
 
 
 def bootloader(board: BenchBoard) -> None:

@@ -43,7 +43,7 @@ class Chip:
 
     @classmethod
     def listening(cls, name: str, port: Any, baud: int) -> "Chip":
-        """The chip at the open serial port `port` called `name`, with esptool's helper running at `baud`.
+        """The chip at the open `port` called `name`, with esptool's helper running at `baud`.
 
         Raises FlashError, and LineError when only the line is bad.
         """
