@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from motekit.commands import demo, doctor, firmware, hub, image, listen, sim
+from motekit.commands import demo, doctor, firmware, hub, image, listen, monitor, shell, sim
 
 app = typer.Typer(
     name="mote",
@@ -19,6 +19,8 @@ app.command("firmware", epilog="Example: mote firmware build/board --board xiao-
     firmware.command
 )
 app.command("listen")(listen.command)
+app.command("monitor")(monitor.command)
+app.command("shell")(shell.command)
 app.add_typer(hub.app, name="hub")
 app.add_typer(image.app, name="image")
 app.add_typer(sim.app, name="sim")

@@ -15,7 +15,7 @@ from motekit.boards import Profile
 
 from motesim.air import Air
 from motesim.chips import CHIPS
-from motesim.core import PWRON_RESET, Core
+from motesim.core import PWRON_RESET, SOFT_RESET, Core
 from motesim.errors import SimulationError, Stopped
 from motesim.flash import Flash
 from motesim.network import BoardNetwork
@@ -28,6 +28,8 @@ from motesim.serial import SerialPort
 RUNTIME = Path(__file__).parents[1] / "runtime"
 # The heap of the process; what is above the board's own free heap is taken away at power-on.
 HEAP = "2M"
+# What the port says then (ports/esp32/main.c).
+SOFT_REBOOT = b"MPY: soft reboot\r\n"
 
 
 @dataclass
@@ -194,12 +196,16 @@ class VirtualBoard:
             "fs_size": self.flash.files_at.size,
             "cut_at": self.cut_at,
             "mapped": self.network.mapped,
+            "raw_repl": self.serial.raw_repl,
         }
 
     async def _start(self) -> None:
         question_end, ask_end = os.pipe()
         answer_end, reply_end = os.pipe()
-        console = self.serial.connect()
+        soft_reset = self.core.reset_cause == SOFT_RESET
+        if soft_reset:
+            self.serial.say(SOFT_REBOOT)
+        console = self.serial.connect(soft_reset=soft_reset)
         runtime = Path(sys.executable).with_name("micropython")
 
         def own_console() -> None:
@@ -227,6 +233,8 @@ class VirtualBoard:
                 pass_fds=(3, 4, ask_end, answer_end),
                 start_new_session=True,
                 preexec_fn=own_console,
+                # Without a home its REPL keeps no history on this machine.
+                env={"PATH": os.environ["PATH"]},
             )
         except FileNotFoundError:
             raise SimulationError(
@@ -260,4 +268,4 @@ class VirtualBoard:
         """The runtime ended by itself: a soft reset (Ctrl-D at the REPL), as on silicon."""
         await process.wait()
         if self._process is process:
-            self.ends_itself(cause=5)
+            self.ends_itself(SOFT_RESET)

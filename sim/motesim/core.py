@@ -61,6 +61,7 @@ class Core:
 
     def running(self, free: int, used: int) -> None:
         self.heap_at_start = (free, used)
+        self._board.serial.booted = True
 
     def machine_reset(self) -> None:
         self._board.ends_itself(HARD_RESET)
