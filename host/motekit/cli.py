@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from motekit.commands import demo, doctor, firmware, hub, image, listen, monitor, shell, sim
+from motekit.commands import (
+    demo,
+    doctor,
+    firmware,
+    flash,
+    hub,
+    image,
+    listen,
+    monitor,
+    shell,
+    sim,
+)
 
 app = typer.Typer(
     name="mote",
@@ -18,6 +29,7 @@ app.command("doctor")(doctor.command)
 app.command("firmware", epilog="Example: mote firmware build/board --board xiao-esp32c3")(
     firmware.command
 )
+app.command("flash", epilog=flash.EPILOG)(flash.command)
 app.command("listen")(listen.command)
 app.command("monitor")(monitor.command)
 app.command("shell")(shell.command)

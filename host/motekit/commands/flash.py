@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motekit.commands import setup_network
-from motekit.exits import FAILED, fail
+from motekit.exits import FAILED, STOPPED, fail
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from motekit.boards import Profile
     from motekit.flash import Flashed, Watch, Wish
     from motekit.flash.display import Display
@@ -38,9 +40,10 @@ class Failed:
 def command(
     port: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Serial port, such as /dev/ttyUSB0, COM3 or rfc2217://host:4000; the attached "
-            "board unless given. More than once for several."
+        typer.Argument(
+            help="The board's port, or several; also a serial server, such as "
+            "rfc2217://host:4000. The only board there is unless given.",
+            show_default=False,
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every attached board at once.")] = False,
@@ -81,21 +84,21 @@ def command(
 ) -> None:
     """Flash MicroPython and Mote onto a board, verify it, and wait until it runs.
 
-    What the board holds is kept: its settings, its name, readings not yet sent. An unmodified part
-    is not written again.
+    Settings and readings not yet sent are kept. What is there already is not written again.
     """
     from rich.console import Console
 
     from motekit.flash import Wish, display
 
     own = setup_network.password(False, portal_password)
+    size = _size(flash_size)
     ports = _ports(port or [], every)
     if every and len(ports) > 1 and not yes:
         _ask(ports)
     wish = Wish(
         runtime=_Runtime(firmware, source),
         board=board,
-        flash_size=_size(flash_size),
+        flash_size=size,
         baud=baud,
         erase=erase,
         protect=not open_network,
@@ -104,12 +107,16 @@ def command(
     )
     console = Console(stderr=True)
     shown = display.on(console, asks=sys.stdin.isatty() and not as_json)
-    outcomes = _flash(ports, wish, shown)
+    try:
+        outcomes = _flash(ports, wish, shown)
+    except KeyboardInterrupt:
+        _complain(console, "stopped; the same command finishes the job")
+        raise typer.Exit(STOPPED) from None
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in outcomes], indent=1))
     for outcome in outcomes:
         if isinstance(outcome, Failed):
-            typer.secho(f"mote: {outcome.port}: {outcome.error}", err=True, fg="red")
+            _complain(console, f"{outcome.port}: {outcome.error}")
         elif not as_json:
             _tell(outcome, own=bool(own))
     if any(isinstance(outcome, Failed) for outcome in outcomes):
@@ -135,8 +142,7 @@ def _flash(ports: list[str], wish: "Wish", shown: "Display") -> "list[Flashed | 
             cancelled.set()
             for thread in threads:
                 thread.join()
-            typer.secho("mote: stopped; the same command finishes the job", err=True, fg="red")
-            raise typer.Exit(130) from None
+            raise
     return [outcomes[port] for port in ports]
 
 
@@ -192,7 +198,7 @@ def _ports(given: list[str], every: bool) -> list[str]:
     from motekit.serial import PortError, ports
 
     if given and every:
-        raise typer.BadParameter("either --port or --all", param_hint="--all")
+        raise typer.BadParameter("either ports or --all", param_hint="PORT")
     try:
         found = [one.path for one in ports.find()] if every else []
         return found or [ports.choose(one) for one in given or [""]]
@@ -207,6 +213,10 @@ def _size(text: str) -> int:
         return boards.flash_bytes(text) if text else 0
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--flash-size") from None
+
+
+def _complain(console: "Console", text: str) -> None:
+    console.print(f"mote: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _ask(ports: list[str]) -> None:

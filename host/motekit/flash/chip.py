@@ -22,7 +22,7 @@ SUPPORTED = ("ESP32", "ESP32-S3", "ESP32-C3", "ESP32-C6")
 # What the ROM of every chip speaks; also the rate of the log.
 ROM_BAUD = 115200
 SECTOR = 4096
-BLANK = hashlib.md5(b"\xff" * SECTOR).hexdigest()
+_BLANK = hashlib.md5(b"\xff" * SECTOR).hexdigest()
 # The partition table, which is on any flash that was ever written, and is written again.
 _LANDMARK = partitions.OFFSET
 _SMALLEST = 1 << 20
@@ -79,13 +79,17 @@ class Chip:
         if told is None and not said:
             raise problems.unknown_flash_size()
         size = flash_size_bytes(told) if told else said
-        if self.digest(_LANDMARK, SECTOR) == BLANK:
-            # Nothing is on it yet: make it tell the places apart.
+        if self.blank():
+            # Make it tell the places apart.
             self.write(Part("landmark", _LANDMARK, secrets.token_bytes(SECTOR)), lambda *_: None)
         landmark = self.digest(_LANDMARK, SECTOR)
         while size > _SMALLEST and self.digest(_LANDMARK + size // 2, SECTOR) == landmark:
             size //= 2
         return int(size)
+
+    def blank(self) -> bool:
+        """Whether nothing was ever written on it, or all was erased. Raises LineError."""
+        return self.digest(_LANDMARK, SECTOR) == _BLANK
 
     def digest(self, offset: int, size: int) -> str:
         """MD5 of a part of the flash, computed by the board. Raises LineError."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from littlefs import LittleFS, LittleFSError, UserContext
 
 from motekit import boards
-from motekit.flash.chip import BLANK, SECTOR, Chip, LineError
+from motekit.flash.chip import SECTOR, Chip, LineError
 from motekit.image import ImageError, filesystem, partitions
 from motekit.image.micropython import MicroPython, Region
 
@@ -34,8 +34,6 @@ class Content:
 
 def found(chip: Chip, flash_size: int) -> Content:
     """Read only what has to be read. Raises LineError when the board cannot be read."""
-    if chip.digest(partitions.OFFSET, SECTOR) == BLANK:
-        return Content()
     try:
         table = partitions.read(chip.read(partitions.OFFSET, SECTOR))
     except ImageError:

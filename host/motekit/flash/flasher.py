@@ -174,11 +174,13 @@ class _Job:
     def _prepared(self, chip: Chip, safe: Safekeeping) -> Image:
         wish = self._wish
         self._watch.begins("reading what the board holds")
+        # Measuring writes on a blank one.
+        blank = chip.blank()
         measured = chip.flash_size(wish.flash_size)
         flash_size = wish.flash_size or measured
         if flash_size > measured:
             raise problems.flash_too_small(flash_size, measured)
-        there = Content() if wish.erase else self._there(chip, flash_size, safe)
+        there = Content() if wish.erase else self._there(chip, flash_size, safe, blank)
         key = wish.board or there.board
         board = boards.profile(key) if key else boards.default_for(chip.name)
         if board.chip != chip.name:
@@ -196,10 +198,10 @@ class _Job:
         self._own = own
         return image
 
-    def _there(self, chip: Chip, flash_size: int, safe: Safekeeping) -> Content:
+    def _there(self, chip: Chip, flash_size: int, safe: Safekeeping, blank: bool) -> Content:
         """What the board holds, or held before an interrupted run."""
         try:
-            there = content.found(chip, flash_size)
+            there = Content() if blank else content.found(chip, flash_size)
         except LineError:
             left = safe.left(chip, Content())
             self._unread = left is None

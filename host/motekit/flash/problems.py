@@ -70,7 +70,7 @@ def silent(port: str) -> FlashError:
     return FlashError(
         "no-answer",
         f"no ESP32 answers at {port}",
-        f"if it is an ESP32, {HOLD_BOOT}; if it is another device, name the port with --port",
+        f"if it is an ESP32, {HOLD_BOOT}; if it is another device, say which port the board has",
     )
 
 
