@@ -8,6 +8,7 @@ from motekit.commands import (
     demo,
     doctor,
     firmware,
+    fleet,
     flash,
     hub,
     image,
@@ -30,6 +31,7 @@ app.command("firmware", epilog="Example: mote firmware build/board --board xiao-
     firmware.command
 )
 app.command("flash", epilog=flash.EPILOG)(flash.command)
+app.command("fleet", epilog=fleet.EXAMPLE)(fleet.command)
 app.command("listen")(listen.command)
 app.command("monitor")(monitor.command)
 app.command("shell")(shell.command)

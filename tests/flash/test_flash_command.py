@@ -13,9 +13,10 @@ import bench_programs
 import pytest
 import small_micropython
 from bench_board import BenchBoard
-from motekit import boards
+from motekit import boards, image
 from motekit import firmware as tree
 from motekit.cli import app
+from motekit.commands import runtimes
 from motekit.exits import DONE, FAILED, STOPPED, USAGE
 from motekit.serial import ports
 from terminal import MOTE, Terminal, environment, eventually, running
@@ -183,10 +184,14 @@ def test_what_is_not_understood(tmp_path: Path) -> None:
 
 
 def test_all_boards_at_once_one_of_them_faulty(
-    monkeypatch: pytest.MonkeyPatch, firmware: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bench = {f"bench{number}": BenchBoard(boots=bench_programs.bootloader) for number in range(3)}
-    bench["bench1"].enters_download = False
+    # Of each chip one: the mock gives all boards of a chip one address.
+    bench = {
+        f"bench-{chip}": BenchBoard(chip, boots=bench_programs.bootloader)
+        for chip in ("esp32", "esp32s3", "esp32c3")
+    }
+    bench["bench-esp32s3"].enters_download = False
     together = threading.Barrier(3, timeout=60)
 
     @contextmanager
@@ -199,10 +204,15 @@ def test_all_boards_at_once_one_of_them_faulty(
 
     monkeypatch.setattr(ports, "find", lambda: [ports.Port(name, "test", "") for name in bench])
     monkeypatch.setattr(ports, "opened", opened)
-    options = ["flash", "--all", "--firmware", str(firmware), "--json"]
+    monkeypatch.setattr(
+        runtimes,
+        "obtain",
+        lambda board, *_: image.read(small_micropython.made(board.chip.lower())),
+    )
+    options = ["flash", "--all", "--json"]
     asked = CliRunner().invoke(app, options)
     assert asked.exit_code == FAILED
-    assert "This flashes 3 boards: bench0, bench1, bench2" in asked.stderr
+    assert f"This flashes 3 boards: {', '.join(bench)}" in asked.stderr
     assert "add --yes" in asked.stderr
     shown = CliRunner().invoke(app, [*options, "--yes"])
     assert shown.exit_code == FAILED
@@ -210,4 +220,4 @@ def test_all_boards_at_once_one_of_them_faulty(
     assert [one["port"] for one in outcomes] == list(bench)
     assert [one.get("running") for one in outcomes] == [True, None, True], shown.stderr
     assert outcomes[1]["problem"] == "download-mode"
-    assert "mote: bench1: the board starts its program" in shown.stderr
+    assert "mote: bench-esp32s3: the board starts its program" in shown.stderr

@@ -106,8 +106,9 @@ def test_ctrl_c_stops_it_and_the_same_command_finishes(board: BenchBoard, wish: 
 
 
 def test_many_boards_at_once_do_not_mix_up_their_progress(wish: Wish) -> None:
-    bench = [BenchBoard(chip, boots=bench_programs.bootloader) for chip in ("esp32", "esp32c3") * 2]
-    runtimes = {c.upper(): image.read(small_micropython.made(c)) for c in ("esp32", "esp32c3")}
+    chips = ("esp32", "esp32s3", "esp32c3", "esp32c6")
+    bench = [BenchBoard(chip, boots=bench_programs.bootloader) for chip in chips]
+    runtimes = {chip.upper(): image.read(small_micropython.made(chip)) for chip in chips}
     wish = dataclasses.replace(wish, runtime=lambda board, watch: runtimes[board.chip])
     watches = [Notes() for _ in bench]
     done: dict[int, Flashed] = {}
