@@ -10,6 +10,7 @@ import socket
 import struct
 import termios
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -123,6 +124,8 @@ class BenchBoard:
     banner: bool = True
     # Whatever is read from the flash arrives damaged.
     garbles_reads: bool = False
+    # Bytes take the time that they take on a real line, ten bits each.
+    paced: bool = False
     baudrate: int = 115200
     dtr: bool = False
 
@@ -172,6 +175,7 @@ class BenchBoard:
 
     def say(self, data: bytes) -> None:
         """Send bytes to the computer, if one listens."""
+        self._take_time(data)
         with contextlib.suppress(OSError, AttributeError):
             self._computer.sendall(data)
 
@@ -188,11 +192,16 @@ class BenchBoard:
             while data := computer.recv(65536):
                 if self.baudrate not in self.bauds:
                     self.bauds.append(self.baudrate)
+                self._take_time(data)
                 data, reset = self.line.carried(data, self.baudrate)
                 if self._chip and data:
                     self._chip.sendall(data)
                 if reset:
                     self.reset()
+
+    def _take_time(self, data: bytes) -> None:
+        if self.paced:
+            time.sleep(10 * len(data) / self.baudrate)
 
     def _download(self) -> None:
         ours, theirs = socket.socketpair()

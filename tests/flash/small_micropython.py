@@ -10,9 +10,9 @@ VERSION = "1.27.0"
 SIZE = 200_000
 
 
-def made(chip: str = "esp32", version: str = VERSION) -> bytes:
+def made(chip: str = "esp32", version: str = VERSION, size: int = SIZE) -> bytes:
     """The file as it would be downloaded."""
-    filler = random.Random(chip).randbytes(SIZE)
+    filler = random.Random(chip).randbytes(size)
     around = (description("micropython", f"v{version}"), filler)
     return flash_images.synthetic(chip, version, around=around)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import bench_programs
 import pytest
 from bench_board import BenchBoard, Line, SmallFlash
+from bench_flash import OWN, Notes, flashed
 from esp32_mock_bootloader import protocol
-from flashing import OWN, Notes, flashed
 from motekit.flash import FlashError, Wish
 from motekit.flash.flasher import CONFIG
 

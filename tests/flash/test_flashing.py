@@ -8,7 +8,7 @@ import bench_programs
 import pytest
 import small_micropython
 from bench_board import BenchBoard
-from flashing import OWN, Notes, flashed
+from bench_flash import OWN, Notes, flashed
 from motekit import boards, image
 from motekit.flash import Cancelled, Flashed, Wish, flash
 from motekit.flash.flasher import CONFIG, FACTORY

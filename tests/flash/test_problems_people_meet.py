@@ -8,7 +8,7 @@ import flash_images
 import pytest
 import small_micropython
 from bench_board import BenchBoard
-from flashing import OWN, Notes, flashed
+from bench_flash import OWN, Notes, flashed
 from motekit import boards, image, places
 from motekit.flash import FlashError, Wish
 from motekit.flash.problems import no_room
