@@ -70,7 +70,7 @@ class SmallFlash(bytearray):
 
     def __setitem__(self, place, value) -> None:
         if isinstance(place, slice):
-            # All of it is erased.
+            assert place == slice(None), "only an erasure of all of it"
             super().__setitem__(slice(None), value[: super().__len__()])
         else:
             super().__setitem__(place % super().__len__(), value)

@@ -69,4 +69,5 @@ def _mounted(board: BenchBoard) -> Iterator[LittleFS]:
     fs = filesystem.mounted(part)
     yield fs
     fs.unmount()
-    board.flash.data[place] = part
+    if part != whole[place]:
+        board.flash.data[place] = part
