@@ -14,7 +14,7 @@ from mote import log, patience, system
 
 TRACE = "/crash.txt"
 _TRACE_MAX = 1500
-_QUICK, _CRASHES, _UNTOLD, _NONCE = "quick", "crashes", "untold", "nonce"
+_QUICK, _CRASHES, _UNTOLD, _NONCE, _NUMBER = "quick", "crashes", "untold", "nonce", "starts"
 # Bytes of a nonce: at most 40 characters of UTF-8.
 _NONCE_MAX = 160
 
@@ -24,6 +24,7 @@ def begin(asked):
 
     Returns "resets" after three quick ones, "crashed" after five crashes, else an empty text.
     """
+    _set(_NUMBER, number() + 1)
     cause = system.reset_cause()
     if cause == "power-on":
         quick = _get(_QUICK) + 1
@@ -39,6 +40,11 @@ def begin(asked):
             # Only the chip itself restarts without a word: a panic of its system software.
             note("the chip restarted itself (panic)")
     return "crashed" if _get(_CRASHES) >= patience.CRASHES else ""
+
+
+def number():
+    """The number of this start; none comes twice."""
+    return _get(_NUMBER)
 
 
 async def settle():

@@ -32,6 +32,7 @@ class World:
 
     async def __aenter__(self) -> "World":
         self._folder.mkdir(parents=True, exist_ok=True)
+        await self.network.open()
         return self
 
     async def __aexit__(

@@ -32,6 +32,37 @@ def test_a_reading_becomes_a_row_and_is_there_after_a_restart(tmp_path) -> None:
     again.store.close()
 
 
+@pytest.mark.parametrize("goodbye", [True, False])
+def test_what_was_acknowledged_before_the_connection_ended_is_stored(tmp_path, goodbye) -> None:
+    async def talk(port: int, name: bytes) -> None:
+        # As fast as the hub takes them, and gone with the last acknowledgement.
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(name).to_bytes(2, "big") + name
+        writer.write(bytes((0x10, len(head))) + head)
+        assert (await reader.readexactly(4))[3] == 0
+        topic = b"sensors/" + name + b"/t"
+        for pid in range(1, 201):
+            body = len(topic).to_bytes(2, "big") + topic + pid.to_bytes(2, "big") + b"%d" % pid
+            writer.write(bytes((0x32, len(body))) + body)
+        await reader.readexactly(200 * 4)
+        if goodbye:
+            writer.write(b"\xe0\x00")
+        writer.close()
+
+    async def run() -> None:
+        hub = new_hub(tmp_path)
+        await hub.start()
+        try:
+            await asyncio.gather(*(talk(hub.mqtt_port, b"d%d" % n) for n in range(10)))
+        finally:
+            await hub.stop()
+
+    asyncio.run(run())
+    store = new_hub(tmp_path).store
+    assert store.count_by_device() == {f"d{n}": 200 for n in range(10)}
+    store.close()
+
+
 def test_backfill_keeps_its_own_times_and_a_second_copy_changes_nothing(tmp_path) -> None:
     hub = new_hub(tmp_path)
     lines = "\n".join(

@@ -19,11 +19,10 @@ CLIENT = """
 import asyncio, json, sys
 sys.path[:] = [{firmware!r}, {umqtt!r}, ".frozen"]
 from mote.failure import Failure
-from mote.mqtt.client import Client
+from mote.mqtt import connecting
 async def main():
-    client = Client(json.loads({settings!r}))
     try:
-        await client.connect()
+        client = await connecting.log_in(json.loads({settings!r}))
         await client.announce()
         print("result", "connected")
         await client.leave()

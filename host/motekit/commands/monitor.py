@@ -56,9 +56,7 @@ def command(
     reader = log.Reader([*(source or []), *sources.roots()])
     show = _as_json if as_json else _printer(sys.stdout.isatty() if stamps is None else stamps)
     try:
-        path = ports.choose(port)
-        _notice(f"listening on {path}, Ctrl-C ends it")
-        for line in listening.lines(path, reader, _notice):
+        for line in listening.lines(ports.choose(port), reader, _notice):
             if log.passes(line, level, part or []):
                 show(line)
     except ports.PortError as error:

@@ -30,8 +30,7 @@ def lines(path: str, reader: Reader, notice: Callable[[str], None]) -> Iterator[
     while True:
         try:
             with ports.opened(path, READ_S) as wire:
-                if back_at:
-                    notice(f"{path} is back")
+                notice(f"{path} is back" if back_at else f"listening on {path}, Ctrl-C ends it")
                 yield from _said(wire, reader)
         except PortError as error:
             if back_at is None:
