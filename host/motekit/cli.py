@@ -8,6 +8,7 @@ from motekit.commands import (
     demo,
     doctor,
     firmware,
+    flash,
     fleet,
     hub,
     image,
@@ -29,6 +30,7 @@ app.command("doctor")(doctor.command)
 app.command("firmware", epilog="Example: mote firmware build/board --board xiao-esp32c3")(
     firmware.command
 )
+app.command("flash", epilog=flash.EPILOG)(flash.command)
 app.command("fleet", epilog=fleet.EXAMPLE)(fleet.command)
 app.command("listen")(listen.command)
 app.command("monitor")(monitor.command)

@@ -41,10 +41,15 @@ def synthetic(
     version: str = "1.27.0",
     table: tuple[Partition, ...] = STOCK,
     banner: str = "MicroPython v{} on 2025-12-09",
+    around: tuple[bytes, bytes] = (b"", b""),
 ) -> bytes:
-    """A downloadable image: bootloader, table and application, with their checksums."""
+    """A downloadable image: bootloader, table and application, with their checksums.
+
+    `around` is what the application has before and after its banner.
+    """
     rom = CHIP_DEFS[chip]
-    application = _saved(chip, rom.DROM_MAP_START + 0x20, banner.format(version).encode())
+    content = banner.format(version).encode().join(around)
+    application = _saved(chip, rom.DROM_MAP_START + 0x20, content)
     bootloader = _saved(chip, RAM, b"starts")
     start = rom.BOOTLOADER_FLASH_OFFSET
     image = bytearray(b"\xff" * (APPLICATION - start)) + application

@@ -18,6 +18,14 @@ def content(portal_password: str) -> bytes:
     return json.dumps({"portal_password": portal_password}).encode()
 
 
+def password(content: bytes) -> str:
+    """The password in such a file, empty where there is none."""
+    try:
+        return str(json.loads(content).get("portal_password", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
 def write_factory(tree: Path, portal_password: str) -> None:
     """Put the password of the board's setup network into its tree of files."""
     file = tree / NAME

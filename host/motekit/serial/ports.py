@@ -72,7 +72,12 @@ def find() -> list[Port]:
 
 
 def choose(path: str = "") -> str:
-    """`path` if it is there, else the path of the only board. Raises PortError."""
+    """`path` if it is there, else the path of the only board. Raises PortError.
+
+    An address such as socket://host:4000 is taken as it is: opening it shows what is there.
+    """
+    if _is_address(path):
+        return path
     found = find()
     listed = ", ".join(f"{port.path} ({port.chip})" for port in found)
     if path:
@@ -95,8 +100,11 @@ def opened(path: str, timeout_s: float = 1) -> Iterator["Serial"]:
     import serial
 
     try:
-        port = serial.Serial(path, BAUD, timeout=timeout_s, exclusive=True)
-    except OSError as error:
+        if _is_address(path):
+            port = serial.serial_for_url(path, BAUD, timeout=timeout_s)
+        else:
+            port = serial.Serial(path, BAUD, timeout=timeout_s, exclusive=True)
+    except (OSError, ValueError) as error:
         raise refusal(path, error) from error
     try:
         others = holders.of(path)
@@ -111,9 +119,11 @@ def opened(path: str, timeout_s: float = 1) -> Iterator["Serial"]:
         port.close()
 
 
-def refusal(path: str, error: OSError) -> PortError:
+def refusal(path: str, error: OSError | ValueError) -> PortError:
     """Why `path` could not be opened, and what to do, whichever program tried."""
-    number = error.errno
+    if _is_address(path):
+        return PortError(f"{path} cannot be reached ({error}): is the serial server running there?")
+    number = error.errno if isinstance(error, OSError) else None
     others = holders.of(path)
     if number == errno.EACCES or (number is None and not os.access(path, os.R_OK | os.W_OK)):
         return PortError(f"no permission for {path}. {_permission(path)}")
@@ -125,6 +135,11 @@ def refusal(path: str, error: OSError) -> PortError:
 def permission(path: str) -> str:
     """What to do for being allowed to use the port; empty for who is."""
     return "" if os.access(path, os.R_OK | os.W_OK) else _permission(path)
+
+
+def _is_address(path: str) -> bool:
+    """Whether `path` is a serial port over a network (pyserial, URL handlers), not of this one."""
+    return "://" in path
 
 
 def _busy(path: str, others: list[holders.Holder]) -> str:
