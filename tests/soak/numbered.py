@@ -78,4 +78,10 @@ def tree(folder: Path, interval_s: float) -> Path:
     )
     assert quick != text
     schema.write_text(quick, encoding="utf-8")
+    # Power that comes and goes is what the campaign is about, and no person's wish.
+    patience = source / "mote" / "patience.py"
+    text = patience.read_text(encoding="utf-8")
+    patient = text.replace("QUICK_RESETS = 3", "QUICK_RESETS = 1_000_000")
+    assert patient != text
+    patience.write_text(patient, encoding="utf-8")
     return firmware.build(boards.default_for("esp32"), source)
