@@ -25,6 +25,7 @@ class Orders:
             "identify": self._identify,
             "log": self._log,
             "config": self._config,
+            "update": self._update,
         }
 
     def _leave(self, command, why, mode="restart"):
@@ -77,6 +78,11 @@ class Orders:
             # The stack is small, and a command may nest as deep as it likes.
             raise Refused("config is nested too deeply") from None
         return {"probation": True}, self._leave(command, "a new configuration is tried")
+
+    async def _update(self, command):
+        from mote.update import receive
+
+        return await receive.handle(command, self._leave)
 
 
 def _merged(target, patch):

