@@ -20,7 +20,6 @@ import os
 
 from mote import __version__, board
 from mote.commands import Refused
-from mote.update import signature, versions
 
 FORMAT = 1
 _KEY = __file__.rsplit("/", 2)[0] + "/update.key"
@@ -28,6 +27,8 @@ _KEY = __file__.rsplit("/", 2)[0] + "/update.key"
 
 async def accepted(text, signed):
     """The manifest of `text`, whose signature is `signed` in hex. Raises Refused."""
+    from mote.update import signature
+
     try:
         if not await signature.verify(_key(), text.encode(), bytes.fromhex(signed)):
             raise Refused("the signature is not by the key that this board was flashed with")
@@ -51,6 +52,8 @@ def _key():
 
 
 def _check(manifest):
+    from mote.update import versions
+
     if manifest["chip"] != board.chip():
         raise Refused("the bundle is for %s, the board has %s" % (manifest["chip"], board.chip()))
     release = os.uname().release

@@ -6,13 +6,14 @@ import time
 
 from mote import config, log, memory, starts
 from mote.commands import Refused
-from mote.update import manifest
 
-# A piece is a part of one sector of the flash, and fits what MQTT takes in base64.
-CHUNK = 2048
+# Bytes of a piece: a part of a sector of the flash. In base64, on its way through MQTT and JSON, it
+# is in the heap five times over, each time in one piece.
+CHUNK = 1024
 # A sender that stays silent this long is gone; what it sent stays on the flash.
 _IDLE_MS = 120_000
-_MODULES = ("receive", "manifest", "versions", "incoming", "application", "image", "slots")
+_JUDGES = ("manifest", "signature", "versions")
+_MODULES = _JUDGES + ("receive", "incoming", "application", "image", "slots")
 
 
 class _Receiver:
@@ -52,8 +53,7 @@ async def _begin(bundle):
     if not isinstance(bundle, dict):
         raise Refused("begin holds manifest and signature")
     text = bundle.get("manifest")
-    found = await manifest.accepted(text, bundle.get("signature"))
-    memory.forget("mote.update.signature")
+    found = await _accepted(text, bundle.get("signature"))
     try:
         if found["kind"] == "image":
             from mote.update.image import Image as Stream
@@ -66,6 +66,16 @@ async def _begin(bundle):
     log.info("update: receiving %s %s" % (found["kind"], found["version"]))
     asyncio.create_task(_forget_when_idle(_receiver.stream))
     return _progress()
+
+
+async def _accepted(text, signature):
+    from mote.update import manifest
+
+    try:
+        return await manifest.accepted(text, signature)
+    finally:
+        # The pieces of the stream need the room.
+        _forget(_JUDGES)
 
 
 def _take(at, data):
@@ -102,4 +112,8 @@ async def _forget_when_idle(stream):
         await asyncio.sleep_ms(_IDLE_MS)
         if time.ticks_diff(time.ticks_ms(), _receiver.used_ms) > _IDLE_MS:
             _receiver.stream = None
-            memory.forget(*("mote.update." + name for name in _MODULES))
+            _forget(_MODULES)
+
+
+def _forget(modules):
+    memory.forget(*["mote.update." + name for name in modules])

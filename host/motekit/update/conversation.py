@@ -68,7 +68,7 @@ class Conversation:
         for device in self._devices:
             self._subscribe(device)
 
-    def arrived(self, payload: bytes) -> None:
+    def arrived(self, payload: bytes | bytearray) -> None:
         """A reply of any board."""
         with contextlib.suppress(ValueError, KeyError, TypeError):
             answer = json.loads(payload)

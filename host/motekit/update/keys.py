@@ -4,6 +4,7 @@ Boards get the public half when they are flashed. Who loses the private half can
 them over the air; who steals it can.
 """
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -62,10 +63,8 @@ def _make(file: Path) -> None:
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(pem)
-        try:
+        # Another process that was faster has made the key that counts.
+        with contextlib.suppress(FileExistsError):
             os.link(scratch, file)
-        except FileExistsError:
-            # Another process was faster: its key counts.
-            pass
     finally:
         Path(scratch).unlink()
