@@ -37,6 +37,8 @@ class BoardSpec:
     `chip` is esp32, esp32s3, esp32c3 or esp32c6, `board` one of provisioning/boards with that chip,
     empty for its usual one. `mac` is the station's, twelve hex digits, or empty for one that is
     derived from the board's place in the world. `firmware` replaces Mote by a tree of other files.
+    `key` is the public key whose updates over the air the board takes. With `two_slots` its flash
+    has room for two images of MicroPython, and less for files.
     """
 
     name: str
@@ -46,6 +48,8 @@ class BoardSpec:
     mac: str = ""
     board: str = ""
     firmware: Path | None = None
+    key: bytes = b""
+    two_slots: bool = False
 
 
 class VirtualBoard:

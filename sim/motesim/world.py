@@ -73,7 +73,7 @@ class World:
         frozen = await asyncio.to_thread(packages.folder, "umqtt-simple")
         tree = spec.firmware
         if tree is None:
-            tree = await asyncio.to_thread(firmware.build, profile)
+            tree = await asyncio.to_thread(firmware.build, profile, key=spec.key)
         flash.install(tree)
         if spec.config is not None:
             flash.write_config(spec.config)

@@ -37,7 +37,7 @@ class DeviceFile(pytest.File):
 
     def run(self) -> dict[str, str | None]:
         if self.results is None:
-            built = firmware.build(boards.default_for("esp32"))
+            built = firmware.build(boards.default_for("esp32")) / firmware.SLOT
             paths = [str(p) for p in (HERE, built, packages.folder("umqtt-simple"))]
             command = [str(RUNTIME), "-X", f"heapsize={HEAP}", str(HERE / "runner.py")]
             try:

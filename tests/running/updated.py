@@ -21,12 +21,14 @@ TRIAL_MS = 12_000
 Change = tuple[str, str, str]
 CRASH = ("mote/running.py", r"\Z", "\n\nraise RuntimeError('a bad release')\n")
 NOT_EVEN_LOADED = ("mote/app.py", r"\Aimport|\A", "import no_such_module\n")
-NEVER_ONLINE = ("mote/wifi/station.py", r"^async def join\(.*:$", r"\g<0>\n    await asyncio.sleep(9999)")
+NEVER_ONLINE = (
+    "mote/wifi/station.py",
+    r"^async def join\(.*:$",
+    r"\g<0>\n    await asyncio.sleep(9999)",
+)
 
 
-def release(
-    folder: Path, version: str, key: ec.EllipticCurvePrivateKey, *changes: Change
-) -> Path:
+def release(folder: Path, version: str, key: ec.EllipticCurvePrivateKey, *changes: Change) -> Path:
     """A tree of the firmware that calls itself `version`."""
     source = folder / f"source-{version}"
     shutil.copytree(places.FIRMWARE, source, ignore=shutil.ignore_patterns("__pycache__"))

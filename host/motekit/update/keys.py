@@ -22,12 +22,17 @@ class KeyFileError(Exception):
     """The file of the key cannot be used; the text says why and what to do."""
 
 
+def key_file() -> Path:
+    """Where the private half of the user's key pair is."""
+    return places.data() / NAME
+
+
 def private_key(file: Path | None = None) -> ec.EllipticCurvePrivateKey:
     """The user's key, made now if there is none; readable by its owner alone. Raises KeyFileError.
 
     `file` is another place for it than the user's data folder.
     """
-    file = file or places.data() / NAME
+    file = file or key_file()
     try:
         if not file.exists():
             _make(file)
