@@ -17,7 +17,7 @@ from motesim.air import Air
 from motesim.chips import CHIPS
 from motesim.core import PWRON_RESET, Core
 from motesim.errors import SimulationError, Stopped
-from motesim.flash import FS_START, Flash
+from motesim.flash import Flash
 from motesim.network import BoardNetwork
 from motesim.parts import Part
 from motesim.pins import Pins
@@ -192,7 +192,8 @@ class VirtualBoard:
         """What the chip's ROM is told at power-on."""
         return {
             "flash": str(self.flash.path.resolve()),
-            "fs_start": FS_START,
+            "fs_start": self.flash.fs_start,
+            "two_slots": self.flash.two_slots,
             "fs_size": self.flash.fs_size,
             "cut_at": self.cut_at,
             "mapped": self.network.mapped,

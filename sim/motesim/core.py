@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 RTC_MEMORY = 2048
+RELEASE = "1.27.0"
 ESP_ERR_NVS_NOT_FOUND = "ESP_ERR_NVS_NOT_FOUND"
 # What an ESP32 has free at main.py, and how many bytes of the 64-bit runtime's heap hold the same
 # objects: see README.md, "The heap".
@@ -32,6 +33,7 @@ class Core:
         self._board = board
         self.heap = int(ESP32_FREE_HEAP * WIDTH_RATIO) - NAMES
         self.heap_at_start = (0, 0)
+        self.slot, self.release = "", RELEASE
         self.reset_cause = PWRON_RESET
         self.celsius = 42.0
         self._rtc_offset_ns = 0
@@ -65,6 +67,13 @@ class Core:
     def running(self, free: int, used: int) -> None:
         self.heap_at_start = (free, used)
 
+    def boot(self, slot: str | None, release: str) -> None:
+        """The boot loader chose a slot; its image says which MicroPython it is."""
+        if slot is None:
+            raise Stopped
+        self.slot = slot
+        self.release = release or RELEASE
+
     def machine_reset(self) -> None:
         self._board.ends_itself(HARD_RESET)
         raise Stopped
@@ -85,7 +94,7 @@ class Core:
 
     def os_uname(self) -> list[str]:
         sysname = self.chip.sysname
-        return [sysname, sysname, "1.27.0", "v1.27.0 on 2025-12-09", self.chip.machine]
+        return [sysname, sysname, self.release, f"v{self.release} on 2025-12-09", self.chip.machine]
 
     def rtc_offset_ns(self) -> int:
         return self._rtc_offset_ns

@@ -1,7 +1,8 @@
 """The flash chip of a board, as a file of its real size, and what is written on it at the factory.
 
 The file system is at 0x200000 in blocks of 4096 bytes, as the ESP32 port mounts it (partition table
-of ESP32_GENERIC, ports/esp32/partitions-4MiBplus.csv).
+of ESP32_GENERIC, ports/esp32/partitions-4MiBplus.csv); with two slots for MicroPython it begins at
+0x310000 (partitions-4MiB-ota.csv).
 """
 
 import json
@@ -13,6 +14,8 @@ from typing import Any
 from littlefs import LittleFS
 
 FS_START = 0x200000
+FS_START_TWO_SLOTS = 0x310000
+FIRST_SLOT = 0x10000
 BLOCK = 4096
 DISK_VERSION = 0x00020001
 SKIPPED = {"__pycache__"}
@@ -21,15 +24,22 @@ SKIPPED = {"__pycache__"}
 class Flash:
     """The flash in the file `path`; made blank (all ones) when it is not there."""
 
-    def __init__(self, path: Path, size: int) -> None:
+    def __init__(self, path: Path, size: int, two_slots: bool = False) -> None:
         self.path = path
         self.size = size
+        self.two_slots = two_slots
+        self.fs_start = FS_START_TWO_SLOTS if two_slots else FS_START
         if not path.exists():
             path.write_bytes(b"\xff" * size)
+            if two_slots:
+                # As after esptool: a first slot that the boot loader takes for an image.
+                with path.open("r+b") as file:
+                    file.seek(FIRST_SLOT)
+                    file.write(b"\xe9")
 
     @property
     def fs_size(self) -> int:
-        return self.size - FS_START
+        return self.size - self.fs_start
 
     def install(self, firmware: Path) -> None:
         """Copy a firmware tree to the root, as `mpremote fs cp -r` does to a board."""
@@ -74,7 +84,7 @@ class Flash:
     def mounted(self) -> Iterator[LittleFS]:
         """The file system, formatted if blank; changes are written back at the end."""
         whole = bytearray(self.path.read_bytes())
-        part = whole[FS_START:]
+        part = whole[self.fs_start :]
         fs = LittleFS(
             block_size=BLOCK,
             block_count=len(part) // BLOCK,
@@ -93,7 +103,7 @@ class Flash:
         fs.mount()
         yield fs
         fs.unmount()
-        whole[FS_START:] = fs.context.buffer
+        whole[self.fs_start :] = fs.context.buffer
         self.path.write_bytes(whole)
 
     @staticmethod

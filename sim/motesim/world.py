@@ -69,7 +69,9 @@ class World:
             raise SimulationError(f"the board {spec.board} has an {profile.chip}, not {spec.chip}")
         index = len(self.boards)
         mac = spec.mac or f"{chip.mac_prefix}{2 * index + 0x10:06x}"
-        flash = Flash(self._folder / f"{spec.name.replace(' ', '-')}.flash", chip.flash_size)
+        flash = Flash(
+            self._folder / f"{spec.name.replace(' ', '-')}.flash", chip.flash_size, spec.two_slots
+        )
         frozen = await asyncio.to_thread(packages.folder, "umqtt-simple")
         tree = spec.firmware
         if tree is None:

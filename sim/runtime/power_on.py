@@ -14,6 +14,8 @@ _PIECES = 4096
 _LARGE_TABLE = 12_000
 # The board's heap, kept in one piece while the models fill what is before and behind it.
 _heap = bytearray(int(sys.argv[3]))
+# Named before there is no memory for a name.
+_taken = None
 
 # asyncio's queue counts the runtime's own ticks, in C: it must not see the model of time.
 sys.path[:] = [".frozen"]
@@ -91,7 +93,11 @@ def run(path):
 power = world.ask("power_on")
 socket._mapped = power["mapped"]
 vfs.umount("/")
-vfs.mount(flash.file_system(power), "/")
+_chip = flash.Chip(power["flash"], power["cut_at"])
+esp32._slots.attach(_chip, power["two_slots"])
+esp32._slots.boot()
+world.ask("boot", esp32._slots.running, esp32._slots.release())
+vfs.mount(flash.file_system(_chip, power), "/")
 sys.path[:] = ["", ".frozen", "/lib"]
 gc.disable()
 make_room_for_names()

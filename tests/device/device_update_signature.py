@@ -37,7 +37,8 @@ async def test_it_takes_little_memory_and_not_long():
 
 
 def test_versions_are_ordered_by_their_numbers():
-    rising = "0.9 0.10.0-rc.2 0.10.0-rc.11 0.10.0-rc.x 0.10 0.10.1 1.9 1.10.0 2".split()
+    rising = ["0.9", "0.10.0-rc.2", "0.10.0-rc.11", "0.10.0-rc.x", "0.10", "0.10.1", "1.9"]
+    rising += ["1.10.0", "2"]
     for i in range(len(rising)):
         for j in range(len(rising)):
             assert versions.older(rising[i], rising[j]) == (i < j), (rising[i], rising[j])

@@ -1,14 +1,16 @@
 """A board that takes updates over the air, and releases to send it."""
 
 import asyncio
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
 from house_of_one import Home, home
 from mote import contract
 from motekit import boards, firmware, places, update
@@ -20,11 +22,19 @@ TRIAL_MS = 12_000
 # What is in the sources, replaced: file of the firmware, pattern, text instead of it.
 Change = tuple[str, str, str]
 CRASH = ("mote/running.py", r"\Z", "\n\nraise RuntimeError('a bad release')\n")
-NOT_EVEN_LOADED = ("mote/app.py", r"\Aimport|\A", "import no_such_module\n")
+NOT_EVEN_LOADED = ("mote/app.py", r"^import asyncio$", "import asyncio, no_such_module")
 NEVER_ONLINE = (
-    "mote/wifi/station.py",
-    r"^async def join\(.*:$",
-    r"\g<0>\n    await asyncio.sleep(9999)",
+    "mote/online.py",
+    r"^    async def stay\(self\):$",
+    """\\g<0>
+        await asyncio.sleep(9999)""",
+)
+HANGS = (
+    "mote/online.py",
+    r"^    async def stay\(self\):$",
+    """\\g<0>
+        while True:
+            pass""",
 )
 
 
@@ -58,6 +68,13 @@ class Owner:
     async def bundle(self, version: str, *changes: Change, **options: bool) -> update.Bundle:
         tree = await asyncio.to_thread(release, self.folder, version, self.key, *changes)
         return update.make_application(tree / "app_a", version, self.key, **options)
+
+    def signed(self, bundle: update.Bundle, **changes: object) -> update.Bundle:
+        """The same with another manifest, and a good signature."""
+        text = json.dumps(bundle.manifest | changes)
+        r, s = utils.decode_dss_signature(self.key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
+        signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        return replace(bundle, text=text, signature=signature)
 
     async def send(self, bundle: update.Bundle, progress=lambda *_: None) -> None:
         server = update.Server("127.0.0.1", self.place.broker.port)

@@ -1,4 +1,4 @@
-"""Makes signatures.json anew: `python tests/vectors/make_signatures.py`. Judged by `cryptography`."""
+"""Makes signatures.json anew, with the library `cryptography` as the judge; run it as a program."""
 
 import json
 import random
