@@ -17,7 +17,7 @@ from motekit import boards, firmware, packages
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RUNTIME = Path(sys.executable).with_name("micropython")
-HEAP = "400k"
+HEAP = "1M"
 TIMEOUT_S = 60
 
 

@@ -36,7 +36,7 @@ class Slots:
         self.table = TWO_SLOTS if two_slots else ONE_SLOT
 
     def boot(self):
-        """What the boot loader does: `running` is the slot that it starts, None if there is none."""
+        """What the boot loader does; then `running` is the slot that it starts, or None."""
         labels = sorted(self.table)
         if len(labels) == 1:
             self.running = labels[0]
