@@ -20,8 +20,8 @@ FIRST_ANSWER_S = 60.0
 SILENCE_S = 300.0
 # The trial, and the time that the old version takes to come back and say so.
 OUTCOME_S = patience.UPDATE_TRIAL_MS / 1000 + 300
-# So often a board may refuse the same piece: damaged on the way, or the board restarted.
-STANDSTILLS = 5
+# So often may the same part of a bundle be refused: damaged on the way, or the board restarted.
+STANDSTILLS = 3
 CHECKING, SENDING, TRIAL = "checking", "sending", "trial"
 # Told (step, bytes that are there, bytes in all).
 Progress = Callable[[str, int, int], None]
@@ -46,13 +46,16 @@ async def send(
     progress(CHECKING, 0, total)
     offset, chunk = await _begin(bundle, device, talk, FIRST_ANSWER_S)
     standstills = 0
+    furthest = offset
     while offset < total:
         progress(SENDING, offset, total)
         data = base64.b64encode(bundle.stream[offset : offset + chunk]).decode("ascii")
         answer = await _ask(talk, device, SILENCE_S, at=offset, data=data)
         if answer["ok"] and answer["at"] > offset:
-            standstills = 0
             offset = answer["at"]
+            # What is only sent again is no way forward.
+            if offset > furthest:
+                furthest, standstills = offset, 0
             continue
         standstills += 1
         if standstills > STANDSTILLS:
