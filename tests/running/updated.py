@@ -83,7 +83,7 @@ class Owner:
 
 
 @asynccontextmanager
-async def owned(folder: Path) -> AsyncIterator[Owner]:
+async def owned(folder: Path, *, two_slots: bool = False) -> AsyncIterator[Owner]:
     key = ec.generate_private_key(ec.SECP256R1())
     tree = await asyncio.to_thread(release, folder, "0.1.9", key)
     async with (
@@ -94,7 +94,8 @@ async def owned(folder: Path) -> AsyncIterator[Owner]:
             "version": 1, "id": "dev", "interval": 1, "mqtt": {"host": "mqtt.local"},
             "wifi": [{"ssid": place.wifi.ssid, "password": place.wifi.password}],
         }  # fmt: skip
-        board = await place.world.add_board(BoardSpec("dev", config=document, firmware=tree))
+        spec = BoardSpec("dev", config=document, firmware=tree, two_slots=two_slots)
+        board = await place.world.add_board(spec)
         await board.power_on()
         await board.wait_for_log(contract.LOG_FIRST_READING, 20)
         yield Owner(place, heard, board, key, folder)
