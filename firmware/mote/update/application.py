@@ -4,6 +4,7 @@ What comes in lies in a folder of its own until it is whole, and gets the slot's
 which LittleFS does atomically: a slot that is there can be started.
 """
 
+import asyncio
 import hashlib
 import json
 import os
@@ -38,17 +39,14 @@ class Application:
         self._to_the_first()
         while self._part and self._is_whole():
             self._to_the_next()
-        if self._part and size(self._path) >= self._part[0]:
-            os.remove(self._path)
+        if self._part:
+            self._arrived = max(size(self._path), 0)
+            if self._arrived >= self._part[0]:
+                self._throw_away()
 
     @property
     def offset(self):
         return self._before + self._arrived
-
-    @property
-    def _arrived(self):
-        """Bytes of the present file that are there."""
-        return max(size(self._path), 0) if self._part else 0
 
     def write(self, data):
         """Take what follows at `offset`."""
@@ -57,14 +55,17 @@ class Application:
             if not self._part:
                 raise Refused("the bundle is longer than its files")
             piece = data[: self._part[0] - self._arrived]
-            _make_folders(self._path)
+            if not self._arrived:
+                _make_folders(self._path)
             with open(self._path, "ab") as file:
                 file.write(piece)
+            self._arrived += len(piece)
             data = data[len(piece) :]
-            while self._part and self._arrived >= self._part[0]:
+            if self._arrived == self._part[0]:
                 if not self._is_whole():
-                    os.remove(self._path)
-                    raise Refused("%s arrived damaged" % self._part[2])
+                    name = self._part[2]
+                    self._throw_away()
+                    raise Refused("%s arrived damaged" % name)
                 self._to_the_next()
 
     async def check(self):
@@ -74,6 +75,7 @@ class Application:
             if not self._is_whole():
                 raise Refused("%s is not whole" % self._part[2])
             self._to_the_next()
+            await asyncio.sleep_ms(0)
 
     def switch(self, nonce):
         """From the next start on the new version is on trial; `nonce` is for its outcome."""
@@ -90,14 +92,20 @@ class Application:
             told = (needed // 1024, max(room, 0) // 1024)
             raise Refused("the bundle needs %d KB of flash, %d KB are free" % told)
 
+    def _throw_away(self):
+        os.remove(self._path)
+        self._arrived = 0
+
     def _to_the_first(self):
         first = self._manifest["first"]
-        self._before = self._line = 0
+        # Bytes of the files before the present one, and of this one; where the list goes on.
+        self._before = self._arrived = self._line = 0
         self._part = (first["size"], first["sha256"], _LIST)
 
     def _to_the_next(self):
         """Go on to the file in the next line of the list; none after the last."""
         self._before += self._part[0]
+        self._arrived = 0
         with open(FOLDER + "/" + _LIST, "rb") as file:
             file.seek(self._line)
             line = file.readline()
