@@ -108,7 +108,8 @@ class Commands:
             entries = await handler(command)
             if isinstance(entries, tuple):
                 entries, after = entries
-            log.info("commands: %s" % name)
+            # The pieces of an update are many.
+            (log.debug if "at" in command else log.info)("commands: %s" % name)
             return _answer(name, nonce, True, entries or {}), after
         except Refused as refused:
             fault = str(refused)

@@ -28,6 +28,7 @@ class Orders:
             "log": self._log,
             "replay": self._replay,
             "config": self._config,
+            "update": self._update,
         }
 
     def _leave(self, command, why, mode="restart"):
@@ -86,6 +87,11 @@ class Orders:
             # The stack is small, and a command may nest as deep as it likes.
             raise Refused("config is nested too deeply") from None
         return {"probation": True}, self._leave(command, "a new configuration is tried")
+
+    async def _update(self, command):
+        from mote.update import receive
+
+        return await receive.handle(command, self._leave)
 
 
 def _merged(target, patch):

@@ -17,6 +17,7 @@ from mote import (
     sensors,
     starts,
     system,
+    update,
 )
 from mote.clock.clock import Clock
 from mote.delivery import Delivery
@@ -162,6 +163,10 @@ class _Running:
                 await self._obey().conclude("config", *outcome)
             # Not before it is out: a lost connection must not swallow it.
             probation.told()
+        if update.due():
+            from mote.update import trial
+
+            await trial.conclude(self._obey())
         trace = starts.untold()
         if trace:
             await client.publish(self._topic("log"), trace, qos=1)

@@ -39,7 +39,9 @@ class BoardSpec:
     `chip` is esp32, esp32s3, esp32c3 or esp32c6, `board` one of provisioning/boards with that chip,
     empty for its usual one. `mac` is the station's, twelve hex digits, or empty for one that is
     derived from the board's place in the world. `firmware` replaces Mote by a tree of other files,
-    `image` by the bytes of a whole flash, as `mote image` makes them.
+    `image` by the bytes of a whole flash, as `mote image` makes them. `key` is the public key whose
+    updates over the air the board takes. With `two_slots` its flash has room for two images of
+    MicroPython, and less for files.
     """
 
     name: str
@@ -50,6 +52,8 @@ class BoardSpec:
     board: str = ""
     firmware: Path | None = None
     image: bytes | None = None
+    key: bytes = b""
+    two_slots: bool = False
 
 
 class VirtualBoard:
@@ -193,6 +197,7 @@ class VirtualBoard:
         return {
             "flash": str(self.flash.path.resolve()),
             "fs_start": self.flash.files_at.offset,
+            "two_slots": self.flash.two_slots,
             "fs_size": self.flash.files_at.size,
             "cut_at": self.cut_at,
             "mapped": self.network.mapped,

@@ -9,22 +9,35 @@ from typing import Any
 from littlefs import LittleFS
 from motekit.image import Region, filesystem
 
-# Where the official images of 4 MB and more look for their files, up to the end of the flash.
+# Where the official images of 4 MB and more look for their files, up to the end of the flash; with
+# two slots for MicroPython (partitions-4MiB-ota.csv) there is less.
 FILES_START = 0x200000
+FILES_START_TWO_SLOTS = 0x310000
+FIRST_SLOT = 0x10000
 SKIPPED = {"__pycache__"}
 
 
 class Flash:
     """The flash in the file `path`, `files_at` of it the file system's.
 
-    Made blank (all ones) with `size` bytes when it is not there.
+    Made blank (all ones) with `size` bytes when it is not there. With `two_slots` it has room for
+    two images of MicroPython.
     """
 
-    def __init__(self, path: Path, size: int, files_at: Region | None = None) -> None:
+    def __init__(
+        self, path: Path, size: int, files_at: Region | None = None, two_slots: bool = False
+    ) -> None:
         self.path = path
-        self.files_at = files_at or Region(FILES_START, size - FILES_START)
+        self.two_slots = two_slots
+        start = FILES_START_TWO_SLOTS if two_slots else FILES_START
+        self.files_at = files_at or Region(start, size - start)
         if not path.exists():
             path.write_bytes(filesystem.blank(size))
+            if two_slots:
+                # As after esptool: a first slot that the boot loader takes for an image.
+                with path.open("r+b") as file:
+                    file.seek(FIRST_SLOT)
+                    file.write(b"\xe9")
 
     @classmethod
     def written(cls, path: Path, image: bytes, files_at: Region) -> "Flash":

@@ -75,10 +75,10 @@ class World:
         if spec.image is not None:
             flash = _flashed(path, spec.image, profile.chip)
         else:
-            flash = Flash(path, chip.flash_size)
+            flash = Flash(path, chip.flash_size, two_slots=spec.two_slots)
             tree = spec.firmware
             if tree is None:
-                tree = await asyncio.to_thread(firmware.build, profile)
+                tree = await asyncio.to_thread(firmware.build, profile, key=spec.key)
             flash.install(tree)
         if spec.config is not None:
             flash.write_config(spec.config)

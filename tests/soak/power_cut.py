@@ -26,7 +26,7 @@ def run(figure: Callable[[str, float, str], None]) -> None:
     script = HERE / "power_cut_on_device.py"
     paths = [
         str(HERE.parent / "device"),
-        str(firmware.build(boards.default_for("esp32"), lean=False)),
+        str(firmware.build(boards.default_for("esp32"), lean=False) / firmware.SLOT),
     ]
     done = subprocess.run(
         [

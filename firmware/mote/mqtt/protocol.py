@@ -7,7 +7,7 @@ packet for another, or leaves a socket open. Clause numbers are those of the OAS
 
 import asyncio
 import time
-from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
+from errno import ECONNRESET, ENOMEM, ENOTCONN, ETIMEDOUT
 
 from umqtt.simple import MQTTClient, MQTTException
 
@@ -170,6 +170,9 @@ class Session(MQTTClient):
             await work
         except (OSError, ProtocolError) as error:
             self.close(error)
+        except MemoryError:
+            # What somebody sends must not end more than this connection.
+            self.close(OSError(ENOMEM))
 
     async def _read(self):
         while True:
@@ -182,6 +185,8 @@ class Session(MQTTClient):
             body = await self._link.read_exactly(size)
             self._heard_ms = time.ticks_ms()
             await self._handle(first, body)
+            # Not to be in the heap beside the next one.
+            body = None
 
     async def _remaining_length(self):
         size = shift = 0

@@ -31,7 +31,7 @@ def command(
     ] = False,
 ) -> None:
     """Make the files for a board's flash in FOLDER, ready for `mpremote fs cp -r FOLDER/. :`."""
-    from motekit import boards, firmware
+    from motekit import boards, firmware, update
 
     if list_boards:
         _list()
@@ -39,12 +39,13 @@ def command(
     name = setup_network.network(mac)
     secret = setup_network.password(protect, portal_password)
     # Only what an earlier run made is made anew: the sources have no board.json.
-    ours = (folder / "mote" / "board.json").is_file()
+    ours = any((folder / slot / "mote" / "board.json").is_file() for slot in (firmware.SLOT, ""))
     if folder.exists() and not ours and any(folder.iterdir()):
         fail(f"{folder} is not empty: choose another folder, or empty it")
     try:
-        tree = firmware.build(boards.profile(board))
-    except (boards.BoardError, firmware.FirmwareError) as error:
+        key = update.public_bytes(update.private_key())
+        tree = firmware.build(boards.profile(board), key=key)
+    except (boards.BoardError, firmware.FirmwareError, update.KeyFileError) as error:
         fail(str(error))
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(tree, folder)
@@ -54,6 +55,9 @@ def command(
     typer.echo(f"{count} files for {boards.profile(board).name} in {folder}")
     if secret:
         setup_network.tell(name, secret, own=bool(portal_password))
+    typer.echo(
+        f"It takes updates over the air that are signed with {update.key_file()}: keep a copy"
+    )
     typer.echo(f"Next: mpremote fs cp -r {folder}/. : + reset")
 
 

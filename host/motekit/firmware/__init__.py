@@ -2,6 +2,6 @@
 
 from motekit.firmware.factory import write_factory
 from motekit.firmware.lean import made_lean
-from motekit.firmware.tree import FirmwareError, build
+from motekit.firmware.tree import SLOT, FirmwareError, build
 
-__all__ = ["FirmwareError", "build", "made_lean", "write_factory"]
+__all__ = ["SLOT", "FirmwareError", "build", "made_lean", "write_factory"]

