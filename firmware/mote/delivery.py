@@ -49,6 +49,8 @@ class Delivery:
         self._arrived = []
         # The round whose connection broke in the middle, and the metrics of it that arrived.
         self._part = 0, ()
+        # The last round of the message of backfill that is on its way.
+        self._old = 0
         self._news = asyncio.Event()
 
     def __len__(self):
@@ -104,6 +106,8 @@ class Delivery:
     def replay(self, since_ms):
         """Send again what the ring still has from unix time `since_ms` on; returns how many."""
         self._arrived = []
+        # What is on its way does not answer for what is now owed before it.
+        self._old = 0
         count = self._ring.replay(since_ms)
         self._news.set()
         return count
@@ -114,9 +118,8 @@ class Delivery:
         A live round and a message of backfill may be on their way at the same time.
         """
         topic = contract.backfill_topic(self._device)
-        live, live_left = None, ()
-        # The last round of the message of backfill that is on its way.
-        old, old_left = 0, ()
+        live, live_left, old_left = None, (), ()
+        self._old = 0
         try:
             while True:
                 self._news.clear()
@@ -124,19 +127,19 @@ class Delivery:
                     self._has_arrived(*live)
                     live = None
                     delivered()
-                if old and not old_left:
-                    self._ring.delivered(old)
-                    old = 0
+                if self._old and not old_left:
+                    self._ring.delivered(self._old)
+                    self._old = 0
                 if not live:
                     live = self._next_live()
                     if live:
                         live_left = await client.publish_all(self._messages(live), self._news)
                         ids = tuple(live_left)
-                if not old:
-                    old, payload = self._next_old(live)
+                if not old_left:
+                    self._old, payload = self._next_old(live)
                     if payload:
                         old_left = await client.publish_all(((topic, payload),), self._news)
-                    elif old:
+                    elif self._old:
                         continue
                 await self._news.wait()
         except OSError as error:

@@ -96,6 +96,10 @@ class VirtualBoard:
     def log(self) -> list[str]:
         return self.serial.log
 
+    def log_since(self, number: int) -> list[str]:
+        """The lines from `number` on, as `serial.count` counts them."""
+        return self.log[max(0, len(self.log) - (self.serial.count - number)) :]
+
     @property
     def serial_path(self) -> str:
         return self.serial.path

@@ -167,6 +167,24 @@ async def test_a_replay_sends_again_what_arrived_live_too():
         assert len(board.delivery) == 0
 
 
+async def test_a_replay_that_comes_while_backfill_is_on_its_way_skips_nothing():
+    with Chip(64):
+        board = Board()
+        broker = await board.online(Broker())
+        await board.takes(*[{"t": i} for i in range(10)])
+        await board.offline()
+        await board.takes_unseen(10, 11)
+        broker = await board.online(Broker(at_once=False))
+        assert len(broker.lines()) == 2
+        board.delivery.replay(NOW_MS)
+        broker.at_once = True
+        broker.acknowledge()
+        await settled()
+        numbers = [int(one.split("value=")[1].split()[0]) for one in broker.lines()]
+        assert numbers == [10, 11] + list(range(12)), numbers  # noqa: RUF005
+        assert len(board.delivery) == 0
+
+
 async def test_a_flash_that_refuses_does_not_keep_the_board_silent():
     log.set_level("E")
     with Chip(64):

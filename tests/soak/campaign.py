@@ -15,7 +15,8 @@ from stores import BehindMosquitto, InHub, Store
 
 DRAIN_S = 180
 # The flash is cut in the middle of one of so many operations to come.
-OPERATIONS = 40
+OPERATIONS = 120
+KNOWS_TIME = "clock: set by"
 # How long a cut lasts, in seconds.
 OUTAGE_S = (1.0, 8.0)
 LOSS, DELAY_S = 0.3, 2.0
@@ -97,7 +98,7 @@ class Campaign:
 
     async def _everyone_knows_the_time(self) -> None:
         for member in self._members:
-            await member.board.wait_for_log("clock: set by", 60)
+            await member.board.wait_for_log(KNOWS_TIME, 60)
 
     async def _cut(self, world: World) -> None:
         kind = self._random.choice(["wifi", "broker", "hub", "power", "flash", "network"])
@@ -121,24 +122,23 @@ class Campaign:
 
     async def _cut_power(self, member: Member, *, in_flash: bool) -> None:
         board = member.board
+        await self._off(member)
         if in_flash:
-            # The next start tears one of its first writes, whatever that is.
-            await self._off(member)
+            # One of the writes to come is torn, whatever it is.
             board.cut_at = self._random.randrange(1, OPERATIONS)
-            since = len(board.log)
+            started, since = time.time(), board.serial.count
             await board.power_on()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while board.powered:
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.02)
             member.counter.cuts.append(time.time())
-            del since
-        else:
-            await self._off(member)
+            if not any(KNOWS_TIME in line for line in board.log_since(since)):
+                member.counter.timeless.append((started, time.time()))
         # A board that lost its power has lost the time: what it takes before it knows it again can
         # only be dated if the power stays until then.
-        since = member.board.serial.count
+        since = board.serial.count
         await board.power_on()
-        await board.wait_for_log("clock: set by", 120, since)
+        await board.wait_for_log(KNOWS_TIME, 120, since)
 
     async def _off(self, member: Member) -> None:
         member.counter.cuts.append(time.time())

@@ -25,8 +25,9 @@ class Driver:
 # From being read to being in the flash: the round is gathered, written, and nobody else may be in
 # the way. A number that is read when the power goes is not taken yet (contract 2).
 TAKEN_S = 1.0
-# A live reading has the time of its arrival: after two seconds it goes as backfill.
-LIVE_S = 4.0
+# A live reading has the time of its arrival (contract 1): two seconds of waiting at most, then
+# it goes as backfill, and what a network takes that loses a third of its packets.
+LIVE_S = 10.0
 DATED_S = 0.5
 
 
@@ -42,6 +43,8 @@ class Counter(I2CPart):
         self.taken: dict[int, float] = {}
         # When the power was cut.
         self.cuts: list[float] = []
+        # From when to when a board ran that never knew the time: nobody can date what it took.
+        self.timeless: list[tuple[float, float]] = []
 
     def read(self, count: int) -> bytes:
         number = len(self.taken) + 1
@@ -52,10 +55,11 @@ class Counter(I2CPart):
         """It has no registers."""
 
     def surely_taken(self) -> dict[int, float]:
-        """Without what was read just before the power went."""
+        """Without what was read just before the power went, or that nobody can date."""
         return {
             number: at for number, at in self.taken.items()
             if not any(at <= cut <= at + TAKEN_S for cut in self.cuts)
+            and not any(start <= at <= end for start, end in self.timeless)
         }  # fmt: skip
 
 
