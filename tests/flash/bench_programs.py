@@ -19,7 +19,7 @@ def bootloader(board: BenchBoard) -> None:
     """Starts Mote if the whole of it is in the flash; else says so, as the ROM does."""
     try:
         names = files(board)
-        runs = {"/main.py", "/boot.py", "/mote/app.mpy"} <= names.keys()
+        runs = {"/main.py", "/boot.py", "/app_a/mote/app.mpy"} <= names.keys()
     except image.ImageError:
         runs = False
     if not runs:

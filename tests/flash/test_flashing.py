@@ -42,18 +42,20 @@ def test_what_is_there_is_not_written_again(board: BenchBoard, wish: Wish) -> No
     other = flashed(board, wish, board="wemos-d1-mini32")
     # The pins are another board's, MicroPython is the same.
     assert 0 < other.written < other.total
-    assert json.loads(bench_programs.files(board)["/mote/board.json"])["key"] == other.board
+    assert json.loads(bench_programs.files(board)["/app_a/mote/board.json"])["key"] == other.board
     # What a board is was said once.
     assert flashed(board, wish).board == "wemos-d1-mini32"
 
 
 def test_a_board_keeps_its_own_files_and_gets_a_new_program(board: BenchBoard, wish: Wish) -> None:
     flashed(board, wish, protect=False)
-    bench_programs.add(board, OWN | {"/mote/old.mpy": b"no longer made", "/main.py": b"changed"})
+    bench_programs.add(
+        board, OWN | {"/app_a/mote/old.mpy": b"no longer made", "/main.py": b"changed"}
+    )
     done = flashed(board, wish)
     held = bench_programs.files(board)
     assert {name: held[name] for name in OWN} == OWN
-    assert "/mote/old.mpy" not in held
+    assert "/app_a/mote/old.mpy" not in held
     assert held["/main.py"] != b"changed"
     # It was set up without a password: it stays so.
     assert done.configured and not done.password and FACTORY not in held
@@ -84,7 +86,7 @@ def test_every_chip_gets_its_own_image(chip: str) -> None:
     done = flash("bench", board.opened, Wish(runtime=lambda board, watch: runtime), Notes())
     assert done.chip == chip.upper()
     assert boards.profile(done.board).chip == done.chip
-    assert "/mote/app.mpy" in bench_programs.files(board)
+    assert "/app_a/mote/app.mpy" in bench_programs.files(board)
 
 
 def test_ctrl_c_stops_it_and_the_same_command_finishes(board: BenchBoard, wish: Wish) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import flash_images
 import pytest
-from motekit import boards, image
+from motekit import boards, image, update
 from motekit.exits import DONE, FAILED
 from motekit.image import contents
 
@@ -38,6 +38,7 @@ class Place:
             "COLUMNS": "100",
             "HOME": str(self.folder),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "XDG_DATA_HOME": str(self.folder / "data"),
         }
         return subprocess.run(
             [MOTE, *map(str, arguments)],
@@ -187,8 +188,9 @@ def test_a_web_page_gets_manifest_and_parts_chip_by_chip(place: Place) -> None:
         found = image.read(bytes(flash))
         profile = boards.default_for(found.chip.lower())
         assert found.family == build["chipFamily"]
-        made = image.build(profile, image.read(flash_images.synthetic(profile.chip.lower())))
-        assert flash == made.whole()
+        runtime = image.read(flash_images.synthetic(profile.chip.lower()))
+        key = update.public_bytes(update.private_key(place.folder / "data" / "mote" / update.NAME))
+        assert flash == image.build(profile, runtime, key=key).whole()
     refused = place.mote(
         "image", "--firmware", place.firmware, "--protect", "--web", place.folder / "other"
     )

@@ -88,6 +88,7 @@ def command(
     """
     from rich.console import Console
 
+    from motekit import update
     from motekit.flash import Wish, display
 
     own = setup_network.password(False, portal_password)
@@ -95,6 +96,10 @@ def command(
     ports = _ports(port or [], every)
     if every and len(ports) > 1 and not yes:
         _ask(ports)
+    try:
+        key = update.public_bytes(update.private_key())
+    except update.KeyFileError as error:
+        fail(str(error))
     wish = Wish(
         runtime=_Runtime(firmware, source),
         board=board,
@@ -104,6 +109,7 @@ def command(
         protect=not open_network,
         password=own,
         wait_s=wait,
+        key=key,
     )
     console = Console(stderr=True)
     shown = display.on(console, asks=sys.stdin.isatty() and not as_json)

@@ -74,7 +74,7 @@ def command(
     """Make the image of a board's whole flash, ready for `esptool write-flash 0`."""
     if context.invoked_subcommand:
         return
-    from motekit import image
+    from motekit import image, update
     from motekit.boards import BoardError, flash_bytes, profile
     from motekit.commands import runtimes
     from motekit.config import ConfigError
@@ -88,14 +88,19 @@ def command(
         one = profile(board)
         size = flash_bytes(flash_size) if flash_size else one.flash_size
         runtime = runtimes.obtain(one, firmware, source)
-        made = image.build(one, runtime, flash_size=size, document=document, portal_password=secret)
+        key = update.public_bytes(update.private_key())
+        made = image.build(
+            one, runtime, flash_size=size, document=document, portal_password=secret, key=key
+        )
         file = write_web(made, web) if web else output or Path("build") / f"mote-{one.key}.bin"
         if not web:
             _write(made, file)
     except ConfigError as error:
         faults = "".join(f"\n  {path or 'the document'} {text}" for path, text in error.faults)
         fail(f"{config} is no configuration:{faults}")
-    except (BoardError, FirmwareError, image.ImageError, OSError, ValueError) as error:
+    except (
+        BoardError, FirmwareError, image.ImageError, update.KeyFileError, OSError, ValueError
+    ) as error:  # fmt: skip
         fail(str(error))
     if as_json:
         typer.echo(json.dumps(_facts(made, file, secret), indent=1))

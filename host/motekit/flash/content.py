@@ -16,8 +16,9 @@ _DESCRIPTION = struct.Struct("<I12x32s32s")
 _DESCRIPTION_AT = 32
 _DESCRIPTION_MAGIC = 0xABCD5432
 # What a flash of Mote brings anew; every other file on a board is the board's own.
-PROFILE = "/mote/board.json"
-PROGRAM = ("/mote/", "/boot.py", "/main.py")
+SLOTS = ("/app_a", "/app_b", "")
+PACKAGES = tuple(f"{slot}/mote/" for slot in SLOTS)
+PROGRAM = (*PACKAGES, "/boot.py", "/main.py", "/slots.", "/update.", "/update/")
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,12 @@ def _files(remote: "_Remote") -> Content:
         fs.mount()
         names = [f"{top.rstrip('/')}/{name}" for top, _, here in fs.walk("/") for name in here]
         remote.check()
-        if not any(name.startswith("/mote/") for name in names):
+        if not any(name.startswith(PACKAGES) for name in names):
             # `boot.py` alone is what MicroPython itself writes at its first start.
             theirs = [name for name in names if name != "/boot.py"]
             return Content(f"{len(theirs)} files of a MicroPython program" if theirs else "")
-        board = _key(read(PROFILE)) if PROFILE in names else ""
+        profiles = [f"{package}board.json" for package in PACKAGES]
+        board = next((_key(read(name)) for name in profiles if name in names), "")
         return Content("", board, {n: read(n) for n in names if not n.startswith(PROGRAM)})
     except LittleFSError:
         remote.check()

@@ -48,7 +48,7 @@ class Wish:
 
     `erase` leaves nothing of what was there. `protect` makes a password for the setup network of a
     board that has none, `password` is one of your own. `wait_s` is how long the board may take
-    until it says that it runs; 0 does not wait.
+    until it says that it runs; 0 does not wait. `key` is the public key whose updates it takes.
     """
 
     runtime: Callable[[Profile, Watch], MicroPython]
@@ -59,6 +59,7 @@ class Wish:
     protect: bool = True
     password: str = ""
     wait_s: float = 30
+    key: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ class _Job:
         new = wish.protect and not own.keys() & {CONFIG, FACTORY}
         if wish.password or new:
             own[FACTORY] = factory.content(wish.password or factory.new_password())
-        image = _with(build(board, runtime, flash_size=flash_size), own)
+        image = _with(build(board, runtime, flash_size=flash_size, key=wish.key), own)
         safe.keep(own, image)
         self._own = own
         return image

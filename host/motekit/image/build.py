@@ -58,12 +58,13 @@ def build(
     flash_size: int | None = None,
     document: dict[str, Any] | None = None,
     portal_password: str = "",
+    key: bytes = b"",
 ) -> Image:
     """The image for `board`; the same inputs give the same bytes.
 
     `tree` is the folder with the board's files, made of the firmware unless given; `flash_size` in
     bytes is the profile's unless given; `document` is the configuration that the board starts with,
-    `portal_password` that of its setup network.
+    `portal_password` that of its setup network, `key` the public key whose updates it takes.
     Raises ImageError, FirmwareError, ConfigError.
     """
     if runtime.chip != board.chip:
@@ -73,7 +74,7 @@ def build(
         )
     flash_size = flash_size or board.flash_size
     region = runtime.file_system(flash_size)
-    files = _content(tree or firmware.build(board))
+    files = _content(tree or firmware.build(board, key=key))
     if document is not None:
         config.checked(document)
         # As UTF-8: MicroPython does not put the two halves of an escaped emoji together.

@@ -5,10 +5,11 @@
 
 from motekit.update.bundle import Bundle, BundleError, make_application, make_image, read
 from motekit.update.conversation import Conversation, Server, ServerError, conversation
-from motekit.update.keys import KeyFileError, key_file, private_key, public_bytes
+from motekit.update.keys import NAME, KeyFileError, key_file, private_key, public_bytes
 from motekit.update.send import UpdateError, send
 
 __all__ = [
+    "NAME",
     "Bundle",
     "BundleError",
     "Conversation",
