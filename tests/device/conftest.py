@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RUNTIME = Path(sys.executable).with_name("micropython")
 HEAP = "1M"
-TIMEOUT_S = 60
+TIMEOUT_S = 240
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
