@@ -6,6 +6,7 @@ import typer
 
 from motekit.commands import (
     demo,
+    devices,
     doctor,
     firmware,
     flash,
@@ -14,6 +15,7 @@ from motekit.commands import (
     image,
     listen,
     monitor,
+    orders,
     shell,
     sim,
 )
@@ -26,14 +28,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo.command)
+app.command("devices", epilog=devices.EPILOG)(devices.command)
 app.command("doctor")(doctor.command)
 app.command("firmware", epilog="Example: mote firmware build/board --board xiao-esp32c3")(
     firmware.command
 )
 app.command("flash", epilog=flash.EPILOG)(flash.command)
 app.command("fleet", epilog=fleet.EXAMPLE)(fleet.command)
+app.command("identify", epilog=orders.IDENTIFY)(orders.identify)
 app.command("listen")(listen.command)
 app.command("monitor")(monitor.command)
+app.command("replay", epilog=orders.REPLAY)(orders.replay)
+app.command("restart", epilog=orders.RESTART)(orders.restart)
 app.command("shell")(shell.command)
 app.add_typer(hub.app, name="hub")
 app.add_typer(image.app, name="image")
