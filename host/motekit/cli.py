@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from motekit.commands import (
+    bundle,
     demo,
     devices,
     doctor,
@@ -16,8 +17,10 @@ from motekit.commands import (
     listen,
     monitor,
     orders,
+    settings,
     shell,
     sim,
+    update,
 )
 
 app = typer.Typer(
@@ -27,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("bundle", epilog=bundle.EPILOG)(bundle.command)
 app.command("demo")(demo.command)
 app.command("devices", epilog=devices.EPILOG)(devices.command)
 app.command("doctor")(doctor.command)
@@ -41,6 +45,8 @@ app.command("monitor")(monitor.command)
 app.command("replay", epilog=orders.REPLAY)(orders.replay)
 app.command("restart", epilog=orders.RESTART)(orders.restart)
 app.command("shell")(shell.command)
+app.command("update", epilog=update.EPILOG)(update.command)
+app.add_typer(settings.app, name="config")
 app.add_typer(hub.app, name="hub")
 app.add_typer(image.app, name="image")
 app.add_typer(sim.app, name="sim")

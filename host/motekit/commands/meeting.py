@@ -149,16 +149,22 @@ async def chosen(met: Meeting, names: list[str], does: str, yes: bool) -> list[s
     `does` is what happens to them, such as "restarts {}".
     """
     if names == [ALL]:
-        await met.roster.watch()
-        names = met.roster.online()
-        away = sorted(set(met.roster.devices) - set(names))
-        if away:
-            typer.echo(f"Offline, and left out: {', '.join(away)}", err=True)
-        if not names:
-            fail("no board is online on this server: `mote devices` shows who is known")
+        names = await everybody(met)
     elif len(names) == 1:
         return names
     agree(f"This {does.format(_counted(names))}: {', '.join(names)}", yes)
+    return names
+
+
+async def everybody(met: Meeting) -> list[str]:
+    """The boards that are online; who is left out is told. Raises typer.Exit when there is none."""
+    await met.roster.watch()
+    names = met.roster.online()
+    away = sorted(set(met.roster.devices) - set(names))
+    if away:
+        typer.echo(f"Offline, and left out: {', '.join(away)}", err=True)
+    if not names:
+        fail("no board is online on this server: `mote devices` shows who is known")
     return names
 
 

@@ -18,7 +18,7 @@ REPLAY = f"Example: mote replay greenhouse --since 2h\n\n{meeting.ENDS}"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Devices = Annotated[
-    list[str], typer.Argument(metavar="DEVICE...|all", help="Devices; all: all that are online.")
+    list[str], typer.Argument(metavar="DEVICE|all", help="Devices; all: all that are online.")
 ]
 
 
