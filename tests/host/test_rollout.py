@@ -52,7 +52,7 @@ async def test_the_first_failure_stops_it_and_says_who_has_what(tmp_path: Path) 
         assert [told[n]["outcome"] for n in names] == ["updated", "rolled back", "not tried"]
         assert [told[n]["version"] for n in names] == ["0.2.0", "0.1.9", "0.1.9"]
         assert "RuntimeError: a bad release" in told["plant2"]["error"]
-        assert "1 boards were left as they are" in done.stderr
+        assert "stopped at the first failure; left as they are: 1" in done.stderr
         assert await version_of(there, *names) == ["0.2.0", "0.1.9", "0.1.9"]
         assert not any("update" in line for line in there.place.boards[2].log)
 

@@ -116,7 +116,7 @@ async def _devices(met: meeting.Meeting, names: list[str]) -> "list[Device]":
     """The boards to update, all online. Raises OrderError, typer.Exit."""
     if names == [meeting.ALL]:
         names = await meeting.everybody(met)
-    return [await met.orders.present(name) for name in names]
+    return [await met.orders.introduced(name) for name in names]
 
 
 def _bundles(
@@ -153,7 +153,7 @@ def _left(devices: "list[Device]", ready: "dict[str, Bundle]", again: bool) -> l
 
 def _planned(plan: list[list[str]], ready: "dict[str, Bundle]", versions: dict[str, str]) -> str:
     """What will be done, wave by wave."""
-    lines = [f"This updates {sum(map(len, plan))} boards, and stops at the first failure:"]
+    lines = [f"This updates {sum(map(len, plan))} boards and stops at the first failure:"]
     for number, wave in enumerate(plan, 1):
         moves = (f"{n} {versions[n] or '?'} -> {ready[n].manifest['version']}" for n in wave)
         lines.append(f"  wave {number}: {', '.join(moves)}")
@@ -207,5 +207,5 @@ def _tell(turns: "list[list[Turn]]", versions: dict[str, str], as_json: bool) ->
             typer.secho(f"mote: {one['error']}", err=True, fg=typer.colors.RED)
     untried = sum(one.outcome is Outcome.UNTRIED for one in all_turns.values())
     if untried:
-        stopped = f"stopped: {untried} boards were left as they are"
+        stopped = f"stopped at the first failure; left as they are: {untried}"
         typer.secho(f"mote: {stopped}", err=True, fg=typer.colors.RED)

@@ -15,6 +15,8 @@ from motekit.orders.roster import Device, Roster
 ANSWER_S = 20.0
 # A restart, and the way back into WiFi and to the server.
 RETURN_S = 120.0
+# From `online` to the first words about itself: it announces its metrics before.
+INTRODUCTION_S = 30.0
 # The trial of a configuration, then the way back with the old one.
 OUTCOME_S = patience.PROBATION_MS / 1000 + 180
 # The server sends what one publishes oneself at once.
@@ -51,6 +53,17 @@ class Orders:
         raise OrderError(
             f"{device} is offline{since(known)}: look whether it has power and WiFi; "
             "--wait SECONDS waits until it is back"
+        )
+
+    async def introduced(self, device: str) -> Device:
+        """The same when it has said what it is, which it does soon after it came. OrderError."""
+        known = await self.present(device)
+        async for _ in self._roster.until(INTRODUCTION_S):
+            if known.info:
+                return known
+        raise OrderError(
+            f"{device} is online and does not say what it is: restart it, or look at its serial "
+            "log with `mote monitor`"
         )
 
     async def do(self, device: str, cmd: str, **entries: Any) -> Answer:
