@@ -1,5 +1,6 @@
 """`mote update`: a fleet of virtual boards rolls forward, and stops where it has to."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import mote
 import pytest
 from boards_online import Boards, boards
 from motekit import update
-from motekit.exits import DONE, FAILED
+from motekit.exits import DONE, FAILED, STOPPED
 from motekit.update.rollout import waves
+from terminal import running
 from updated import Change, release
 
 pytestmark = pytest.mark.anyio
@@ -77,6 +79,20 @@ async def test_a_board_with_another_key_refuses_and_keeps_what_it_has(tmp_path: 
         assert done.returncode == FAILED
         assert "not by the key that this board was flashed with" in done.stderr
         assert "plant1: failed, has 0.0.9" in done.stdout
+
+
+async def test_stopped_in_the_middle_it_says_so_and_goes_on_later(tmp_path: Path) -> None:
+    async with boards(tmp_path, "plant1", tree=trees(tmp_path, "0.0.9")) as there:
+        data = {"XDG_DATA_HOME": str(tmp_path)}
+        with running("update", "plant1", *there.options(), **data) as sending:
+            await asyncio.to_thread(sending.wait_err, "plant1: sending: 50 %")
+            assert await asyncio.to_thread(sending.stop) == STOPPED
+            sending.wait_out("plant1: failed, has 0.0.9")
+            sending.wait_err("the same command goes on where it was")
+        done = await there.mote("update", "plant1")
+        assert done.returncode == DONE, done.stderr
+        # The half that was there is not sent again.
+        assert "plant1: sending: 25 %" not in done.stderr
 
 
 def test_waves() -> None:

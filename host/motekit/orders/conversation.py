@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -193,7 +194,14 @@ async def conversation(server: Server) -> AsyncIterator[Conversation]:
     try:
         if server.ca:
             client.tls_set(ca_certs=str(server.ca))
+    except OSError as error:
+        raise ServerError(f"{server.ca} holds no certificate in PEM form: {error}") from error
+    try:
         await asyncio.to_thread(client.connect, server.host, server.port)
+    except ssl.SSLError as error:
+        raise ServerError(
+            f"{server} cannot be trusted ({error}): check its name, and that --ca is its own CA"
+        ) from error
     except OSError as error:
         raise ServerError(
             f"no MQTT server answers at {server} ({error}). Start one with `mote hub`, or give "
