@@ -14,6 +14,7 @@ from motekit.commands import (
     image,
     listen,
     monitor,
+    provision,
     shell,
     sim,
 )
@@ -34,6 +35,7 @@ app.command("flash", epilog=flash.EPILOG)(flash.command)
 app.command("fleet", epilog=fleet.EXAMPLE)(fleet.command)
 app.command("listen")(listen.command)
 app.command("monitor")(monitor.command)
+app.command("provision", epilog=provision.EPILOG)(provision.command)
 app.command("shell")(shell.command)
 app.add_typer(hub.app, name="hub")
 app.add_typer(image.app, name="image")
