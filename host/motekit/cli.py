@@ -12,6 +12,7 @@ from motekit.commands import (
     fleet,
     hub,
     image,
+    label,
     listen,
     monitor,
     provision,
@@ -33,6 +34,7 @@ app.command("firmware", epilog="Example: mote firmware build/board --board xiao-
 )
 app.command("flash", epilog=flash.EPILOG)(flash.command)
 app.command("fleet", epilog=fleet.EXAMPLE)(fleet.command)
+app.command("label", epilog=label.EPILOG)(label.command)
 app.command("listen")(listen.command)
 app.command("monitor")(monitor.command)
 app.command("provision", epilog=provision.EPILOG)(provision.command)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motekit import places
+from motekit.commands import provision_class
 from motekit.exits import STOPPED, fail
 
 if TYPE_CHECKING:
@@ -50,6 +51,18 @@ def command(
     file: Annotated[
         Path | None, typer.Option("--config", help="A configuration, or a part of one, in JSON.")
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="A class of boards, a row each; a journal beside it knows who is done."),
+    ] = None,
+    label: Annotated[
+        Path | None,
+        typer.Option(help="Where a label goes: .pdf, .svg or .png; with --csv a folder."),
+    ] = None,
+    firmware: Annotated[
+        Path | None,
+        typer.Option(help="With --csv: MicroPython image for boards that need to be flashed."),
+    ] = None,
     login: Annotated[
         bool, typer.Option(help="Make a login in the hub for each board, that nobody gets to see.")
     ] = True,
@@ -78,10 +91,15 @@ def command(
             document = _with_server(document)
         else:
             accounts = None
+        if csv:
+            provision_class.run(csv, port or [], document, accounts, label, firmware, wait, as_json)
+            return
         document = settings.checked(document)
     except SettingsError as error:
         fail(str(error))
     done = _one(port or [], document, accounts, wait)
+    if label:
+        provision_class.labelled(label, done.id, done.mac, done.setup_password)
     if as_json:
         typer.echo(json.dumps([asdict(done)]))
     else:
@@ -94,14 +112,16 @@ def _one(
     from motekit.firmware import factory
     from motekit.flash import FlashError
     from motekit.hub.accounts import AccountError
-    from motekit.provision import DeviceError, SettingsError, provision
+    from motekit.provision import DeviceError, SettingsError, device, provision
     from motekit.serial import PortError, ports
 
     if len(given) > 1:
         raise typer.BadParameter("one port, or --csv for several boards", param_hint="PORT")
     try:
         path = ports.choose(given[0] if given else "")
-        return provision(path, document, accounts, factory.new_password(), _says(path), wait)
+        with device.at(path) as board:
+            new = factory.new_password()
+            return provision(board, document, accounts, new, _says(path), wait)
     except (DeviceError, PortError, FlashError, SettingsError, AccountError, OSError) as error:
         fail(str(error))
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@ from typing import Any
 
 from motekit.hub.accounts import Accounts
 from motekit.provision import device, settings
-from motekit.provision.device import DeviceError
+from motekit.provision.device import Device, DeviceError
 
 
 @dataclass(frozen=True)
@@ -23,40 +23,39 @@ class Provisioned:
 
 
 def provision(
-    port: str,
+    board: Device,
     document: dict[str, Any],
     accounts: Accounts | None,
     setup_password: str,
     says: Callable[[str], None],
     wait_s: float = device.BOOT_S,
 ) -> Provisioned:
-    """Put `document`, which `settings.checked` has passed, onto the board at `port`.
+    """Put `document`, which `settings.checked` has passed, onto `board`.
 
     With `accounts` the board gets a login of its own there. It is registered once the board holds
     it: a board that has the id already is the one whose login may be replaced.
-    Raises DeviceError, PortError, FlashError, SettingsError, AccountError, OSError.
+    Raises DeviceError, RemoteError, FlashError, SettingsError, AccountError, OSError.
     """
     name = document["id"]
     says("looking at the board")
-    with device.at(port) as board:
-        seen = board.look()
-        password = ""
-        if accounts:
-            if name in accounts.names() and seen.id != name:
-                raise DeviceError(
-                    "id-taken",
-                    f"{name} is another device's login already. Choose another id, or, if that "
-                    f"device is gone: mote hub remove {name}",
-                )
-            password = accounts.new_password(name)
-            mqtt = {**document["mqtt"], "user": name, "password": password}
-            document = settings.checked({**document, "mqtt": mqtt})
-        says("writing its configuration")
-        saved = board.save(document, setup_password)
-        if accounts:
-            accounts.put(name, password)
-        says("starting")
-        version = board.restart(wait_s) or seen.version
+    seen = board.look()
+    password = ""
+    if accounts:
+        if name in accounts.names() and seen.id != name:
+            raise DeviceError(
+                "id-taken",
+                f"{name} is another device's login already. Choose another id, or, if that "
+                f"device is gone: mote hub remove {name}",
+            )
+        password = accounts.new_password(name)
+        mqtt = {**document["mqtt"], "user": name, "password": password}
+        document = settings.checked({**document, "mqtt": mqtt})
+    says("writing its configuration")
+    saved = board.save(document, setup_password)
+    if accounts:
+        accounts.put(name, password)
+    says("starting")
+    version = board.restart(wait_s) or seen.version
     return Provisioned(
-        port, seen.mac, name, version, saved.digest, bool(accounts), saved.setup_password
+        board.path, seen.mac, name, version, saved.digest, bool(accounts), saved.setup_password
     )

@@ -89,6 +89,17 @@ def save(path, factory, text, password):
 save(%r, %r, %r, %r)
 """
 )
+_SETUP = (
+    _BEGIN
+    + """
+from mote import board, config
+try:
+    document = config.load()
+except config.ConfigError:
+    document = None
+told(setup=board.portal_password(document))
+"""
+)
 _RESTART = "import machine; machine.reset()"
 
 
@@ -122,8 +133,9 @@ class Device:
     """The board behind `at`, with its program stopped."""
 
     def __init__(self, path: str, at: remote.Remote) -> None:
-        self._path = path
+        self.path = path
         self._at = at
+        self._restarted = False
 
     def look(self) -> Seen:
         """Who it is. Raises DeviceError for what is not ours or too old, RemoteError."""
@@ -131,14 +143,14 @@ class Device:
         if facts.get("foreign"):
             raise DeviceError(
                 "not-ours",
-                f"the board at {self._path} runs MicroPython without Mote. Flash it: "
-                f"mote flash {self._path}",
+                f"the board at {self.path} runs MicroPython without Mote. Flash it: "
+                f"mote flash {self.path}",
             )
         if facts.get("broken") or versions.older(facts["version"], OLDEST):
             raise DeviceError(
                 "too-old",
-                f"the board at {self._path} has Mote {facts['version']}, which is too old or not "
-                f"whole. Flash it, its settings stay: mote flash {self._path}",
+                f"the board at {self.path} has Mote {facts['version']}, which is too old or not "
+                f"whole. Flash it, its settings stay: mote flash {self.path}",
             )
         return Seen(**facts)
 
@@ -158,14 +170,14 @@ class Device:
             raise DeviceError(
                 "refused",
                 f"the board refuses the configuration: {faults}. Its firmware may be older than "
-                f"these settings: mote flash {self._path}",
+                f"these settings: mote flash {self.path}",
             )
         if "free" in facts:
             raise DeviceError(
                 "disk-full",
                 f"the flash of the board is full ({facts['free']} bytes are left), and it "
                 "keeps the configuration that it has. Let it send its readings, or start it anew: "
-                f"mote flash {self._path} --erase",
+                f"mote flash {self.path} --erase",
             )
         if facts["digest"] != hashlib.sha256(text.encode()).hexdigest():
             raise DeviceError(
@@ -175,6 +187,10 @@ class Device:
             )
         return Saved(facts["digest"], facts["setup"])
 
+    def setup_password(self) -> str:
+        """What protects its setup network, empty for nothing. Raises RemoteError."""
+        return str(self._told(_SETUP)["setup"])
+
     def restart(self, wait_s: float = BOOT_S) -> str:
         """Restart it into what it holds; the version that it says it runs, empty without waiting.
 
@@ -182,8 +198,14 @@ class Device:
         """
         from motekit.flash import boot
 
+        self._restarted = True
         wire = self._at.leave(_RESTART)
         return boot.started(wire, wait_s, setup=False).version if wait_s else ""
+
+    def back(self) -> None:
+        """Whatever became of it, it does not stay at the prompt."""
+        if not self._restarted:
+            self.restart(0)
 
     def _told(self, program: str) -> dict[str, Any]:
         printed = self._at.run(program)
@@ -191,7 +213,7 @@ class Device:
             if line.startswith("{"):
                 facts: dict[str, Any] = json.loads(line)
                 return facts
-        raise remote.RemoteError(f"the board at {self._path} says nothing to the point: try again")
+        raise remote.RemoteError(f"the board at {self.path} says nothing to the point: try again")
 
 
 @contextlib.contextmanager
@@ -199,7 +221,12 @@ def at(path: str) -> Iterator[Device]:
     """The board at `path`, with its program stopped. Raises DeviceError, PortError."""
     try:
         with remote.stopped(path) as stopped:
-            yield Device(path, stopped)
+            device = Device(path, stopped)
+            try:
+                yield device
+            finally:
+                with contextlib.suppress(remote.RemoteError):
+                    device.back()
     except remote.NoPromptError as error:
         raise DeviceError(
             "not-ours",
