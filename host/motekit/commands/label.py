@@ -57,11 +57,12 @@ def write(file: Path, data: bytes) -> None:
     new.replace(file)
 
 
-def address(given: str) -> str:
-    """Where the dashboard is: as given, or the hub's on this computer."""
+def address(device: str, given: str = "") -> str:
+    """The page of a device on the dashboard: the one `given`, or the hub's on this computer."""
     from motekit.hub import announce
 
-    return given or f"http://{announce.own_name()}:8080"
+    base = given or f"http://{announce.own_name()}:8080"
+    return f"{base.rstrip('/')}/device/{device}"
 
 
 def _of_class(csv: Path, dashboard: str) -> "list[Label]":
@@ -75,7 +76,7 @@ def _of_class(csv: Path, dashboard: str) -> "list[Label]":
     done = [one for one in entries if one.done]
     if not done:
         fail(f"no board of {csv} is done yet: mote provision --csv {csv}")
-    return [Label(one.id, one.mac, one.setup_password, address(dashboard)) for one in done]
+    return [Label(one.id, one.mac, one.setup_password, address(one.id, dashboard)) for one in done]
 
 
 def _of_board(port: str, dashboard: str) -> "Label":
@@ -90,4 +91,4 @@ def _of_board(port: str, dashboard: str) -> "Label":
     except (DeviceError, PortError) as error:
         fail(str(error))
     name = seen.id or setup_network.network(seen.mac)
-    return Label(name, seen.mac, secret, address(dashboard) if seen.id else "")
+    return Label(name, seen.mac, secret, address(seen.id, dashboard) if seen.id else "")

@@ -86,11 +86,9 @@ def command(
     try:
         document = settings.read(file) if file else {}
         document = settings.overlaid(document, _values(device, wifi, server, put or []))
-        if login and not document.get("mqtt", {}).get("user"):
-            accounts = _accounts(data)
+        accounts = _accounts(data) if login else None
+        if login:
             document = _with_server(document)
-        else:
-            accounts = None
         if csv:
             provision_class.run(csv, port or [], document, accounts, label, firmware, wait, as_json)
             return

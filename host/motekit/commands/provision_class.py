@@ -53,9 +53,7 @@ def run(
         raise typer.Exit(STOPPED) from None
     if failed:
         raise typer.Exit(FAILED)
-    typer.echo(
-        f"Labels are in {place}; a sheet of them: mote label labels.pdf --csv {csv}", err=True
-    )
+    _say(f"Labels are in {place}; a sheet of them: mote label labels.pdf --csv {csv}")
 
 
 def labelled(file: Path, name: str, mac: str, setup_password: str) -> None:
@@ -64,7 +62,7 @@ def labelled(file: Path, name: str, mac: str, setup_password: str) -> None:
 
     kind = file.suffix.removeprefix(".").lower()
     try:
-        data = render([Label(name, mac, setup_password, labels.address(""))], kind)
+        data = render([Label(name, mac, setup_password, labels.address(name))], kind)
         labels.write(file, data)
     except (LabelError, OSError) as error:
         fail(str(error))

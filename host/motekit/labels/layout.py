@@ -12,6 +12,8 @@ COLUMNS, ROWS = 3, 8
 SHEET = (210.0, 297.0)
 _MARGIN = 4.0
 _CODE = 23.0
+# Between two codes, and so the captions below them.
+_BETWEEN = 12.0
 _CODES_Y = 9.0
 _CAPTION_Y = 35.0
 # What a name of 32 characters leaves room for, in millimetres a character of size 1.
@@ -61,7 +63,7 @@ def drawn(label: Label, x: float = 0, y: float = 0) -> Iterator[Dark | Text]:
     if label.dashboard:
         codes.append((label.dashboard, "Dashboard"))
     for number, (content, caption) in enumerate(codes):
-        left = x + _MARGIN + number * (_CODE + 14)
+        left = x + _MARGIN + number * (_CODE + _BETWEEN)
         yield from _code(content, left, y + _CODES_Y)
         yield Text(left, y + _CAPTION_Y, 2.0, caption)
 

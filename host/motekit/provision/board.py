@@ -32,14 +32,16 @@ def provision(
 ) -> Provisioned:
     """Put `document`, which `settings.checked` has passed, onto `board`.
 
-    With `accounts` the board gets a login of its own there. It is registered once the board holds
-    it: a board that has the id already is the one whose login may be replaced.
+    With `accounts` a board without a login in `document` gets one of its own there. It is
+    registered once the board holds it: a board that has the id already may have another one.
     Raises DeviceError, RemoteError, FlashError, SettingsError, AccountError, OSError.
     """
     name = document["id"]
     says("looking at the board")
     seen = board.look()
     password = ""
+    if document["mqtt"]["user"]:
+        accounts = None
     if accounts:
         if name in accounts.names() and seen.id != name:
             raise DeviceError(
