@@ -11,13 +11,13 @@ WIDTH, HEIGHT = 70.0, 37.0
 COLUMNS, ROWS = 3, 8
 SHEET = (210.0, 297.0)
 _MARGIN = 4.0
-_CODE = 23.0
+_CODE = 22.0
 # Between two codes, and so the captions below them.
 _BETWEEN = 12.0
-_CODES_Y = 9.0
-_CAPTION_Y = 35.0
-# What a name of 32 characters leaves room for, in millimetres a character of size 1.
-_NARROWNESS = 0.6
+_CODES_Y = 10.0
+_CAPTION_Y = 35.5
+# The widest letter, as a part of the size of its font.
+_WIDEST = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Text:
 
 def drawn(label: Label, x: float = 0, y: float = 0) -> Iterator[Dark | Text]:
     """The marks of a label whose upper left corner is at `x`, `y`."""
-    size = min(4.5, (WIDTH - 2 * _MARGIN) / len(label.id) / _NARROWNESS)
-    yield Text(x + _MARGIN, y + 7, size, label.id, bold=True)
+    size = min(4.5, (WIDTH - 2 * _MARGIN) / len(label.id) / _WIDEST)
+    yield Text(x + _MARGIN, y + 6, size, label.id, bold=True)
     codes = [(qr.wifi(label.network, label.setup_password), _shown(label))]
     if label.dashboard:
         codes.append((label.dashboard, "Dashboard"))

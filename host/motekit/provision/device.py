@@ -15,6 +15,8 @@ from motekit.serial import remote
 # The oldest firmware whose `config.save` is what is called here.
 OLDEST = "0.1.0"
 BOOT_S = 30
+# Within so many seconds a board that restarts says its first line.
+BEGIN_S = 3
 # As `firmware/mote/config.py` names it; on a board its constants have no names.
 CONFIG = "/config.json"
 
@@ -200,7 +202,13 @@ class Device:
 
         self._restarted = True
         wire = self._at.leave(_RESTART)
-        return boot.started(wire, wait_s, setup=False).version if wait_s else ""
+        if wait_s:
+            return boot.started(wire, wait_s, setup=False).version
+        # Whoever comes next must not find the prompt from before the reset.
+        with contextlib.suppress(OSError):
+            wire.timeout = BEGIN_S
+            wire.read_until(b"\n")
+        return ""
 
     def back(self) -> None:
         """Whatever became of it, it does not stay at the prompt."""

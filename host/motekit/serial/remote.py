@@ -12,7 +12,7 @@ from motekit.serial import ports
 
 # Longest pause in what a board says while it works for us; seconds.
 SILENCE_S = 10
-ATTEMPTS = 2
+ATTEMPTS = 3
 
 
 class RemoteError(Exception):
@@ -86,8 +86,10 @@ def _enter(path: str, transport: Any) -> None:
             # It prints what came instead of the prompt, which is for nobody.
             with contextlib.redirect_stdout(io.StringIO()):
                 transport.enter_raw_repl(soft_reset=False, timeout_overall=SILENCE_S)
+                # A board that restarts at this moment had a prompt, and has none.
+                transport.exec_raw("pass", timeout=SILENCE_S)
             return
-        except (TransportError, OSError) as error:
+        except (TransportError, OSError, struct.error) as error:
             # A board that was just starting listens the second time.
             if attempt == ATTEMPTS - 1:
                 raise NoPromptError(f"nothing at {path} answers as MicroPython does") from error
