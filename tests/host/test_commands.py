@@ -17,7 +17,7 @@ from motekit.hub import Hub
 
 MOTE = Path(sys.executable).with_name("mote")
 COMMANDS = ["demo", "doctor", "firmware", "flash", "fleet", "hub", "hub add", "hub remove",
-            "hub list", "image", "image inspect", "listen", "monitor", "shell",
+            "hub list", "image", "image inspect", "label", "listen", "monitor", "provision", "shell",
             "sim", "sim list", "sim set", "sim press", "sim cut", "sim power", "sim reset",
             "sim wifi"]  # fmt: skip
 
