@@ -14,9 +14,11 @@ from motekit.commands import (
     fleet,
     hub,
     image,
+    label,
     listen,
     monitor,
     orders,
+    provision,
     settings,
     shell,
     sim,
@@ -40,8 +42,10 @@ app.command("firmware", epilog="Example: mote firmware build/board --board xiao-
 app.command("flash", epilog=flash.EPILOG)(flash.command)
 app.command("fleet", epilog=fleet.EXAMPLE)(fleet.command)
 app.command("identify", epilog=orders.IDENTIFY)(orders.identify)
+app.command("label", epilog=label.EPILOG)(label.command)
 app.command("listen")(listen.command)
 app.command("monitor")(monitor.command)
+app.command("provision", epilog=provision.EPILOG)(provision.command)
 app.command("replay", epilog=orders.REPLAY)(orders.replay)
 app.command("restart", epilog=orders.RESTART)(orders.restart)
 app.command("shell")(shell.command)

@@ -18,8 +18,9 @@ from motekit.hub import Hub
 MOTE = Path(sys.executable).with_name("mote")
 COMMANDS = ["bundle", "config get", "config set", "demo", "devices", "doctor", "firmware",
             "flash", "fleet", "hub", "hub add", "hub remove", "hub list", "identify", "image",
-            "image inspect", "listen", "monitor", "replay", "restart", "shell", "update", "sim",
-            "sim list", "sim set", "sim press", "sim cut", "sim power", "sim reset",
+            "image inspect", "label", "listen", "monitor", "provision", "replay", "restart",
+            "shell", "update", "sim", "sim list", "sim set", "sim press", "sim cut", "sim power",
+            "sim reset",
             "sim wifi"]  # fmt: skip
 
 
