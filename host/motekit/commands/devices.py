@@ -50,11 +50,10 @@ def command(
 
     async def show() -> None:
         async with meeting.meeting(where, data=data) as met:
-            allowed = await met.roster.watch(readings=True)
-            if not allowed and not met.roster.devices:
+            if not await met.roster.watch(readings=True):
                 fail(
-                    f"{where} does not let this login read devices/#: log in with one that may, "
-                    "such as the hub's owner"
+                    f"{where} does not let this login read devices/ and sensors/: "
+                    "log in with one that may, such as the hub's owner"
                 )
             if once or not (as_json or sys.stdout.isatty()):
                 await _once(met.roster, listen, as_json)
