@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ SKIPPED = {"__pycache__", ".DS_Store"}
 DOCS = ".md"
 
 
+# Several boards are flashed at once: one build for all of them, and `ast` of CPython 3.11 fails when
+# threads parse at the same time (gh-106905).
+_BUILDING = threading.Lock()
+
+
 class FirmwareError(Exception):
     """The sources do not compile; the text names file and line."""
 
@@ -40,19 +46,26 @@ def build(
     """
     files = sorted(p for p in source.rglob("*") if p.is_file() and not SKIPPED & set(p.parts))
     target = places.cache() / f"firmware-{_digest(profile, source, files, key, lean)}"
-    if not target.is_dir():
-        with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
-            tree = Path(scratch) / "tree"
-            _make(profile, source, files, key, tree / SLOT, lean)
-            _root(source, tree)
-            # Renamed when whole: an interrupted run leaves nothing that looks finished.
-            try:
-                tree.rename(target)
-            except OSError:
-                # Another process was faster.
-                if not target.is_dir():
-                    raise
+    with _BUILDING:
+        if not target.is_dir():
+            _build(profile, source, files, key, target, lean)
     return target
+
+
+def _build(
+    profile: Profile, source: Path, files: list[Path], key: bytes, target: Path, lean: bool
+) -> None:
+    with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
+        tree = Path(scratch) / "tree"
+        _make(profile, source, files, key, tree / SLOT, lean)
+        _root(source, tree)
+        # Renamed when whole: an interrupted run leaves nothing that looks finished.
+        try:
+            tree.rename(target)
+        except OSError:
+            # Another process was faster.
+            if not target.is_dir():
+                raise
 
 
 def _digest(profile: Profile, source: Path, files: list[Path], key: bytes, lean: bool) -> str:
