@@ -26,8 +26,8 @@ SKIPPED = {"__pycache__", ".DS_Store"}
 DOCS = ".md"
 
 
-# Several boards are flashed at once: one build serves them all, and `ast` of CPython 3.11 fails when
-# threads parse at the same time (gh-106905).
+# Several boards are flashed at once: one build serves them all, and `ast` of CPython 3.11 fails
+# when threads parse at the same time (gh-106905).
 _BUILDING = threading.Lock()
 
 
