@@ -6,6 +6,7 @@ when it was made, beside the live readings and without delaying them (contract 2
 """
 
 import asyncio
+import gc
 import time
 
 from mote import contract, log
@@ -92,16 +93,24 @@ class Delivery:
         if not readings:
             return
         try:
-            number = self._ring.append(self._stamp, readings)
-        except OSError as error:
+            number = self._append(readings)
+        except (OSError, MemoryError) as error:
             # A broken flash is no reason to keep silent: it goes out live, or is lost.
-            log.error("store: a round could not be kept: errno %s" % error.errno)
+            log.error("store: a round could not be kept: %r" % error)
             self._unkept += len(readings)
             number = 0
         self._live.append((number, time.ticks_ms(), readings))
         # Without a connection nothing is live for long.
         del self._live[:-_LIVE_MAX]
         self._news.set()
+
+    def _append(self, readings):
+        try:
+            return self._ring.append(self._stamp, readings)
+        except MemoryError:
+            # Beside an open portal there is little: once more when all of it is in one piece.
+            gc.collect()
+            return self._ring.append(self._stamp, readings)
 
     def replay(self, since_ms):
         """Send again what the ring still has from unix time `since_ms` on; returns how many."""

@@ -4,6 +4,7 @@ Kept in NVS (esp32.NVS), not in RTC memory: a person's quick resets cut the powe
 """
 
 import asyncio
+import gc
 import io
 import os
 import sys
@@ -58,9 +59,14 @@ async def settle():
 
 def crashed(error):
     """An exception that nobody expected ends this start: count it and keep its traceback."""
-    text = io.StringIO()
-    sys.print_exception(error, text)
-    note(text.getvalue())
+    gc.collect()
+    try:
+        text = io.StringIO()
+        sys.print_exception(error, text)
+        note(text.getvalue())
+    except MemoryError:
+        # What ran out of memory is counted, too.
+        note(type(error).__name__)
 
 
 def note(text):

@@ -185,6 +185,29 @@ async def test_a_replay_that_comes_while_backfill_is_on_its_way_skips_nothing():
         assert len(board.delivery) == 0
 
 
+async def test_a_round_for_which_there_is_no_memory_is_tried_once_more():
+    with Chip(64), Quick(-1):
+        board = Board()
+        write = board.delivery._ring._journal.write
+        failing = [MemoryError()]
+
+        def narrow(*given):
+            if failing:
+                raise failing.pop()
+            write(*given)
+
+        board.delivery._ring._journal.write = narrow
+        await board.takes({"t": 1}, {"t": 2})
+        assert board.delivery.lost == 0 and len(board.delivery) == 2
+        log.set_level("E")
+        failing += [MemoryError(), MemoryError()]
+        await board.takes({"t": 3}, {"t": 4})
+        log.set_level("I")
+        assert board.delivery.lost == 1
+        broker = await board.online(Broker())
+        assert [one.split("value=")[1][0] for one in broker.lines()] == ["1", "2", "4"]
+
+
 async def test_a_flash_that_refuses_does_not_keep_the_board_silent():
     log.set_level("E")
     with Chip(64):

@@ -82,7 +82,7 @@ class Ring:
         state.total += len(readings)
         try:
             self._making_room(self._journal.write, state, self._gathered.rounds, record)
-        except OSError:
+        except (OSError, MemoryError):
             state.number -= 1
             state.total -= len(readings)
             raise
