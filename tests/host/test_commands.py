@@ -16,9 +16,11 @@ from motekit.exits import DONE, FAILED, USAGE
 from motekit.hub import Hub
 
 MOTE = Path(sys.executable).with_name("mote")
-COMMANDS = ["demo", "doctor", "firmware", "flash", "fleet", "hub", "hub add", "hub remove",
-            "hub list", "image", "image inspect", "listen", "monitor", "shell",
-            "sim", "sim list", "sim set", "sim press", "sim cut", "sim power", "sim reset",
+COMMANDS = ["bundle", "config get", "config set", "demo", "devices", "doctor", "firmware",
+            "flash", "fleet", "hub", "hub add", "hub remove", "hub list", "identify", "image",
+            "image inspect", "label", "listen", "monitor", "provision", "replay", "restart",
+            "shell", "update", "sim", "sim list", "sim set", "sim press", "sim cut", "sim power",
+            "sim reset",
             "sim wifi"]  # fmt: skip
 
 

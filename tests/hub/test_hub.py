@@ -138,6 +138,31 @@ def test_a_device_writes_its_own_topics_and_reads_its_own_commands_only(tmp_path
     with_hub(hub, story)
 
 
+def test_who_connects_hears_nothing_that_others_have_subscribed_to(tmp_path) -> None:
+    hub = new_hub(tmp_path, host="0.0.0.0")
+    one, other = hub.accounts.add("plant1"), hub.accounts.add("plant2")
+
+    def story() -> None:
+        owner = Client(hub.mqtt_port, "owner", hub.accounts.owner_password)
+        owner.subscribe("devices/#")
+        device = Client(hub.mqtt_port, "plant1", one)
+        device.publish("devices/plant1/status", "online", retain=True)
+        until(lambda: ("devices/plant1/status", "online") in owner.heard)
+        second = Client(hub.mqtt_port, "plant2", other)
+        # What is retained comes before the answer to a subscription that was made later.
+        second.subscribe("devices/plant2/cmd")
+        owner.publish("devices/plant2/cmd", "{}")
+        until(lambda: second.heard)
+        assert second.heard == [("devices/plant2/cmd", "{}")]
+        late = Client(hub.mqtt_port, "owner", hub.accounts.owner_password)
+        late.subscribe("devices/#")
+        until(lambda: ("devices/plant1/status", "online") in late.heard)
+        for client in (device, owner, second, late):
+            client.close()
+
+    with_hub(hub, story)
+
+
 def test_a_device_that_vanishes_is_offline_and_its_status_outlives_the_hub(tmp_path) -> None:
     hub = new_hub(tmp_path)
 

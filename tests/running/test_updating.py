@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from mote import contract
-from motekit import update
+from motekit import orders, update
 from updated import CRASH, HANGS, NEVER_ONLINE, NOT_EVEN_LOADED, Change, Owner, owned
 
 pytestmark = pytest.mark.anyio
@@ -128,8 +128,8 @@ async def test_what_is_not_for_this_board_is_refused_and_changes_nothing(tmp_pat
             with pytest.raises(update.UpdateError, match=words) as refused:
                 await owner.send(bundle)
             assert not refused.value.rolled_back
-        server = update.Server("127.0.0.1", owner.place.broker.port)
-        async with update.conversation(server) as talk:
+        server = orders.Server("127.0.0.1", owner.place.broker.port)
+        async with orders.conversation(server) as talk:
             for number, command in enumerate(
                 ({"finish": True}, {"at": 0, "data": ""}, {"begin": 5}, {}, {"begin": {}})
             ):
@@ -144,9 +144,9 @@ async def test_what_is_not_for_this_board_is_refused_and_changes_nothing(tmp_pat
 async def test_a_piece_that_was_damaged_on_the_way_is_sent_again(tmp_path) -> None:
     async with owned(tmp_path) as owner:
         bundle = await owner.bundle("0.2.0")
-        server = update.Server("127.0.0.1", owner.place.broker.port)
+        server = orders.Server("127.0.0.1", owner.place.broker.port)
         begin = {"manifest": bundle.text, "signature": bundle.signature.hex()}
-        async with update.conversation(server) as talk:
+        async with orders.conversation(server) as talk:
             began = await talk.ask("dev", 20, cmd="update", begin=begin)
             for data, words in (("AAA", "damaged"), ("AAAA", "arrived with 3 bytes")):
                 refused = await talk.ask("dev", 20, cmd="update", at=0, data=data)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from house_of_one import Home, home
 from mote import contract
-from motekit import boards, firmware, places, update
+from motekit import boards, firmware, orders, places, update
 from motesim import BoardSpec, VirtualBoard
 from mqtt_ear import Ear, ear
 
@@ -77,8 +77,8 @@ class Owner:
         return replace(bundle, text=text, signature=signature)
 
     async def send(self, bundle: update.Bundle, progress=lambda *_: None) -> None:
-        server = update.Server("127.0.0.1", self.place.broker.port)
-        async with update.conversation(server) as talk:
+        server = orders.Server("127.0.0.1", self.place.broker.port)
+        async with orders.conversation(server) as talk:
             await update.send(bundle, "dev", talk, progress)
 
 

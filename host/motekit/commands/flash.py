@@ -15,10 +15,8 @@ from motekit.exits import FAILED, STOPPED, fail
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from motekit.boards import Profile
-    from motekit.flash import Flashed, Watch, Wish
+    from motekit.flash import Flashed, Wish
     from motekit.flash.display import Display
-    from motekit.image import MicroPython
 
 EPILOG = (
     "Example: mote flash --board xiao-esp32c3\n\n"
@@ -89,6 +87,7 @@ def command(
     from rich.console import Console
 
     from motekit import update
+    from motekit.commands import runtimes
     from motekit.flash import Wish, display
 
     own = setup_network.password(False, portal_password)
@@ -101,7 +100,7 @@ def command(
     except update.KeyFileError as error:
         fail(str(error))
     wish = Wish(
-        runtime=_Runtime(firmware, source),
+        runtime=runtimes.Shared(firmware, source),
         board=board,
         flash_size=size,
         baud=baud,
@@ -174,30 +173,6 @@ def _outcome(
         return Failed(port, full.kind if full else "system", str(full or error))
     except Cancelled:
         return Failed(port, "stopped", "stopped")
-
-
-class _Runtime:
-    """MicroPython for a board: the given file, or the official one, got once for all boards."""
-
-    def __init__(self, file: Path | None, source: str) -> None:
-        self._file = file
-        self._source = source
-        self._got: dict[str, MicroPython] = {}
-        self._getting = threading.Lock()
-
-    def __call__(self, board: "Profile", watch: "Watch") -> "MicroPython":
-        from motekit.commands import runtimes
-
-        def progress(done: int, total: int | None) -> None:
-            watch.progress(done, total or 0)
-
-        with self._getting:
-            if board.key not in self._got:
-                watch.begins("getting MicroPython")
-                self._got[board.key] = runtimes.obtain(
-                    board, self._file, self._source, watch.note, progress
-                )
-            return self._got[board.key]
 
 
 def _ports(given: list[str], every: bool) -> list[str]:

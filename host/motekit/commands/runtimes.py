@@ -1,8 +1,10 @@
 """The MicroPython that a command puts onto a board: one's own, or the official one of its chip."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -10,6 +12,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColu
 
 from motekit import boards, image
 from motekit.image import official
+
+if TYPE_CHECKING:
+    from motekit.flash import Watch
 
 
 def _said(text: str) -> None:
@@ -50,6 +55,26 @@ def obtain(
             f"{boards.FOLDER / owner.key}.toml"
         )
     return image.read(got.path.read_bytes())
+
+
+class Shared:
+    """MicroPython for a board: the given file, or the official one, got once for all boards."""
+
+    def __init__(self, file: Path | None, source: str) -> None:
+        self._file = file
+        self._source = source
+        self._got: dict[str, image.MicroPython] = {}
+        self._getting = threading.Lock()
+
+    def __call__(self, board: boards.Profile, watch: "Watch") -> image.MicroPython:
+        def progress(done: int, total: int | None) -> None:
+            watch.progress(done, total or 0)
+
+        with self._getting:
+            if board.key not in self._got:
+                watch.begins("getting MicroPython")
+                self._got[board.key] = obtain(board, self._file, self._source, watch.note, progress)
+            return self._got[board.key]
 
 
 @contextmanager

@@ -106,6 +106,14 @@ class KeepingBroker(Broker):  # type: ignore[misc]
         await super()._client_message_loop(session, handler)
         await self._take_the_rest(session, handler)
 
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        # amqtt would tell who connects what anybody else has subscribed to.
+        subscribers = self._subscriptions.get(subscription[0], ())
+        if any(one.client_id == session.client_id for one, _ in subscribers):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
+
     async def _cleanup_session(self, client_id: str) -> None:
         session, handler = self._sessions.get(client_id, (None, None))
         if session and handler:

@@ -4,7 +4,6 @@
 """
 
 from motekit.update.bundle import Bundle, BundleError, make_application, make_image, read
-from motekit.update.conversation import Conversation, Server, ServerError, conversation
 from motekit.update.keys import NAME, KeyFileError, key_file, private_key, public_bytes
 from motekit.update.send import UpdateError, send
 
@@ -12,12 +11,8 @@ __all__ = [
     "NAME",
     "Bundle",
     "BundleError",
-    "Conversation",
     "KeyFileError",
-    "Server",
-    "ServerError",
     "UpdateError",
-    "conversation",
     "key_file",
     "make_application",
     "make_image",

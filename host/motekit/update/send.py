@@ -11,8 +11,8 @@ from typing import Any
 
 from mote import patience
 
+from motekit.orders.conversation import Answer, Conversation
 from motekit.update.bundle import Bundle
-from motekit.update.conversation import Answer, Conversation
 
 # A board that does not answer for this long at the beginning is not there; in the middle it may be
 # restarting, or its WiFi or the server.

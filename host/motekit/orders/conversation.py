@@ -1,10 +1,14 @@
-"""Asks boards over MQTT: a command goes out, its answers come back by their nonce (contract 1)."""
+"""Talks with boards over MQTT: a command goes out, its answers come back by nonce (contract 1).
+
+What else is heard on the way (who is online, what a board says of itself) goes to listeners.
+"""
 
 import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +23,8 @@ CONNECT_S = 10.0
 AGAIN_S = 10.0
 RECONNECT_MAX_S = 5
 Answer = dict[str, Any]
+Message = mqtt.MQTTMessage
+Listener = Callable[[Message], None]
 
 
 @dataclass(frozen=True)
@@ -31,9 +37,21 @@ class Server:
     password: str = ""
     ca: Path | None = None
 
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
 
 class ServerError(Exception):
     """No way to the MQTT server; the text says what to do."""
+
+
+@dataclass
+class _Heard:
+    """A topic filter that is subscribed to; `judged` is whether the server allowed it."""
+
+    qos: int
+    listeners: list[Listener]
+    judged: asyncio.Future[bool]
 
 
 class Conversation:
@@ -41,8 +59,10 @@ class Conversation:
 
     def __init__(self, client: mqtt.Client) -> None:
         self._client = client
-        self._devices: set[str] = set()
         self._waiting: dict[str, asyncio.Queue[Answer]] = {}
+        self._heard: dict[str, _Heard] = {}
+        # Topic filters by the number of their SUBSCRIBE.
+        self._subscribing: dict[int, str] = {}
 
     @asynccontextmanager
     async def asked(self, device: str, **command: Any) -> AsyncIterator["Asked"]:
@@ -50,9 +70,7 @@ class Conversation:
         nonce = secrets.token_hex(8)
         answers = self._waiting[nonce] = asyncio.Queue()
         payload = json.dumps({**command, "nonce": nonce})
-        if device not in self._devices:
-            self._devices.add(device)
-            self._subscribe(device)
+        self.hear_replies(device)
         try:
             yield Asked(self._client, contract.device_topic(device, "cmd"), payload, answers)
         finally:
@@ -63,20 +81,53 @@ class Conversation:
         async with self.asked(device, **command) as asked:
             return await asked.answer(timeout)
 
+    def hear_replies(self, device: str) -> None:
+        """From now on the answers that come under this name are heard."""
+        self.hear(contract.device_topic(device, "reply"), self._answered, qos=1)
+
+    def hear(self, pattern: str, listener: Listener, qos: int = 0) -> None:
+        """Call `listener` with each message whose topic matches `pattern`, for ever."""
+        heard = self._heard.get(pattern)
+        if heard is None:
+            judged: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._heard[pattern] = _Heard(qos, [listener], judged)
+            self._subscribe(pattern)
+        elif listener not in heard.listeners:
+            heard.listeners.append(listener)
+
+    async def may_hear(self, pattern: str) -> bool:
+        """Whether the server took the subscription; waits until it has said so."""
+        return await asyncio.shield(self._heard[pattern].judged)
+
     def connected(self) -> None:
         """The server was reached, for the first time or anew."""
-        for device in self._devices:
-            self._subscribe(device)
+        self._subscribing.clear()
+        for pattern in self._heard:
+            self._subscribe(pattern)
 
-    def arrived(self, payload: bytes | bytearray) -> None:
-        """A reply of any board."""
+    def subscribed(self, number: int, allowed: bool) -> None:
+        """The server's word on one subscription."""
+        heard = self._heard.get(self._subscribing.pop(number, ""))
+        if heard and not heard.judged.done():
+            heard.judged.set_result(allowed)
+
+    def arrived(self, message: Message) -> None:
+        """A message on any topic that is heard."""
+        for pattern, heard in list(self._heard.items()):
+            if mqtt.topic_matches_sub(pattern, message.topic):
+                for listener in heard.listeners:
+                    listener(message)
+
+    def _answered(self, message: Message) -> None:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            answer = json.loads(payload)
+            answer = json.loads(message.payload)
             self._waiting[answer["nonce"]].put_nowait(answer)
 
-    def _subscribe(self, device: str) -> None:
+    def _subscribe(self, pattern: str) -> None:
         if self._client.is_connected():
-            self._client.subscribe(contract.device_topic(device, "reply"), qos=1)
+            _, number = self._client.subscribe(pattern, self._heard[pattern].qos)
+            if number is not None:
+                self._subscribing[number] = pattern
 
 
 class Asked:
@@ -85,13 +136,13 @@ class Asked:
     def __init__(
         self, client: mqtt.Client, topic: str, payload: str, answers: asyncio.Queue[Answer]
     ) -> None:
-        self._client, self._topic, self._payload = client, topic, payload
+        self._client, self.topic, self.payload = client, topic, payload
         self._answers = answers
 
     async def answer(self, timeout: float) -> Answer:
         """The first answer; the command is sent as often as it takes. Raises TimeoutError."""
         async with asyncio.timeout(timeout):
-            self._send()
+            self.send()
             return await self.another()
 
     async def another(self) -> Answer:
@@ -99,12 +150,13 @@ class Asked:
         while True:
             with contextlib.suppress(TimeoutError):
                 return await asyncio.wait_for(self._answers.get(), AGAIN_S)
-            self._send()
+            self.send()
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        """Once more, and without waiting."""
         # Without a connection it would only wait in line behind itself.
         if self._client.is_connected():
-            self._client.publish(self._topic, self._payload, qos=1)
+            self._client.publish(self.topic, self.payload, qos=1)
 
 
 @asynccontextmanager
@@ -114,7 +166,6 @@ async def conversation(server: Server) -> AsyncIterator[Conversation]:
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     talk = Conversation(client)
     entered: asyncio.Future[str] = loop.create_future()
-    name = f"{server.host}:{server.port}"
 
     def tell(refusal: str) -> None:
         if not entered.done():
@@ -126,10 +177,15 @@ async def conversation(server: Server) -> AsyncIterator[Conversation]:
         refusal = str(reason) if reason.is_failure else ""
         loop.call_soon_threadsafe(tell, refusal)
 
-    def message(_: Any, __: Any, received: mqtt.MQTTMessage) -> None:
-        loop.call_soon_threadsafe(talk.arrived, received.payload)
+    def subscribed(_: Any, __: Any, number: int, reasons: Any, ___: Any) -> None:
+        allowed = not any(reason.is_failure for reason in reasons)
+        loop.call_soon_threadsafe(talk.subscribed, number, allowed)
+
+    def message(_: Any, __: Any, received: Message) -> None:
+        loop.call_soon_threadsafe(talk.arrived, received)
 
     client.on_connect = connected
+    client.on_subscribe = subscribed
     client.on_message = message
     client.connect_timeout = CONNECT_S
     client.reconnect_delay_set(1, RECONNECT_MAX_S)
@@ -138,20 +194,33 @@ async def conversation(server: Server) -> AsyncIterator[Conversation]:
     try:
         if server.ca:
             client.tls_set(ca_certs=str(server.ca))
-        await asyncio.to_thread(client.connect, server.host, server.port)
     except OSError as error:
-        raise ServerError(f"no MQTT server answers at {name} ({error})") from error
+        raise ServerError(f"{server.ca} holds no certificate in PEM form: {error}") from error
+    try:
+        await asyncio.to_thread(client.connect, server.host, server.port)
+    except ssl.SSLError as error:
+        raise ServerError(
+            f"{server} cannot be trusted ({error}): check its name, and that --ca is its own CA"
+        ) from error
+    except OSError as error:
+        raise ServerError(
+            f"no MQTT server answers at {server} ({error}). Start one with `mote hub`, or give "
+            "another with --server"
+        ) from error
     client.loop_start()
     try:
         async with asyncio.timeout(CONNECT_S):
             refusal = await entered
         if refusal:
-            raise ServerError(f"{name} refused the login: {refusal}")
+            raise ServerError(
+                f"{server} refused the login: {refusal}. Check --user and MOTE_PASSWORD, or --data "
+                "for a hub of this machine"
+            )
         yield talk
     except TimeoutError:
         if entered.done():
             raise
-        raise ServerError(f"{name} takes connections and does not speak MQTT") from None
+        raise ServerError(f"{server} takes connections and does not speak MQTT") from None
     finally:
         client.disconnect()
         await asyncio.to_thread(client.loop_stop)
