@@ -28,8 +28,10 @@ async def server(online):
                 await _join(online)
             led.show("joining")
             # Loaded when there is a network: without one the portal needs its memory.
+            from mote import time_servers
             from mote.mqtt import connecting
 
+            await time_servers.date_certificates(online.settings)
             return await connecting.log_in(online.settings)
         except Failure as error:
             log.warning("run: %s" % error)

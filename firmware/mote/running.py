@@ -17,6 +17,7 @@ from mote import (
     sensors,
     starts,
     system,
+    time_servers,
     update,
 )
 from mote.clock.clock import Clock
@@ -91,11 +92,7 @@ class _Running:
         # A lookup without a network fails, and puts the server last.
         while not station.address():
             await asyncio.sleep_ms(_BEAT_MS)
-        await self._clock.keep(self._time_servers)
-
-    def _time_servers(self):
-        """The usual ones; in a network without the internet the server or the gateway may know."""
-        return contract.NTP_SERVERS + (self._settings["mqtt"]["host"], station.gateway())
+        await self._clock.keep(lambda: time_servers.names(self._settings))
 
     async def _prove(self):
         """A new configuration that does not get the board online makes room for the old one."""
