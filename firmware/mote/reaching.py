@@ -5,7 +5,7 @@ Loaded for that, and forgotten while the board is online.
 
 import asyncio
 
-from mote import failure, led, log, memory, patience, system
+from mote import failure, led, log, memory, patience, system, tasks
 from mote.failure import Failure
 from mote.mqtt import MODULES as MQTT
 from mote.wifi import joining, station
@@ -79,13 +79,13 @@ async def _open_portal(online):
     try:
         from mote.setup import Portal
 
-        online.portal = Portal(online.settings, "wifi")
+        online.portal = Portal(online.settings, "wifi", beside=True)
         await online.portal.open()
     except MemoryError:
         # With sensors that need much, one has to go: the portal is the way back.
         online.end("no memory for the portal beside running", "button")
         return
-    asyncio.create_task(_watch_portal(online))
+    tasks.start(_watch_portal(online))
 
 
 async def _watch_portal(online):
