@@ -13,9 +13,13 @@ from typing import Annotated
 import typer
 
 from motekit import places
-from motekit.exits import FAILED
+from motekit.exits import FAILED, explained
 
 NEEDS = ("demo", "boards", "tests")
+EPILOG = explained(
+    "mote doctor --for tests",
+    failed="something is missing that the demo needs, or that which --for names",
+)
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,7 @@ def command(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look at this machine: what is there, what is missing, how to get it.
-
-    Ends with 1 when something is missing that the demo or real boards need (or what --for names).
-
-    Example: mote doctor --for tests
-    """
+    """Say what is missing on this machine, and how to get it."""
     if needed_for and needed_for not in NEEDS:
         raise typer.BadParameter(f"one of {', '.join(NEEDS)}", param_hint="--for")
     findings = [f for f in look() if not needed_for or f.needed_for == needed_for]

@@ -1,6 +1,5 @@
 """What goes wrong between a computer and a board, each with its own words and its remedy."""
 
-import errno
 import re
 
 HOLD_BOOT = (
@@ -160,16 +159,4 @@ def not_started(wire: bytes, seconds: float) -> FlashError:
         f"everything is written and verified, but the board did not start within {seconds:g} s; "
         f"it said last: {' | '.join(lines[-3:])}",
         "press its button RESET and look at its log with mote monitor",
-    )
-
-
-def no_room(error: OSError) -> FlashError | None:
-    """The disk of this computer is full, if it is that."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return None
-    where = f" ({error.filename})" if error.filename else ""
-    return FlashError(
-        "disk-full",
-        f"the disk of this computer is full{where}",
-        "make room, and run the same command again",
     )
