@@ -119,6 +119,7 @@ def _one(
         raise typer.BadParameter("one port, or --csv for several boards", param_hint="PORT")
     try:
         path = ports.choose(given[0] if given else "")
+        _says(path)("connecting")
         with device.at(path) as board:
             new = factory.new_password()
             return provision(board, document, accounts, new, _says(path), wait)

@@ -2,6 +2,8 @@
 
 import re
 
+from motekit.serial.remote import NO_PROGRAM
+
 HOLD_BOOT = (
     "hold the button BOOT (or connect GPIO 0, on C3 and C6 GPIO 9, to GND), press and let go of "
     "RESET, let go of BOOT, and run the command again"
@@ -31,7 +33,7 @@ SAID = (
     ),
     (
         "flash-unreadable",
-        rb"invalid header: 0x|flash read err|No bootable app",
+        NO_PROGRAM,
         "the chip finds nothing to start in its flash",
         "run the command again with --erase; when that does not help, the flash is broken",
     ),
