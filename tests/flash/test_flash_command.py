@@ -152,7 +152,7 @@ def test_a_port_that_another_program_has(tmp_path: Path, firmware: Path) -> None
     [
         (["/dev/ttyUSB99"], "there is no port /dev/ttyUSB99"),
         (["socket://127.0.0.1:1"], "is the serial server running there?"),
-        (["--all"], "Use a USB cable that carries data"),
+        (["--all"], "use a USB cable that carries data"),
     ],
 )
 def test_no_board(arguments: list[str], text: str) -> None:

@@ -87,7 +87,7 @@ def _serial_ports() -> Iterator[Finding]:
 
     found = ports.find()
     names = " ".join(port.path for port in found)
-    yield Finding(f"board on USB {names}".strip(), "boards", bool(found), ports.NO_BOARD)
+    yield Finding(f"board on USB {names}".strip(), "boards", bool(found), ports.missing())
     for port in found:
         remedy = ports.permission(port.path)
         yield Finding(f"permission for {port.path}", "boards", not remedy, remedy)
@@ -95,6 +95,8 @@ def _serial_ports() -> Iterator[Finding]:
 
 def _print(findings: list[Finding]) -> None:
     from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
 
     console = Console(highlight=False)
     titles = {"demo": "Demo and hub", "boards": "Real boards", "tests": "Tests"}
@@ -106,4 +108,4 @@ def _print(findings: list[Finding]) -> None:
             mark = "[green]✓[/green]" if finding.found else "[red]✗[/red]"
             console.print(f"  {mark} {finding.what}")
             if not finding.found:
-                console.print(f"    [dim]{finding.remedy}[/dim]")
+                console.print(Padding(Text(finding.remedy, "dim"), (0, 0, 0, 4)))
