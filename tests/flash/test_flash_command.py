@@ -104,6 +104,8 @@ def test_a_terminal_shows_a_bar_with_speed_and_time_left(tmp_path: Path, firmwar
         assert colourful.process.wait(60) == DONE
         colourful.wait_for("http://192.168.4.1")
     assert re.search(r"writing .*━+.* MB/s \d:\d\d:\d\d", plain.shown)
+    # A step without a number of bytes shows none.
+    assert "/?" not in plain.shown
     colour = re.compile(r"\x1b\[[\d;]*3\dm")
     assert colour.search(colourful.shown) and not colour.search(plain.shown)
 

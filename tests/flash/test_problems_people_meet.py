@@ -1,6 +1,8 @@
 """What goes wrong at the bench: each has its own word, its own text, and what to do about it."""
 
 import errno
+import inspect
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +14,9 @@ import small_micropython
 from bench_board import BenchBoard
 from bench_flash import OWN, Notes, flashed
 from motekit import boards, image, places
+from motekit.commands import flash
 from motekit.exits import FAILED, reason
-from motekit.flash import FlashError, Wish
+from motekit.flash import FlashError, Wish, problems
 from motekit.image import ImageError
 from terminal import MOTE, environment
 
@@ -185,6 +188,20 @@ def test_a_full_disk_of_this_computer(tmp_path: Path) -> None:
     )
     assert shown.returncode == FAILED
     assert "the disk of this computer is full: make room" in shown.stderr.splitlines()[-1]
+
+
+def test_a_flash_smaller_than_asked_for(board: BenchBoard, wish: Wish) -> None:
+    found = problem(board, wish, flash_size=8 << 20)
+    assert found.kind == "flash-size" and "has 4 MB of flash, not 8 MB" in found.what
+
+
+def test_the_readme_names_every_problem() -> None:
+    source = inspect.getsource(problems) + inspect.getsource(flash)
+    words = re.findall(r'(?:FlashError|Failed)\((?:port, )?\s*"([a-z-]+)"', source)
+    kinds = {*words, *(kind for kind, *_ in problems.SAID), "disk-full", "system"}
+    readme = (places.CHECKOUT / "README.md").read_text(encoding="utf-8")
+    listed = readme.split("has a `problem`:")[1].split(".\n")[0]
+    assert set(re.findall(r"`([a-z-]+)`", listed)) == kinds - {"stopped"}
 
 
 def test_a_board_that_nobody_knows(board: BenchBoard, wish: Wish) -> None:

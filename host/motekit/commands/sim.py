@@ -54,11 +54,12 @@ def command(
     from motesim.errors import SimulationError
 
     from motekit.packages import PackageError
+    from motekit.update import KeyFileError
 
     try:
         target = (host, int(port or contract.MQTT_PORT))
         asyncio.run(_run(count, chip, target, interval, new, as_json))
-    except (SimulationError, PackageError) as error:
+    except (SimulationError, PackageError, KeyFileError) as error:
         fail(error)
 
 
@@ -188,9 +189,6 @@ async def _run(
             board = await _board(world, f"board{number}", chip, home, interval, new)
             await board.power_on()
             shows.append(asyncio.create_task(_show_log(board, as_json)))
-            if new:
-                portal = f"{board.name}: portal {board.portal_url} once it is open"
-                typer.echo(portal, err=as_json)
         if new:
             typer.echo(
                 f"In the portal choose the WiFi {home.ssid!r}, password {home.password}, "
@@ -209,6 +207,8 @@ async def _board(
     from motesim import BoardSpec
     from motesim.parts import Bme280
 
+    from motekit import update
+
     config = {
         "version": 1,
         "id": name,
@@ -216,7 +216,10 @@ async def _board(
         "mqtt": {"host": SERVER},
         "interval": interval,
     }
-    return await world.add_board(BoardSpec(name, chip, [Bme280()], None if new else config))
+    # They take the updates of this user.
+    key = update.public_bytes(update.private_key())
+    spec = BoardSpec(name, chip, [Bme280()], None if new else config, key=key)
+    return await world.add_board(spec)
 
 
 async def _show_log(board: "VirtualBoard", as_json: bool) -> None:
@@ -227,3 +230,5 @@ async def _show_log(board: "VirtualBoard", as_json: bool) -> None:
         for line in lines:
             said = {"board": board.name, "line": line}
             typer.echo(json.dumps(said) if as_json else f"{board.name} | {line}")
+            if contract.LOG_SETUP in line:
+                typer.echo(f"{board.name}: its portal is {board.portal_url} here", err=as_json)
