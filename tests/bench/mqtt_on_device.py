@@ -17,9 +17,6 @@ def main(kind, port, *folders):
     sys.path[:0] = folders
     # What every client uses and a board has loaded anyway.
     import asyncio
-    import errno
-    import socket
-    import struct
 
     gc.collect()
     before = gc.mem_alloc()

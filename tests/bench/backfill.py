@@ -1,0 +1,103 @@
+"""Backfill: how fast what was stored in an outage arrives, and whether live readings keep pace.
+
+A virtual board without WiFi for some minutes, with a reading of each of its metrics every second;
+then the WiFi comes back. The times are those of a `mosquitto_sub` on the same mosquitto. The
+board's code runs at the host's speed.
+"""
+
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+sys.path.extend(str(Path(__file__).parents[1] / room) for room in ("running", "e2e"))
+
+from house_of_one import home
+from mote import contract
+from motesim.parts import Bme280
+from mqtt_ear import Ear, ear
+
+# Debian keeps daemons in /usr/sbin, which a plain user's PATH lacks.
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+
+NAMES = ("backfill_per_s",)
+
+# Five metrics a second: 1,000 readings.
+OUTAGE_S = 200
+STORED = 1000
+STEADY_S = 20
+BACK_S = 120
+TOPIC = contract.sensor_topic("dev", "temperature")
+BACKFILL = contract.backfill_topic("dev")
+LINE = "sensors,device=dev,"
+
+
+@dataclass
+class Heard:
+    """The backfill of one outage: when each message came, and how many readings were in all."""
+
+    times: list[float]
+    readings: int
+
+
+def run(figure: Callable[[str, float, str], None]) -> None:
+    asyncio.run(_run(figure))
+
+
+async def _run(figure: Callable[[str, float, str], None]) -> None:
+    with tempfile.TemporaryDirectory(prefix="mote-bench-") as folder:
+        async with home(Path(folder)) as place:
+            # Each message with the time of its arrival; further lines of a message have none.
+            options = ("-p", str(place.broker.port), "-q", "1", "-t", "#", "-F", "%t %U %p")
+            async with ear([], *options) as heard:
+                board = await place.board(Bme280())
+                await heard.wait_for(lambda topic, _: topic == TOPIC, BACK_S)
+                await board.wait_for_log("clock: set by", BACK_S)
+                await asyncio.sleep(STEADY_S)
+                place.world.switch(place.wifi, up=False)
+                print(f"# without WiFi for {OUTAGE_S} s", flush=True)
+                await asyncio.sleep(OUTAGE_S)
+                before = len(heard.heard)
+                place.world.switch(place.wifi, up=True)
+                async with asyncio.timeout(BACK_S):
+                    while _backfill(heard).readings < STORED:
+                        await asyncio.sleep(0.1)
+                await asyncio.sleep(STEADY_S)
+                after = heard.heard[before:]
+                figure_of(figure, _backfill(heard), _live(heard.heard[:before]), _live(after))
+
+
+def figure_of(
+    figure: Callable[[str, float, str], None],
+    backfill: Heard,
+    before: list[float],
+    after: list[float],
+) -> None:
+    took = backfill.times[-1] - backfill.times[0]
+    figure("backfill_per_s", backfill.readings / took, "1/s")
+    figure("backfill_per_s.readings", backfill.readings, "")
+    # The intervals that lie in the backfill at least in part.
+    gaps = [
+        late - early
+        for early, late in pairwise(after)
+        if late >= backfill.times[0] and early <= backfill.times[-1]
+    ]
+    figure("backfill_live_interval_s", statistics.median(gaps), "s")
+    figure("backfill_live_interval_s.longest", max(gaps), "s")
+    calm = [late - early for early, late in pairwise(before)]
+    figure("backfill_live_interval_s.longest_before", max(calm), "s")
+
+
+def _backfill(heard: Ear) -> Heard:
+    found = [payload for topic, payload in heard.heard if topic == BACKFILL]
+    further = sum(topic.startswith(LINE) for topic, _ in heard.heard)
+    return Heard([float(payload.split()[0]) for payload in found], len(found) + further)
+
+
+def _live(heard: list[tuple[str, str]]) -> list[float]:
+    return [float(payload.split()[0]) for topic, payload in heard if topic == TOPIC]
