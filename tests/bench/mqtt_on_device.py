@@ -46,15 +46,15 @@ async def mote(port, before):
     import asyncio
     import time
 
+    from mote import memory
     from mote.mqtt import connecting
     from mote.mqtt.protocol import Session
 
     session = Session("mote", "127.0.0.1", port)
     await session.connect(await connecting.connect("127.0.0.1", port))
-    # The board forgets what was needed for connecting while the connection holds.
-    for name in ("mote.mqtt.connecting", "mote.mqtt.tls", "mote.mqtt.client"):
-        sys.modules.pop(name, None)
+    # As a board does while the connection holds.
     del connecting
+    memory.forget("mote.mqtt.connecting")
     news = asyncio.Event()
     pairs = [("sensors/dev/" + metric, PAYLOAD) for metric in METRICS]
     for kind, count in told(before):
