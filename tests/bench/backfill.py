@@ -10,6 +10,7 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,9 +28,10 @@ os.environ["PATH"] += ":/usr/sbin:/sbin"
 
 NAMES = ("backfill_per_s",)
 
-# Five metrics a second: 1,000 readings.
-OUTAGE_S = 200
-STORED = 1000
+# Four metrics a second, as there is no signal to measure: 1,000 readings.
+OUTAGE_S = 250
+# No message of backfill for so long: it is done.
+QUIET_S = 5
 STEADY_S = 20
 BACK_S = 120
 TOPIC = contract.sensor_topic("dev", "temperature")
@@ -64,10 +66,10 @@ async def _run(figure: Callable[[str, float, str], None]) -> None:
                 await asyncio.sleep(OUTAGE_S)
                 before = len(heard.heard)
                 place.world.switch(place.wifi, up=True)
+                await heard.wait_for(lambda topic, _: topic == BACKFILL, BACK_S)
                 async with asyncio.timeout(BACK_S):
-                    while _backfill(heard).readings < STORED:
+                    while time.time() - _backfill(heard).times[-1] < QUIET_S:
                         await asyncio.sleep(0.1)
-                await asyncio.sleep(STEADY_S)
                 after = heard.heard[before:]
                 figure_of(figure, _backfill(heard), _live(heard.heard[:before]), _live(after))
 
@@ -81,6 +83,7 @@ def figure_of(
     took = backfill.times[-1] - backfill.times[0]
     figure("backfill_per_s", backfill.readings / took, "1/s")
     figure("backfill_per_s.readings", backfill.readings, "")
+    figure("backfill_per_s.messages", len(backfill.times), "")
     # The intervals that lie in the backfill at least in part.
     gaps = [
         late - early
