@@ -39,16 +39,7 @@ def _packages() -> Path:
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
             made = Path(scratch) / "made"
-            pip = [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "-q",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-            ]
+            pip = [sys.executable, *"-m pip install -q --no-deps --only-binary :all:".split()]
             subprocess.run([*pip, "--target", made, "-r", REQUIREMENTS], check=True)
             try:
                 # Renamed when whole: an interrupted run leaves nothing that looks finished.
