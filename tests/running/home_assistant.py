@@ -39,8 +39,9 @@ def _packages() -> Path:
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
             made = Path(scratch) / "made"
-            pip = [sys.executable, *"-m pip install -q --no-deps --only-binary :all:".split()]
-            subprocess.run([*pip, "--target", made, "-r", REQUIREMENTS], check=True)
+            pip = [sys.executable, "-m", "pip", "install", "-q", "--target", str(made)]
+            only = ["--no-deps", "--only-binary", ":all:", "-r", str(REQUIREMENTS)]
+            subprocess.run([*pip, *only], check=True)
             try:
                 # Renamed when whole: an interrupted run leaves nothing that looks finished.
                 made.rename(target)
