@@ -1,6 +1,5 @@
 """Answers the commands of an Improv client: who the board is, which networks there are, WiFi."""
 
-import os
 import sys
 
 from mote import __version__, contract, log
@@ -105,8 +104,8 @@ class Conversation:
         chip = self._board.chip
         # As installers name it: ESP32-C3.
         family = chip[:5] + ("-" + chip[5:] if chip[5:] else "")
-        told = (contract.PRODUCT, __version__, family, self._site.name)
-        told += ("MicroPython", os.uname().release)
+        release = "%d.%d.%d" % sys.implementation.version[:3]
+        told = (contract.PRODUCT, __version__, family, self._site.name, "MicroPython", release)
         _send(frames.result(_INFO, told))
 
     def _tell_networks(self, body):
