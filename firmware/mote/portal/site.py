@@ -65,7 +65,12 @@ class Site:
         return self.state == SAVED
 
     def try_network(self, ssid, password):
-        """Begin the trial of a WiFi, for a client that knows no more; False for impossible ones."""
+        """Begin the trial of a WiFi, for a client that knows no more.
+
+        False for an impossible one, and while another trial runs or has brought all there is.
+        """
+        if self.state in (TRYING, SAVED):
+            return False
         document = form.with_network(self._document or self._known, self.name, ssid, password)
         if _faults(document):
             return False
