@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-# A home with a broker, an ear, a phone for the portal: shared with the rooms they belong to.
+# A home with a broker, an ear, images, a browser: shared with the rooms they belong to.
 sys.path[:0] = [str(Path(__file__).parent)]
-sys.path += [str(Path(__file__).parents[1] / room) for room in ("e2e", "portal", "running")]
+sys.path += [str(Path(__file__).parents[1] / room) for room in ("e2e", "host", "portal", "running")]
 
 
 @pytest.fixture
