@@ -8,6 +8,7 @@ import time
 
 from mote import board, config, contract, led, log, memory, patience, starts, system
 from mote.improv import console
+from mote.improv.frames import NETWORKS
 from mote.mqtt import MODULES as MQTT
 from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
@@ -24,7 +25,9 @@ async def run(settings, reason):
     """
     portal = Portal(settings, reason, starts.traceback() if reason == "crashed" else "")
     await portal.open()
-    asyncio.create_task(console.listen(lambda: (portal.site, portal)))
+    # The installer for which the board restarted still waits for its networks.
+    waits_for = NETWORKS if reason == "improv" else None
+    asyncio.create_task(console.listen(lambda: (portal.site, portal), waits_for))
     ended = []
     asyncio.create_task(board.watch_button(led.show, ended.append))
     while True:
@@ -143,6 +146,7 @@ class Portal:
         fresh, self._fresh = self._fresh, False
         if not fresh and self.site.state != TRYING and not access_point.has_clients():
             self.site.networks = scan.networks() or self.site.networks
+        return True
 
     @property
     def chip(self):

@@ -59,6 +59,7 @@ class Board:
 
     def search(self):
         self.searches += 1
+        return True
 
     def address(self):
         return self.joined

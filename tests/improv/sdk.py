@@ -68,6 +68,13 @@ class Client:
                 return told["done"]
             self.events.append(told)
 
+    async def told(self, event: dict[str, int], times: int = 1) -> None:
+        """Wait until it was told of this state or error so often."""
+        assert self._process.stdout
+        while self.events.count(event) < times:
+            line = await asyncio.wait_for(self._process.stdout.readline(), PATIENCE_S)
+            self.events.append(json.loads(line))
+
     async def meet(self, timeout_s: float = 20) -> Any:
         """Find the board, as a page does that has just installed it; who it says it is."""
         return await self.ask("initialize", round(timeout_s * 1000))

@@ -16,15 +16,19 @@ _SILENT_TURNS = 10
 _GONE_TURNS = 1200
 
 
-async def listen(partner):
+async def listen(partner, open_command=None):
     """For as long as the task lives. Raises KeyboardInterrupt for Ctrl-C, and leaves what is typed
     behind it to the REPL.
 
-    `partner()` gives site and board of a `conversation.Conversation`.
+    `partner()` gives site and board of a `conversation.Conversation`. `open_command` is one that
+    the client still waits for, from before a restart.
     """
     # The port would take byte 3 out of every command, and stop the board.
     micropython.kbd_intr(-1)
     reader, talk, silent = Reader(), None, 0
+    if open_command:
+        talk = _talk(None, *partner())
+        talk.answer(open_command)
     poller = select.poll()
     poller.register(sys.stdin, select.POLLIN)
     while True:

@@ -19,7 +19,8 @@ class Conversation:
     `name`, `networks`, `trying`, `saved`, `failure`, `try_network(ssid, password)`, which begins a
     trial or says False, and `rename(name)`, which says False to a name that is none; `requests` and
     `told_saved` are told of the client. `board` has `address()` in the joined network, `chip`, and
-    `search()`, which brings the networks up to date unless that disturbs somebody.
+    `search()`, which brings the networks up to date unless that disturbs somebody; False when the
+    board has to restart for it and answers afterwards.
     """
 
     def __init__(self, site, board):
@@ -105,7 +106,8 @@ class Conversation:
         _send(frames.result(_INFO, told))
 
     def _tell_networks(self, body):
-        self._board.search()
+        if not self._board.search():
+            return
         for one in self.site.networks:
             if one.supported:
                 told = (one.ssid, str(one.rssi), "YES" if one.secured else "NO")

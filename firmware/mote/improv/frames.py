@@ -5,6 +5,8 @@
 
 # Types.
 STATE, ERROR, COMMAND, RESULT = 1, 2, 3, 4
+# The command that asks for networks, with its data, of which there are none.
+NETWORKS = b"\x04\x00"
 # What `Reader.take` says beside the data of a command.
 BROKEN, INTERRUPT = 1, 2
 

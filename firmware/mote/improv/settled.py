@@ -19,13 +19,13 @@ class Settled:
         self._end = end
 
     def search(self):
-        """Whoever asks for networks wants to change the WiFi, which is tried in set-up mode."""
+        """Whoever asks for networks wants to change the WiFi: set-up mode answers, and tries it."""
         self._end("an installer asks for another WiFi", "improv")
+        return False
 
     def try_network(self, ssid, password):
         """Not here: the next time it is."""
-        self.search()
-        return False
+        return self.search()
 
     def address(self):
         """None: there is no page."""
