@@ -6,6 +6,7 @@ from mote import config, failure
 from mote.failure import Failure
 from mote.improv import conversation, frames
 from mote.improv.frames import BROKEN, INTERRUPT, Reader, frame, result
+from mote.portal.request import Request
 from mote.portal.site import FAILED, SAVED, TRYING, Site
 
 # A test must not write into the root of this machine.
@@ -229,6 +230,19 @@ def test_a_new_board_without_a_server_leads_to_its_own_page():
     assert talk.told() == PROVISIONED + result(1, url)
     assert talk.after(b"\x02\x00") == PROVISIONED + result(2, url)
     assert talk.site.state == FAILED and not talk.site.can_save
+
+
+async def test_a_server_that_was_found_and_wants_a_login_is_on_the_page():
+    talk = Talk()
+    talk.after(settings(b"Home", b"home secret"))
+    document, _ = talk.board.tried[0]
+    talk.board.joined = "192.168.50.20"
+    # As the trial fills it in.
+    document["mqtt"]["host"] = "hub.local"
+    talk.site.failed_with(Failure(failure.BAD_LOGIN))
+    asked = Request("GET", "/", {"host": "192.168.50.20"}, b"")
+    page = str(b"".join((await talk.site.handle(asked)).body), "utf-8")
+    assert 'value="hub.local"' in page and "home secret" not in page
 
 
 def test_a_server_that_was_found_ends_it_without_a_page():

@@ -119,6 +119,10 @@ class Site:
             return
         self.failure = why
         self.servers = servers
+        if self._document and self._document["mqtt"]["host"]:
+            # One that was found stays when all that it lacks is a login.
+            server = self._document["mqtt"]
+            self.fields["host"], self.fields["port"] = server["host"], server["port"]
         self._step = why.step
         self.state = FAILED
 
