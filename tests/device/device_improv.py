@@ -35,6 +35,8 @@ KNOWN = {
 class Network:
     """As `mote.wifi.scan` lists them, without a radio."""
 
+    bars, security = 4, "WPA2"
+
     def __init__(self, ssid, rssi, secured=True, supported=True):
         self.ssid, self.rssi, self.secured, self.supported = ssid, rssi, secured, supported
 
