@@ -9,6 +9,7 @@ from mote import (
     __version__,
     board,
     config,
+    console,
     contract,
     led,
     log,
@@ -21,7 +22,6 @@ from mote import (
 )
 from mote.clock.clock import Clock
 from mote.delivery import Delivery
-from mote.improv import console
 from mote.online import Online
 from mote.sensors import rounds
 from mote.store.ring import Ring

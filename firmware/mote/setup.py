@@ -6,9 +6,7 @@
 import asyncio
 import time
 
-from mote import board, config, contract, led, log, memory, patience, starts, system
-from mote.improv import console
-from mote.improv.frames import NETWORKS
+from mote import board, config, console, contract, led, log, memory, patience, starts, system
 from mote.mqtt import MODULES as MQTT
 from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
@@ -25,9 +23,13 @@ async def run(settings, reason):
     """
     portal = Portal(settings, reason, starts.traceback() if reason == "crashed" else "")
     await portal.open()
-    # The installer for which the board restarted still waits for its networks.
-    waits_for = NETWORKS if reason == "improv" else None
-    asyncio.create_task(console.listen(lambda: (portal.site, portal), waits_for))
+    unanswered = None
+    if reason == "improv":
+        # The installer for which the board restarted still waits for its networks.
+        from mote.improv.frames import NETWORKS
+
+        unanswered = NETWORKS
+    asyncio.create_task(console.listen(lambda: (portal.site, portal), unanswered))
     ended = []
     asyncio.create_task(board.watch_button(led.show, ended.append))
     while True:

@@ -3,9 +3,10 @@
 import sys
 
 from mote import config, failure
+from mote.console import INTERRUPT, Reader
 from mote.failure import Failure
 from mote.improv import conversation, frames
-from mote.improv.frames import BROKEN, INTERRUPT, Reader, frame, result
+from mote.improv.frames import content, frame, result
 from mote.portal.request import Request
 from mote.portal.site import FAILED, SAVED, TRYING, Site
 
@@ -15,6 +16,7 @@ config.PATH, config._NEW = "build/improv-test.json", "build/improv-test.new"
 # From the protocol's own description (https://www.improv-wifi.com/serial/).
 GET_STATE = b"IMPROV\x01\x03\x02\x02\x00\xe5"
 GET_INFO = b"IMPROV\x01\x03\x02\x03\x00\xe6"
+STATE_ASKED, INFO_ASKED = (frames.COMMAND, b"\x02\x00"), (frames.COMMAND, b"\x03\x00")
 SETTINGS = b"\x01\x1e\x0cMyWirelessAP\x10mysecurepassword"
 READY = b"\nIMPROV\x01\x01\x01\x02\xe2\n"
 PROVISIONING = b"\nIMPROV\x01\x01\x01\x03\xe3\n"
@@ -94,8 +96,8 @@ class Talk:
 
 def taken(data, reader=None):
     reader = reader or Reader()
-    found = [reader.take(byte) for byte in data]
-    return [one for one in found if one is not None]
+    found = [one for one in (reader.take(byte) for byte in data) if one]
+    return [one if one == INTERRUPT else content(one) for one in found]
 
 
 def command(kind, body=b""):
@@ -107,20 +109,18 @@ def settings(ssid, password):
 
 
 def test_commands_are_found_among_whatever_else_is_typed():
-    assert taken(GET_STATE) == [b"\x02\x00"]
-    assert taken(b"\nnoise IMPRO IIMPROV\x02" + GET_INFO + b"\n" + GET_STATE) == [
-        b"\x03\x00",
-        b"\x02\x00",
-    ]
+    assert taken(GET_STATE) == [STATE_ASKED]
+    noise = b"\nnoise IMPRO IIMPROV\x02"
+    assert taken(noise + GET_INFO + b"\n" + GET_STATE) == [INFO_ASKED, STATE_ASKED]
     long = b"IMPROV\x01\x03\xff" + bytes(255)
-    assert taken(long + bytes((sum(long) & 255,))) == [bytes(255)]
-    assert taken(frame(frames.COMMAND, SETTINGS)) == [SETTINGS]
-    assert taken(frame(frames.STATE, b"\x02")) == [], "it is no command"
+    assert taken(long + bytes((sum(long) & 255,))) == [(frames.COMMAND, bytes(255))]
+    assert taken(frame(frames.COMMAND, SETTINGS)) == [(frames.COMMAND, SETTINGS)]
+    assert taken(frame(frames.STATE, b"\x02")) == [(frames.STATE, b"\x02")]
 
 
-def test_a_wrong_checksum_is_said_and_the_next_frame_is_understood():
+def test_a_wrong_checksum_is_seen_and_the_next_frame_is_understood():
     broken = GET_STATE[:-1] + b"\xe4"
-    assert taken(broken + GET_INFO) == [BROKEN, b"\x03\x00"]
+    assert taken(broken + GET_INFO) == [(0, b""), INFO_ASKED]
 
 
 def test_half_a_frame_is_forgotten_after_a_silence():
@@ -128,7 +128,7 @@ def test_half_a_frame_is_forgotten_after_a_silence():
         reader = Reader()
         assert taken(GET_STATE[:end], reader) == []
         reader.silence()
-        assert taken(GET_INFO, reader) == [b"\x03\x00"]
+        assert taken(GET_INFO, reader) == [INFO_ASKED]
         reader.silence()
         assert taken(b"\r\x03", reader) == [INTERRUPT]
 
@@ -139,10 +139,10 @@ def test_ctrl_c_interrupts_outside_a_frame_and_nowhere_in_one():
     # In a length, in texts, as the checksum.
     for text in (b"abc", b"\x03" * 8, b"12345\x03\x03\x03"):
         sent = settings(text, text)
-        assert taken(frame(frames.COMMAND, sent)) == [sent]
+        assert taken(frame(frames.COMMAND, sent)) == [(frames.COMMAND, sent)]
     sums_to_3 = [x for x in range(256) if frame(frames.COMMAND, bytes((9, 1, x)))[-2] == 3]
     sent = bytes((9, 1, sums_to_3[0]))
-    assert taken(frame(frames.COMMAND, sent)) == [sent]
+    assert taken(frame(frames.COMMAND, sent)) == [(frames.COMMAND, sent)]
 
 
 def test_a_frame_without_its_head_is_no_ctrl_c():
@@ -177,11 +177,16 @@ def test_networks_are_listed_and_looked_for_when_somebody_goes_on_asking():
 
 def test_what_is_damaged_or_unknown_changes_nothing():
     talk = Talk()
-    for bad in (BROKEN, b"", b"\x02", b"\x02\x01", b"\x01\x00", b"\x01\x02\x05a", b"\x06\x01\xff"):
+    for bad in (b"", b"\x02", b"\x02\x01", b"\x01\x00", b"\x01\x02\x05a", b"\x06\x01\xff"):
         assert talk.after(bad) == INVALID, bad
     assert talk.after(command(1, b"\x01a")) == INVALID, "the password is missing"
     assert talk.after(command(1, b"\x02\xff\xff\x00")) == INVALID, "no UTF-8"
     assert talk.after(b"\x63\x00") == UNKNOWN
+    talk.sent = b""
+    talk.talk.take(GET_STATE[7:-1] + b"\xe4")
+    assert talk.sent == INVALID
+    talk.talk.take(frame(frames.STATE, b"\x02")[8:-1])
+    assert talk.sent == INVALID, "what is no command is for somebody else"
     assert talk.board.tried == []
     assert talk.after(b"\x02\x00") == NO_ERROR + READY
 

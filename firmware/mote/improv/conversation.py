@@ -30,11 +30,19 @@ class Conversation:
         self._asked = False
         self._error = _NONE
 
+    def take(self, rest):
+        """Answer a frame, given what is behind its header."""
+        kind, data = frames.content(rest)
+        if kind == frames.COMMAND:
+            self.answer(data)
+        elif not kind:
+            self._fail(_INVALID)
+
     def answer(self, command):
-        """Answer a command: its data, or `frames.BROKEN`."""
+        """Answer a command, given the data of its frame."""
         # Somebody is there: the portal stays, and nobody else may use the radio.
         self.site.requests += 1
-        if command == frames.BROKEN or len(command) < 2 or len(command) != 2 + command[1]:
+        if len(command) < 2 or len(command) != 2 + command[1]:
             self._fail(_INVALID)
             return
         kind, body = command[0], command[2:]
