@@ -217,6 +217,14 @@ def test_a_wrong_password_is_said_after_the_trial():
     ]
 
 
+def test_a_client_that_asks_for_the_state_all_the_while_is_told_the_end_too():
+    talk = Talk()
+    talk.after(settings(b"Home", b"wrong secret"))
+    talk.site.failed_with(Failure(failure.WRONG_PASSWORD))
+    assert talk.after(b"\x02\x00") == READY
+    assert talk.told() == NOT_CONNECTED and talk.told() == b""
+
+
 def test_a_password_that_no_network_has_is_refused_without_a_trial():
     talk = Talk()
     for ssid, password in ((b"", b"home secret"), (b"x" * 33, b""), (b"Home", b"short")):

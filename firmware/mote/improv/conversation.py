@@ -16,7 +16,7 @@ _NONE, _INVALID, _UNKNOWN, _NOT_CONNECTED, _BAD_NAME = 0, 1, 2, 3, 5
 class Conversation:
     """What one client was told. The set-up is reached through `site`, which has:
 
-    `name`, `networks`, `trying`, `saved`, `failure`, `try_network(ssid, password)`, which begins a
+    `name`, `networks`, `trying`, `saved`, `try_network(ssid, password)`, which begins a
     trial or says False, and `rename(name)`, which says False to a name that is none; `requests` and
     `told_saved` are told of the client. `board` has `address()` in the joined network, `chip`, and
     `search()`, which brings the networks up to date unless that disturbs somebody; False when the
@@ -64,9 +64,8 @@ class Conversation:
     def tell(self):
         """Tell the state where it has changed, and how a trial of this client ended."""
         state = self._now()
-        if state == self._state:
-            return
-        self._tell_state_itself(state)
+        if state != self._state:
+            self._tell_state_itself(state)
         if self._asked and state != _PROVISIONING:
             self._asked = False
             if state == _PROVISIONED:
