@@ -5,6 +5,8 @@ import gc
 import sys
 import time
 
+import micropython
+
 from mote import __version__, board, config, contract, led, log, starts, system, update
 
 _PAUSE_S = 5
@@ -25,6 +27,7 @@ def main():
         raise
     except Exception as error:
         sys.print_exception(error)
+        micropython.kbd_intr(3)
         log.error("app: unexpected %s: %s" % (type(error).__name__, error))
         starts.crashed(error)
         # A fault that comes at once must not turn into a fast loop of resets.
@@ -64,7 +67,7 @@ async def _work():
         log.error("app: safe mode: only the portal starts, it shows the last fault")
         await _set_up(settings, start)
     asyncio.create_task(starts.settle())
-    reason = start or (asked if asked in ("button", "erased") else "")
+    reason = start or (asked if asked in ("button", "erased", "improv") else "")
     if reason or damage:
         await _set_up(settings, reason or damage)
     await _run(settings)

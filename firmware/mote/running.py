@@ -7,6 +7,7 @@ from errno import ENOTCONN
 from mote import (
     board,
     config,
+    console,
     contract,
     led,
     log,
@@ -50,6 +51,7 @@ class _Running:
         self._online = Online(settings, self._session, self._end)
         self._commands = None
         self.client = None
+        self._settled = None
         self.first = True
         self._leave = asyncio.Event()
         self._why = ()
@@ -59,6 +61,7 @@ class _Running:
     async def run(self):
         log.tap = self._publish_log
         works = [self._online.stay(), board.watch_button(led.show, self._held), self._beat()]
+        works.append(console.listen(self._partner))
         works += [self._measure(sensor) for sensor in self.sensors]
         works.append(self._keep_time())
         if config.on_probation():
@@ -85,6 +88,17 @@ class _Running:
             config.erase()
             log.warning("run: BOOT held for 10 s: the configuration is erased")
         self._end("BOOT was held", mode)
+
+    def _partner(self):
+        """Whom an installer at the serial port talks with."""
+        portal = self._online.portal
+        if portal:
+            return portal.site, portal
+        if not self._settled:
+            from mote.improv.settled import Settled
+
+            self._settled = Settled(self._device, self._end)
+        return self._settled, self._settled
 
     async def _keep_time(self):
         # A lookup without a network fails, and puts the server last.

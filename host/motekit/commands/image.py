@@ -1,6 +1,7 @@
 """`mote image`: one file for the flash of a board, with everything on it; and what is in one."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -70,7 +71,7 @@ def command(
     web: Annotated[
         Path | None,
         typer.Option(
-            help="Write manifest and parts for ESP Web Tools into this folder instead.",
+            help="Write a page that installs from the browser into this folder instead.",
             show_default=False,
         ),
     ] = None,
@@ -100,7 +101,11 @@ def command(
         made = image.build(
             one, runtime, flash_size=size, document=document, portal_password=secret, key=key
         )
-        file = write_web(made, web) if web else output or Path("build") / f"mote-{one.key}.bin"
+        file = (
+            write_web(made, web, runtimes.said)
+            if web
+            else output or Path("build") / f"mote-{one.key}.bin"
+        )
         if not web:
             _write(made, file)
     except ConfigError as error:
@@ -183,8 +188,9 @@ def _show(made: "Image", file: Path, web: bool) -> None:
     if made.secret:
         typer.echo("It holds secrets and is readable by you alone: keep it so.")
     if web:
-        typer.echo("Next: serve the folder beside a page with ESP Web Tools; run this again with "
-                   "another --board to add its chip.")  # fmt: skip
+        folder = shlex.quote(str(file.parent))
+        typer.echo(f"Next: python3 -m http.server -d {folder}, and open http://localhost:8000 in "
+                   "Chrome; run this again with another --board to add its chip.")  # fmt: skip
     else:
         chip = made.chip.lower()
         typer.echo(f"Next: esptool --chip {chip} write-flash 0 {file}")
