@@ -10,13 +10,16 @@ def forget(*modules):
     """Give back the memory of modules, and of those inside them, until they are imported again."""
     # What is forgotten for want of memory leaves little for the list of it.
     gc.collect()
-    for name in list(sys.modules):
+    found = []
+    for name in sys.modules:
         if any(name == one or name.startswith(one + ".") for one in modules):
-            del sys.modules[name]
-            package, _, own = name.rpartition(".")
-            # The package may be gone already.
-            if package in sys.modules and hasattr(sys.modules[package], own):
-                delattr(sys.modules[package], own)
+            found.append(name)
+    for name in found:
+        del sys.modules[name]
+        package, _, own = name.rpartition(".")
+        # The package may be gone already.
+        if package in sys.modules and hasattr(sys.modules[package], own):
+            delattr(sys.modules[package], own)
     gc.collect()
 
 

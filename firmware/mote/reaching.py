@@ -8,7 +8,7 @@ import asyncio
 from mote import failure, led, log, memory, patience, system, tasks
 from mote.failure import Failure
 from mote.mqtt import MODULES as MQTT
-from mote.wifi import joining, station
+from mote.wifi import station
 
 # `isconnected` does not notice every loss: a server that stays silent may be the radio's fault.
 REJOIN_AFTER = 3
@@ -38,6 +38,10 @@ async def server(online):
             silent += error.reason in _SILENCE
             if error.step in ("join", "address"):
                 continue
+        except MemoryError:
+            # A phone is on the portal: when it is gone, so is the portal.
+            log.warning("run: no memory for the server beside the portal")
+            memory.forget(*MQTT)
         await online.pause()
 
 
@@ -46,7 +50,7 @@ async def _join(online):
     if not online.portal:
         led.show("joining")
     try:
-        await joining.join(online.settings["wifi"])
+        await _joined(online.settings["wifi"])
     except Failure:
         online.wifi.failed()
         pause_ms = online.wifi.pause_ms()
@@ -54,6 +58,7 @@ async def _join(online):
             await _open_portal(online)
         if online.portal:
             pause_ms = patience.RETRY_BESIDE_PORTAL_MS
+            memory.forget("mote.wifi.joining")
         led.show("setup" if online.portal else "error")
         await asyncio.sleep_ms(pause_ms)
         # A phone on the portal has the radio for itself.
@@ -66,6 +71,12 @@ async def _join(online):
         online.portal.close()
         online.portal = None
         memory.forget(*_PORTAL)
+
+
+async def _joined(networks):
+    from mote.wifi import joining
+
+    await joining.join(networks)
 
 
 def _wifi_patience_ms(online):
