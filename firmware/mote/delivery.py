@@ -171,6 +171,8 @@ class Delivery:
             yield contract.sensor_topic(self._device, metric), contract.format_value(value)
 
     def _has_arrived(self, number, readings):
+        told = ["%s=%s" % (metric, contract.format_value(value)) for metric, value in readings]
+        log.info(contract.LOG_PUBLISHED + ", ".join(told))
         if not number:
             self._unkept -= len(readings)
             return

@@ -22,6 +22,7 @@ from motekit.commands import (
     settings,
     shell,
     sim,
+    sim_test,
     update,
 )
 
@@ -53,6 +54,7 @@ app.command("update", epilog=update.EPILOG)(update.command)
 app.add_typer(settings.app, name="config")
 app.add_typer(hub.app, name="hub")
 app.add_typer(image.app, name="image")
+sim.app.command("test", epilog=sim_test.EPILOG)(sim_test.command)
 app.add_typer(sim.app, name="sim")
 
 
