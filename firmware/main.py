@@ -7,6 +7,12 @@ import json
 import os
 import sys
 
+import micropython
+
+# Who asks for the board by Improv while it starts sends the byte of Ctrl-C in every frame: what is
+# typed waits, until `mote.improv.console` looks at it.
+micropython.kbd_intr(-1)
+
 _STATE, _NEW, _SLOT = "/slots.json", "/slots.new", "/app_"
 
 
@@ -91,6 +97,7 @@ except BaseException as error:
 
     import machine
 
+    micropython.kbd_intr(3)
     sys.print_exception(error)
     print("E 0 app: restarting in 10 s, Ctrl-C stops it")
     time.sleep(10)

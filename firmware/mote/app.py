@@ -5,7 +5,9 @@ import gc
 import sys
 import time
 
-from mote import __version__, board, config, contract, led, log, starts, system, update
+import micropython
+
+from mote import __version__, board, config, contract, led, log, memory, starts, system, update
 
 _PAUSE_S = 5
 # Collect after so many bytes: a heap that is left to run full is in splinters when it is needed in
@@ -25,6 +27,7 @@ def main():
         raise
     except Exception as error:
         sys.print_exception(error)
+        micropython.kbd_intr(3)
         log.error("app: unexpected %s: %s" % (type(error).__name__, error))
         starts.crashed(error)
         # A fault that comes at once must not turn into a fast loop of resets.
@@ -74,6 +77,10 @@ async def _work():
 
 
 async def _run(settings):
+    from mote.improv import console
+
+    console.hand_over()
+    memory.forget("mote.improv")
     from mote import running
 
     why = await running.run(settings)

@@ -4,6 +4,8 @@ It runs unchanged on MicroPython and on CPython (the host has `firmware` on its 
 uses only what both have. Topics and payloads follow MQTT 3.1.1 (OASIS, 2014), the log is ASCII.
 """
 
+# The name of the firmware, by which an installer knows it again.
+PRODUCT = "Mote"
 ID_MAX = 32
 METRIC_MAX = 32
 PORTAL_ADDRESS = "192.168.4.1"

@@ -7,6 +7,7 @@ import asyncio
 import time
 
 from mote import board, config, contract, led, log, memory, patience, starts, system
+from mote.improv import console
 from mote.mqtt import MODULES as MQTT
 from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
@@ -62,6 +63,7 @@ class Portal:
         name = settings["id"] if settings else board.default_id()
         self._site = Site(self, name, settings, reason, traceback)
         self._tasks = []
+        self._console = None
 
     async def open(self):
         """Open the network; returns when a phone that joins finds everything listening."""
@@ -71,6 +73,7 @@ class Portal:
             asyncio.create_task(dns_server.serve(contract.PORTAL_ADDRESS)),
             asyncio.create_task(http.Server(self._answer).serve()),
         ]
+        self._console = asyncio.create_task(console.listen(self._site, self))
         # One turn of the loop: both listen before anyone is told to come.
         await asyncio.sleep_ms(0)
         led.show("setup")
@@ -85,7 +88,7 @@ class Portal:
 
     def close(self):
         """Take the network off the air."""
-        for task in self._tasks:
+        for task in self._tasks + [self._console]:
             task.cancel()
         access_point.close_network()
 
@@ -130,19 +133,31 @@ class Portal:
     def scan(self):
         return scan.networks()
 
+    def search(self):
+        """Look for networks anew, unless that takes the radio away from somebody."""
+        if self._site.state != TRYING and not access_point.has_clients():
+            self._site.networks = scan.networks() or self._site.networks
+
+    @property
+    def chip(self):
+        return board.chip()
+
+    def address(self):
+        return station.address()
+
     def own_addresses(self):
         return (contract.PORTAL_ADDRESS, station.address())
 
     def start_once_more(self):
         self.wants_start = True
 
-    def start_trial(self, document):
-        asyncio.create_task(self._try(document))
+    def start_trial(self, document, stay):
+        asyncio.create_task(self._try(document, stay))
 
-    async def _try(self, document):
+    async def _try(self, document, stay):
         # The answer to the phone goes out before the radio changes its channel.
         await asyncio.sleep_ms(500)
-        failure, found = await _tried(document, self._site.step)
+        failure, found = await _tried(document, self._site.step, stay)
         memory.forget("mote.trial", *MQTT)
         if failure:
             log.warning("setup: trial: %s" % failure)
@@ -163,8 +178,8 @@ class Portal:
             memory.forget("mote.qr")
 
 
-async def _tried(document, progress):
+async def _tried(document, progress, stay):
     # MQTT is loaded when it is wanted: until then, and after it, the phones have its memory.
     from mote import trial
 
-    return await trial.run(document, progress)
+    return await trial.run(document, progress, stay)

@@ -13,12 +13,12 @@ _SEEK_AFTER = (
 )
 
 
-async def run(document, progress):
+async def run(document, progress, stay=False):
     """(None, found) when everything worked, else (the Failure that stopped it, found).
 
     `found` lists servers of the network (mDNS, `_mqtt._tcp`), sought when they are of use. An empty
     host is filled in where one server was found. `progress` is told each step as it begins: join
-    address name server login.
+    address name server login. With `stay` a WiFi that let the board in is not left again.
     """
     found = []
     try:
@@ -34,7 +34,8 @@ async def run(document, progress):
     except Failure as why:
         if why.reason in _SEEK_AFTER:
             found = await _servers()
-        station.leave()
+        if not stay or not station.address():
+            station.leave()
         return why, found
     await client.disconnect()
     return None, found

@@ -12,14 +12,13 @@ import pty
 import re
 import signal
 import struct
-import subprocess
 import termios
 import time
 import tty
 from collections.abc import Callable
-from pathlib import Path
 
 from motesim.outlet import Outlet
+from motesim.signals import caught_signals
 
 LOG_LINES = 2000
 CTRL_A, CTRL_C = b"\x01", b"\x03"
@@ -57,6 +56,8 @@ class SerialPort:
         self._unheard: bytes | None = None
         # Whether the board runs files of its own, which Ctrl-C may end.
         self.booted = False
+        # What was typed while the chip started.
+        self._early = b""
         self._interrupting: asyncio.TimerHandle | None = None
         # Set while a question waits for its answer: ends the wait for Ctrl-C.
         self.stop_waiting: Callable[[], object] | None = None
@@ -83,6 +84,7 @@ class SerialPort:
     def disconnect(self) -> None:
         self._forget_interrupt()
         self.booted = False
+        self._early = b""
         self._listen()
         self._unheard = None
         if self._in is not None and self._inner is not None:
@@ -100,6 +102,10 @@ class SerialPort:
 
     def type(self, data: bytes) -> None:
         """Send bytes to the board, as a terminal does."""
+        if self._in is not None and not self.booted and (self._early or CTRL_C in data):
+            self._early += data
+            self._interrupt()
+            return
         if self._interrupting and not self._at_work():
             # The program had ended before it could be interrupted, and this is for another.
             self._forget_interrupt()
@@ -117,10 +123,18 @@ class SerialPort:
         Silicon raises it between two bytecodes; a signal would strike the unix runtime anywhere,
         even amid a garbage collection, and leave its heap locked.
         """
+        self._type_early()
         if self._interrupting is None:
             return False
         self._forget_interrupt()
         return True
+
+    def _type_early(self) -> None:
+        """Pass on what came while the chip started, as the files of the board now want it."""
+        if self.booted and self._early:
+            self._forget_interrupt()
+            early, self._early = self._early, b""
+            self.type(early)
 
     async def serial_write(self, data: str) -> None:
         """Bytes, in hex, that the board sends as they are."""
@@ -130,6 +144,7 @@ class SerialPort:
 
     def serial_repl(self) -> None:
         """The board's files have run: what follows is the REPL."""
+        self._type_early()
         self._listen()
         self._forget_interrupt()
         if self.raw_repl and self._in is not None:
@@ -258,7 +273,10 @@ class SerialPort:
         self._interrupting = None
         if not self.booted:
             self._interrupt()
-        elif self._at_work() and self._inner is not None:
+            return
+        self._type_early()
+        self._forget_interrupt()
+        if self._at_work() and self._inner is not None:
             os.killpg(os.tcgetpgrp(self._inner), signal.SIGINT)
 
     def _at_work(self) -> bool:
@@ -268,16 +286,4 @@ class SerialPort:
         """
         if self._inner is None or not self.booted:
             return True
-        return bool(_caught_signals(os.tcgetpgrp(self._inner)) >> (signal.SIGINT - 1) & 1)
-
-
-def _caught_signals(process: int) -> int:
-    """The mask of signals for which `process` has a handler; 0 when there is no such process."""
-    status = Path(f"/proc/{process}/status")
-    if Path("/proc/self/status").exists():
-        with contextlib.suppress(OSError):
-            return int(status.read_text().split("SigCgt:")[1].split()[0], 16)
-        return 0
-    # macOS.
-    command = ["ps", "-o", "sigcatch=", "-p", str(process)]
-    return int(subprocess.run(command, capture_output=True, text=True).stdout.strip() or "0", 16)
+        return bool(caught_signals(os.tcgetpgrp(self._inner)) >> (signal.SIGINT - 1) & 1)

@@ -39,7 +39,7 @@ class Board:
     def own_addresses(self):
         return ("192.168.4.1",)
 
-    def start_trial(self, document):
+    def start_trial(self, document, stay):
         self.tried.append(document)
 
     def start_once_more(self):

@@ -7,6 +7,8 @@ from mote.portal import form, pack
 _FOLDER = __file__.rsplit("/", 1)[0] + "/"
 _FALLBACK = "en"
 STEPS = ("join", "address", "name", "server", "login")
+# Those of the WiFi.
+WIFI = STEPS[:2]
 
 
 class Page:

@@ -5,7 +5,7 @@ import json
 from mote import config, contract, failure, log
 from mote.failure import Failure
 from mote.portal import form, http
-from mote.portal.page import STEPS, Page, language
+from mote.portal.page import STEPS, WIFI, Page, language
 from mote.portal.request import Refused
 
 FORM, TRYING, FAILED, SAVED = "form", "trying", "failed", "saved"
@@ -16,9 +16,9 @@ _ANY_HOST = "mqtt.local"
 class Site:
     """State of one setup. The radio is reached through `board`, which has:
 
-    `scan()`, the networks in reach; `start_trial(document)`, which reports to `step`, `succeeded`
-    and `failed_with`; `own_addresses()`, the hosts under which the board is asked; and
-    `start_once_more()`.
+    `scan()`, the networks in reach; `start_trial(document, stay)`, which reports to `step`,
+    `succeeded` and `failed_with`, and stays in a WiFi that let it in if it shall;
+    `own_addresses()`, the hosts under which the board is asked; and `start_once_more()`.
     """
 
     def __init__(self, board, name, settings, reason, traceback=""):
@@ -35,8 +35,10 @@ class Site:
         self.failure = None
         self._board = board
         self._known = settings
+        self._server = settings and settings["mqtt"]
         self._step = ""
         self._document = None
+        self._only_network = False
         self._routes = {
             ("GET", "/"): self._home,
             ("GET", "/progress"): self._progress,
@@ -53,6 +55,30 @@ class Site:
         """True while what failed could still be right: not without a server, nor on a bad flash."""
         reason = self.failure and self.failure.reason
         return bool(self._document and self._document["mqtt"]["host"]) and reason != failure.FLASH
+
+    @property
+    def trying(self):
+        return self.state == TRYING
+
+    @property
+    def saved(self):
+        return self.state == SAVED
+
+    def try_network(self, ssid, password):
+        """Begin the trial of a WiFi, for a client that knows no more; False for impossible ones."""
+        document = form.with_network(self._document or self._known, self.name, ssid, password)
+        if _faults(document):
+            return False
+        self.fields = form.entries(document)
+        self._begin(document, True)
+        return True
+
+    def rename(self, name):
+        """Call the board `name`, once it is saved; False for a name that is none."""
+        if not contract.is_device_id(name):
+            return False
+        self.name = self.fields["id"] = name
+        return True
 
     async def handle(self, request):
         """Serve one request. Whatever host a phone asks for, it is led to the portal."""
@@ -82,6 +108,10 @@ class Site:
 
     def failed_with(self, why, servers=()):
         """The trial ended with a Failure; the entries stay, `servers` were found on the way."""
+        if self._only_network and why.step not in WIFI and self._document["mqtt"] == self._server:
+            # The WiFi is right, and the server is the one that the board had before.
+            self._store()
+            return
         self.failure = why
         self.servers = servers
         self._step = why.step
@@ -133,14 +163,18 @@ class Site:
                 self._document = document
             self.state = FORM
             return self._page(request, faults, 422)
+        self._begin(document)
+        return http.redirect("/progress")
+
+    def _begin(self, document, only_network=False):
         self._document = document
+        self._only_network = only_network
         self.name = document["id"]
         self.failure = None
         self.servers = []
         self._step = STEPS[0]
         self.state = TRYING
-        self._board.start_trial(document)
-        return http.redirect("/progress")
+        self._board.start_trial(document, only_network)
 
     def _save_anyway(self, request):
         if self.state == FAILED and self.can_save:

@@ -1,0 +1,150 @@
+"""Answers the commands of an Improv client: who the board is, which networks there are, WiFi."""
+
+import sys
+
+from mote import __version__, contract, log
+from mote.improv import frames
+
+# Commands.
+_SETTINGS, _STATE, _INFO, _NETWORKS, _NAME = 1, 2, 3, 4, 6
+# States of the device.
+_READY, _PROVISIONING, _PROVISIONED = 2, 3, 4
+# Errors.
+_NONE, _INVALID, _UNKNOWN, _NOT_CONNECTED, _BAD_NAME, _OTHER = 0, 1, 2, 3, 5, 255
+
+
+class Conversation:
+    """What one client was told. The set-up is reached through `site`, which has:
+
+    `name`, `networks`, `trying`, `saved`, `failure`, `try_network(ssid, password)`, which begins a
+    trial or says False, and `rename(name)`, which says False to a name that is none; `requests` and
+    `told_saved` are told of the client. `board` has `address()` in the joined network, `chip`, and
+    `search()`, which looks for networks anew unless that disturbs somebody.
+    """
+
+    def __init__(self, site, board):
+        self._site = site
+        self._board = board
+        self._state = None
+        self._asked = False
+        self._searched = True
+        self._error = _NONE
+
+    def answer(self, command):
+        """Answer a command: its data, or `frames.BROKEN`."""
+        # Somebody is there: the portal stays, and nobody else may use the radio.
+        self._site.requests += 1
+        if command == frames.BROKEN or len(command) < 2 or len(command) != 2 + command[1]:
+            self._fail(_INVALID)
+            return
+        kind, body = command[0], command[2:]
+        handle = {
+            _SETTINGS: self._settings,
+            _STATE: self._tell_state,
+            _INFO: self._tell_info,
+            _NETWORKS: self._tell_networks,
+            _NAME: self._tell_name,
+        }.get(kind)
+        if handle is None:
+            self._fail(_UNKNOWN)
+            return
+        try:
+            handle(body)
+        except (IndexError, UnicodeError):
+            self._fail(_INVALID)
+
+    def tell(self):
+        """Tell the state where it has changed, and how a trial of this client ended."""
+        state = self._now()
+        if state == self._state:
+            return
+        self._tell_state_itself(state)
+        if self._asked and state != _PROVISIONING:
+            self._asked = False
+            if state == _PROVISIONED:
+                self._tell_url(_SETTINGS)
+            else:
+                self._fail(_NOT_CONNECTED)
+
+    def _now(self):
+        if self._site.trying:
+            return _PROVISIONING
+        return _PROVISIONED if self._site.saved or self._board.address() else _READY
+
+    def _settings(self, body):
+        ssid, rest = _text(body)
+        password, _ = _text(rest)
+        self._clear()
+        if self._site.trying or self._site.saved:
+            self._fail(_OTHER)
+        elif self._site.try_network(ssid, password):
+            self._asked = True
+        else:
+            # Such a password is none of this network's, whatever it is.
+            self._fail(_NOT_CONNECTED)
+
+    def _tell_state(self, body):
+        self._clear()
+        self._tell_state_itself(self._now())
+        if self._state == _PROVISIONED:
+            self._tell_url(_STATE)
+
+    def _tell_state_itself(self, state):
+        self._state = state
+        _send(frames.frame(frames.STATE, bytes((state,))))
+
+    def _tell_url(self, command):
+        """Where the rest is asked; a board that has all it needs has no page."""
+        urls = () if self._site.saved else ("http://%s/" % self._board.address(),)
+        _send(frames.result(command, urls))
+        if self._site.saved:
+            self._site.told_saved = True
+
+    def _tell_info(self, body):
+        chip = self._board.chip
+        # As installers name it: ESP32-C3.
+        family = chip[:5] + ("-" + chip[5:] if chip[5:] else "")
+        release = "%d.%d.%d" % sys.implementation.version[:3]
+        told = (contract.PRODUCT, __version__, family, self._site.name, "MicroPython", release)
+        _send(frames.result(_INFO, told))
+
+    def _tell_networks(self, body):
+        # The first list is there already; a client that goes on asking wants to see it change.
+        if not self._searched:
+            self._board.search()
+        self._searched = False
+        for one in self._site.networks:
+            if one.supported:
+                told = (one.ssid, str(one.rssi), "YES" if one.secured else "NO")
+                _send(frames.result(_NETWORKS, told))
+        _send(frames.result(_NETWORKS, ()))
+
+    def _tell_name(self, body):
+        name = str(body, "utf-8")
+        if name and not self._site.rename(name):
+            self._fail(_BAD_NAME)
+        else:
+            _send(frames.result(_NAME, (self._site.name,)))
+
+    def _fail(self, error):
+        log.debug("improv: error %d" % error)
+        self._error = error
+        _send(frames.frame(frames.ERROR, bytes((error,))))
+
+    def _clear(self):
+        if self._error:
+            self._error = _NONE
+            _send(frames.frame(frames.ERROR, bytes((_NONE,))))
+
+
+def _text(data):
+    """The text that `data` begins with, behind its length, and the rest."""
+    end = 1 + data[0]
+    if end > len(data):
+        raise IndexError
+    return str(data[1:end], "utf-8"), data[end:]
+
+
+def _send(frame):
+    # `print` would send each line feed as two bytes.
+    sys.stdout.buffer.write(frame)

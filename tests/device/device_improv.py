@@ -1,0 +1,274 @@
+"""Improv over serial without a serial port: frames, Ctrl-C among them, and what is answered."""
+
+import sys
+
+from mote import config, failure
+from mote.failure import Failure
+from mote.improv import conversation, frames
+from mote.improv.frames import BROKEN, INTERRUPT, Reader, frame, result
+from mote.portal.site import FAILED, SAVED, TRYING, Site
+
+# A test must not write into the root of this machine.
+config.PATH, config._NEW = "build/improv-test.json", "build/improv-test.new"
+
+# From the protocol's own description (https://www.improv-wifi.com/serial/).
+GET_STATE = b"IMPROV\x01\x03\x02\x02\x00\xe5"
+GET_INFO = b"IMPROV\x01\x03\x02\x03\x00\xe6"
+SETTINGS = b"\x01\x1e\x0cMyWirelessAP\x10mysecurepassword"
+READY = b"\nIMPROV\x01\x01\x01\x02\xe2\n"
+PROVISIONING = b"\nIMPROV\x01\x01\x01\x03\xe3\n"
+PROVISIONED = b"\nIMPROV\x01\x01\x01\x04\xe4\n"
+NO_ERROR, INVALID, UNKNOWN, NOT_CONNECTED, BAD_NAME, OTHER = (
+    b"\nIMPROV\x01\x02\x01" + bytes((error, (0xE1 + error) & 255)) + b"\n"
+    for error in (0, 1, 2, 3, 5, 255)
+)
+KNOWN = {
+    "version": 1,
+    "id": "plant1",
+    "wifi": [{"ssid": "Old", "password": "old secret"}],
+    "mqtt": {"host": "broker", "port": 8883, "user": "u", "password": "p", "tls": True, "ca": ""},
+    "interval": 60,
+}
+
+
+class Network:
+    """As `mote.wifi.scan` lists them, without a radio."""
+
+    def __init__(self, ssid, rssi, secured=True, supported=True):
+        self.ssid, self.rssi, self.secured, self.supported = ssid, rssi, secured, supported
+
+
+class Board:
+    """What site and conversation need of a board."""
+
+    chip = "ESP32C3"
+
+    def __init__(self):
+        self.tried = []
+        self.joined = ""
+        self.searches = 0
+
+    def scan(self):
+        return [Network("Home", -48), Network("Company", -50, supported=False)]
+
+    def own_addresses(self):
+        return ("192.168.4.1", self.joined)
+
+    def start_trial(self, document, stay):
+        self.tried.append((document, stay))
+
+    def search(self):
+        self.searches += 1
+
+    def address(self):
+        return self.joined
+
+
+class Talk:
+    """A client, a site and a board; what the client was sent since it last asked."""
+
+    def __init__(self, settings=None):
+        self.board = Board()
+        self.site = Site(self.board, "IOT_1", settings, "new")
+        self.sent = b""
+        conversation._send = self.heard
+        self.talk = conversation.Conversation(self.site, self.board)
+
+    def heard(self, data):
+        self.sent += data
+
+    def after(self, command):
+        self.sent = b""
+        self.talk.answer(command)
+        return self.sent
+
+    def told(self):
+        self.sent = b""
+        self.talk.tell()
+        return self.sent
+
+
+def taken(data, reader=None):
+    reader = reader or Reader()
+    found = [reader.take(byte) for byte in data]
+    return [one for one in found if one is not None]
+
+
+def command(kind, body=b""):
+    return bytes((kind, len(body))) + body
+
+
+def settings(ssid, password):
+    return command(1, bytes((len(ssid),)) + ssid + bytes((len(password),)) + password)
+
+
+def test_commands_are_found_among_whatever_else_is_typed():
+    assert taken(GET_STATE) == [b"\x02\x00"]
+    assert taken(b"\nnoise IMPRO IIMPROV\x02" + GET_INFO + b"\n" + GET_STATE) == [
+        b"\x03\x00",
+        b"\x02\x00",
+    ]
+    long = b"IMPROV\x01\x03\xff" + bytes(255)
+    assert taken(long + bytes((sum(long) & 255,))) == [bytes(255)]
+    assert taken(frame(frames.COMMAND, SETTINGS)) == [SETTINGS]
+    assert taken(frame(frames.STATE, b"\x02")) == [], "it is no command"
+
+
+def test_a_wrong_checksum_is_said_and_the_next_frame_is_understood():
+    broken = GET_STATE[:-1] + b"\xe4"
+    assert taken(broken + GET_INFO) == [BROKEN, b"\x03\x00"]
+
+
+def test_half_a_frame_is_forgotten_after_a_silence():
+    for end in range(1, len(GET_STATE)):
+        reader = Reader()
+        assert taken(GET_STATE[:end], reader) == []
+        reader.silence()
+        assert taken(GET_INFO, reader) == [b"\x03\x00"]
+        reader.silence()
+        assert taken(b"\r\x03", reader) == [INTERRUPT]
+
+
+def test_ctrl_c_interrupts_outside_a_frame_and_nowhere_in_one():
+    assert taken(b"\x03") == taken(b"\r\x03") == taken(b"IMPROV\x03") == [INTERRUPT]
+    assert taken(b"IMPRO\x03V") == [INTERRUPT]
+    # In a length, in texts, as the checksum.
+    for text in (b"abc", b"\x03" * 8, b"12345\x03\x03\x03"):
+        sent = settings(text, text)
+        assert taken(frame(frames.COMMAND, sent)) == [sent]
+    sums_to_3 = [x for x in range(256) if frame(frames.COMMAND, bytes((9, 1, x)))[-2] == 3]
+    sent = bytes((9, 1, sums_to_3[0]))
+    assert taken(frame(frames.COMMAND, sent)) == [sent]
+
+
+def test_a_frame_without_its_head_is_no_ctrl_c():
+    for lost in range(1, 7):
+        assert taken(GET_STATE[lost:] + b"\n") == []
+
+
+def test_frames_are_built_as_the_protocol_says():
+    assert frame(frames.STATE, b"\x02") == READY
+    assert frame(frames.COMMAND, b"\x02\x00") == b"\n" + GET_STATE + b"\n"
+    assert result(3, ("a", "", "é")) == b"\nIMPROV\x01\x04\x08\x03\x06\x01a\x00\x02\xc3\xa9\xc3\n"
+    assert result(2, ()) == b"\nIMPROV\x01\x04\x02\x02\x00\xe6\n"
+
+
+def test_a_new_board_is_ready_and_says_who_it_is():
+    talk = Talk()
+    assert talk.after(b"\x02\x00") == READY
+    release = "%d.%d.%d" % sys.implementation.version[:3]
+    texts = ("Mote", conversation.__version__, "ESP32-C3", "IOT_1", "MicroPython", release)
+    assert talk.after(b"\x03\x00") == result(3, texts)
+    assert talk.told() == b"", "it was told"
+
+
+def test_networks_are_listed_and_looked_for_when_somebody_goes_on_asking():
+    talk = Talk()
+    listed = result(4, ("Home", "-48", "YES")) + result(4, ())
+    assert talk.after(b"\x04\x00") == listed and talk.board.searches == 0
+    talk.site.networks.append(Network("Café ☕", -70, False))
+    listed = listed[: -len(result(4, ()))] + result(4, ("Café ☕", "-70", "NO")) + result(4, ())
+    assert talk.after(b"\x04\x00") == listed and talk.board.searches == 1
+
+
+def test_what_is_damaged_or_unknown_changes_nothing():
+    talk = Talk()
+    for bad in (BROKEN, b"", b"\x02", b"\x02\x01", b"\x01\x00", b"\x01\x02\x05a", b"\x06\x01\xff"):
+        assert talk.after(bad) == INVALID, bad
+    assert talk.after(command(1, b"\x01a")) == INVALID, "the password is missing"
+    assert talk.after(command(1, b"\x02\xff\xff\x00")) == INVALID, "no UTF-8"
+    assert talk.after(b"\x63\x00") == UNKNOWN
+    assert talk.board.tried == []
+    assert talk.after(b"\x02\x00") == NO_ERROR + READY
+
+
+def test_the_name_is_told_and_changed_to_one_that_a_topic_can_hold():
+    talk = Talk()
+    assert talk.after(b"\x06\x00") == result(6, ("IOT_1",))
+    assert talk.after(command(6, b"plant one")) == BAD_NAME
+    assert talk.after(command(6, b"plant1")) == result(6, ("plant1",))
+    talk.after(settings(b"Home", b"home secret"))
+    assert talk.board.tried[0][0]["id"] == "plant1"
+
+
+def test_a_wrong_password_is_said_after_the_trial():
+    talk = Talk()
+    talk.after(b"\x02\x00")
+    assert talk.after(settings(b"Home", b"wrong secret")) == b""
+    assert talk.told() == PROVISIONING
+    assert talk.after(settings(b"Home", b"another")) == OTHER, "one at a time"
+    assert talk.told() == b""
+    talk.site.failed_with(Failure(failure.WRONG_PASSWORD))
+    assert talk.told() == READY + NOT_CONNECTED
+    assert talk.after(settings(b"Home", b"home secret")) == NO_ERROR
+    assert [document["wifi"][0]["password"] for document, _ in talk.board.tried] == [
+        "wrong secret",
+        "home secret",
+    ]
+
+
+def test_a_password_that_no_network_has_is_refused_without_a_trial():
+    talk = Talk()
+    for ssid, password in ((b"", b"home secret"), (b"x" * 33, b""), (b"Home", b"short")):
+        assert talk.after(settings(ssid, password)).endswith(NOT_CONNECTED)
+    assert talk.board.tried == []
+
+
+def test_a_new_board_without_a_server_leads_to_its_own_page():
+    talk = Talk()
+    talk.after(settings(b"Home", b"home secret"))
+    document, stay = talk.board.tried[0]
+    assert document["mqtt"]["host"] == "" and stay
+    talk.told()
+    talk.board.joined = "192.168.50.20"
+    assert talk.told() == b"", "the trial still looks for the server"
+    talk.site.failed_with(Failure(failure.NO_SERVER))
+    url = ("http://192.168.50.20/",)
+    assert talk.told() == PROVISIONED + result(1, url)
+    assert talk.after(b"\x02\x00") == PROVISIONED + result(2, url)
+    assert talk.site.state == FAILED and not talk.site.can_save
+
+
+def test_a_server_that_was_found_ends_it_without_a_page():
+    talk = Talk()
+    talk.after(settings(b"Home", b"home secret"))
+    talk.told()
+    document, _ = talk.board.tried[0]
+    document["mqtt"]["host"] = "hub.local"
+    talk.site.succeeded(document)
+    assert not talk.site.told_saved
+    assert talk.told() == PROVISIONED + result(1, ())
+    assert talk.site.told_saved and config.load()["mqtt"]["host"] == "hub.local"
+    assert talk.after(b"\x02\x00") == PROVISIONED + result(2, ())
+    assert talk.after(settings(b"Home", b"home secret")) == OTHER
+
+
+def test_a_board_with_a_server_keeps_it_and_needs_no_more_than_the_wifi():
+    talk = Talk(KNOWN)
+    talk.after(settings(b"Home", b"home secret"))
+    talk.told()
+    talk.board.joined = "192.168.50.20"
+    # The server may be down just now: it is as right as it was.
+    talk.site.failed_with(Failure(failure.REFUSED))
+    assert talk.site.state == SAVED and talk.told() == PROVISIONED + result(1, ())
+    saved = config.load()
+    assert saved["mqtt"] == KNOWN["mqtt"] and saved["id"] == "IOT_1" and saved["interval"] == 60
+    assert [one["ssid"] for one in saved["wifi"]] == ["Home", "Old"]
+
+
+def test_a_board_with_a_server_saves_nothing_while_the_wifi_is_wrong():
+    for reason in (failure.WRONG_PASSWORD, failure.NETWORK_NOT_FOUND, failure.NO_ADDRESS):
+        talk = Talk(KNOWN)
+        talk.after(settings(b"Home", b"home secret"))
+        talk.told()
+        talk.site.failed_with(Failure(reason))
+        assert talk.site.state == FAILED and talk.told() == READY + NOT_CONNECTED
+
+
+def test_what_a_phone_does_meanwhile_is_told_as_well():
+    talk = Talk()
+    talk.after(b"\x02\x00")
+    talk.site.state = TRYING
+    assert talk.told() == PROVISIONING
+    talk.site.state = FAILED
+    assert talk.told() == READY, "and no error: the client asked for nothing"
