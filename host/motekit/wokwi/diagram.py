@@ -60,9 +60,9 @@ class Diagram:
         self.located = located
         self.parts: dict[str, Part] = {}
         self._index: dict[str, int] = {}
+        self.nets: list[set[Pin]] = []
         for number, part in enumerate(content.parts):
             self._take(number, part)
-        self.nets: list[set[Pin]] = []
         for number, wire in enumerate(content.connections):
             self._join(*self._ends(number, wire))
 
@@ -86,6 +86,8 @@ class Diagram:
                 raise self.located.error(unknown(name, known), *place, "attrs", name)
         self.parts[part.id] = part
         self._index[part.id] = number
+        for first, second in catalogue()[part.type].get("joined", ()):
+            self._join((part.id, first), (part.id, second))
 
     def _ends(self, number: int, wire: list[Any]) -> tuple[Pin, Pin]:
         place = ("connections", number)
@@ -124,6 +126,7 @@ def read(file: Path) -> Diagram:
 
 @cache
 def catalogue() -> dict[str, dict[str, Any]]:
-    """Wokwi's parts that a project here may use: `pins`, `attrs`, `controls` and the `source`."""
+    """Wokwi's parts that a project here may use: `pins`, which of them are `joined` inside,
+    `attrs`, `controls` and the `source`."""
     found: dict[str, dict[str, Any]] = json.loads(CATALOGUE.read_text(encoding="utf-8"))["parts"]
     return found

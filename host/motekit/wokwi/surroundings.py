@@ -5,24 +5,31 @@ They are parts with a `$`: `$mqtt` and `$wifi`. What they tell is the output of 
 
 import asyncio
 import contextlib
+import logging
 import re
 import shutil
+import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import mote
+from amqtt.contexts import BrokerConfig, ListenerConfig
+from amqtt.plugins.authentication import AnonymousAuthPlugin
+from mote import contract
 from mote.update import versions
 from motesim import VirtualBoard, World
 
 from motekit import boards, firmware, orders, places, update
-from motekit.hub import Hub
+from motekit.hub.broker import KeepingBroker
 from motekit.orders.conversation import Message
+from motekit.wokwi.gate import Gate
 
 MQTT, WIFI = "$mqtt", "$wifi"
 # Servers that boards in Wokwi reach: one for everybody, and the own machine by a private gateway.
 NAMES = {"test.mosquitto.org": "203.0.113.10", "host.wokwi.internal": "10.13.37.1"}
 CONTROLS = {MQTT: ("up", "identify", "update"), WIFI: ("up",)}
 _GOOD = 1
+ANSWER_S = 30
 _BAD_RELEASE = "\n\nraise RuntimeError('a bad release')\n"
 Tell = Callable[[str, str], None]
 
@@ -34,27 +41,41 @@ class Surroundings:
         self._world = world
         self._folder = folder
         self._tell = tell
-        self._hub = Hub(folder / "hub", mqtt_port=0, http_port=None)
         self._leaving = contextlib.AsyncExitStack()
         self._orders: set[asyncio.Task[None]] = set()
         self.board: VirtualBoard | None = None
 
     async def open(self) -> None:
-        await self._hub.start()
-        self.port = self._hub.mqtt_port
-        for name, address in NAMES.items():
-            self._world.add_host(name, address, {1883: ("127.0.0.1", self.port)})
-        server = orders.Server("127.0.0.1", self.port)
-        self._talk = await self._leaving.enter_async_context(orders.conversation(server))
-        for pattern in ("sensors/#", "backfill/#", "devices/+/status", "devices/+/reply"):
+        # Its log is for its developers.
+        logging.getLogger("amqtt").setLevel(logging.CRITICAL)
+        port = _free_port()
+        broker = KeepingBroker(
+            BrokerConfig(
+                listeners={"default": ListenerConfig(bind=f"127.0.0.1:{port}")},
+                plugins={f"{AnonymousAuthPlugin.__module__}.AnonymousAuthPlugin": {}},
+            )
+        )
+        await broker.start()
+        self._leaving.push_async_callback(broker.shutdown)
+        self._talk = await self._leaving.enter_async_context(
+            orders.conversation(orders.Server("127.0.0.1", port))
+        )
+        for pattern in ("sensors/#", "backfill/#", "devices/+/status"):
             self._talk.hear(pattern, self._heard, qos=1)
+        self._gate = Gate(port)
+        self._leaving.callback(self._gate.shut)
+        await self._gate.open()
+        for name, address in NAMES.items():
+            target = {contract.MQTT_PORT: ("127.0.0.1", self._gate.port)}
+            self._world.add_host(name, address, target)
 
     async def close(self) -> None:
         for task in self._orders:
             task.cancel()
+        await asyncio.gather(*self._orders, return_exceptions=True)
+        if self.board:
+            await self.board.cut_power()
         await self._leaving.aclose()
-        if self._hub:
-            await self._hub.stop()
 
     async def turn(self, part: str, control: str, value: float, device: str) -> None:
         """What `set-control` does to a `$` part; `device` is who the board is on MQTT."""
@@ -62,15 +83,11 @@ class Surroundings:
             for ap in self._world.air.access_points:
                 self._world.switch(ap, up=bool(value))
         elif control == "up":
-            await (self._start() if value else self._hub.stop())
+            await self._gate.open() if value else self._gate.shut()
         elif control == "identify":
             self._order(self._identify(device, value))
         else:
             self._order(self._update(device, good=value == _GOOD))
-
-    async def _start(self) -> None:
-        self._hub = Hub(self._folder / "hub", mqtt_port=self.port, http_port=None)
-        await self._hub.start()
 
     def _heard(self, message: Message) -> None:
         self._tell("mqtt", f"{message.topic} {message.payload.decode(errors='replace')}")
@@ -80,7 +97,8 @@ class Surroundings:
         self._orders.add(task)
 
     async def _identify(self, device: str, seconds: float) -> None:
-        await self._talk.ask(device, 30, cmd="identify", seconds=seconds)
+        answer = await self._talk.ask(device, ANSWER_S, cmd="identify", seconds=seconds)
+        self._tell("mqtt", "identify is answered" if answer["ok"] else answer["error"])
 
     async def _update(self, device: str, *, good: bool) -> None:
         assert self.board
@@ -107,3 +125,8 @@ class Surroundings:
         key = update.private_key()
         tree = firmware.build(profile, source, update.public_bytes(key))
         return update.make_application(tree / firmware.SLOT, version, key)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

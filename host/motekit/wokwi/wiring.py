@@ -153,10 +153,9 @@ class _Solder:
         self._control(part, "position", move)
 
     def _button(self, part: Part) -> None:
-        ends = [(self._side(part, side), side) for side in "12"]
-        pins = [pin for pin, _ in ends if pin is not None]
-        ground = any(self._made.level(part.id, f"{n}.{s}") == 0 for n in "12" for s in "lr")
-        if len(pins) != 1 or not ground:
+        ends = ("1.l", "2.l")
+        pins = [pin for pin in (self._made.gpio(part.id, end) for end in ends) if pin is not None]
+        if len(pins) != 1 or not any(self._made.level(part.id, end) == 0 for end in ends):
             text = "one of its contacts goes to a GPIO, the other to GND"
             raise self._diagram.error(part.id, text)
         button = Button(pins[0])
@@ -166,10 +165,6 @@ class _Solder:
             button.pressed = bool(value)
 
         self._control(part, "pressed", press)
-
-    def _side(self, part: Part, contact: str) -> int | None:
-        left, right = (self._made.gpio(part.id, f"{contact}.{side}") for side in "lr")
-        return right if left is None else left
 
     def _led(self, part: Part) -> None:
         anode, cathode = ([end for end in self._through(part, pin)] for pin in "AC")
