@@ -55,7 +55,9 @@ class Driver:
         """One measurement of each. Raises OSError when the sensor is gone."""
         t = await self._measured(_TEMPERATURE, _TEMPERATURE_MS, 2)
         p = await self._measured(_PRESSURE, _PRESSURE_MS, 3)
-        return compensated(self._words, t[0] << 8 | t[1], (p[0] << 16 | p[1] << 8 | p[2]) >> 8 - _OSS)
+        return compensated(
+            self._words, t[0] << 8 | t[1], (p[0] << 16 | p[1] << 8 | p[2]) >> 8 - _OSS
+        )
 
     async def _measured(self, what, time_ms, count):
         self._bus.writeto_mem(_ADDRESS, _CTRL_MEAS, bytes((what,)))

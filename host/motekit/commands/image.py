@@ -72,7 +72,7 @@ def command(
     flasher_args: Annotated[
         Path | None,
         typer.Option(
-            help="Write flasher_args.json and parts, as Wokwi takes them, into this folder instead.",
+            help="Write flasher_args.json and parts, as for Wokwi, into this folder instead.",
             show_default=False,
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""`diagram.json`: the parts of a circuit and the wires between them (docs.wokwi.com/diagram-format).
+"""`diagram.json`: parts and the wires between them (docs.wokwi.com/diagram-format).
 
 Judged as `wokwi-cli lint` does, with every name of a part, a pin and an attribute in `parts.json`.
 """

@@ -1,15 +1,16 @@
-"""What a run prints, in the lines of `wokwi-cli`: the serial port, and between its lines the steps."""
+"""What a run prints, as `wokwi-cli` does: the serial port, and between its lines the steps."""
 
+import re
 from collections.abc import Callable
 
 import typer
-from click import unstyle
 
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
 Write = Callable[[bytes], None]
 
 
 class Output:
-    """Serial bytes and messages on their way out. A message never stands in the middle of a line."""
+    """Serial bytes and messages; a message never stands in the middle of a line."""
 
     def __init__(
         self, write: Write, name: str, *, quiet: bool = False, colour: bool = False
@@ -47,4 +48,4 @@ class Output:
             self._write(b"\n")
             self._skip = True
         self._at_start = True
-        self._write((text if self._colour else unstyle(text)).encode() + b"\n")
+        self._write((text if self._colour else _STYLE.sub("", text)).encode() + b"\n")

@@ -37,13 +37,13 @@ Tell = Callable[[str, str], None]
 class Surroundings:
     """A world with an MQTT server; `folder` is for what it keeps. Leave it with `close`."""
 
-    def __init__(self, world: World, folder: Path, tell: Tell) -> None:
+    def __init__(self, world: World, board: VirtualBoard, folder: Path, tell: Tell) -> None:
         self._world = world
+        self._board = board
         self._folder = folder
         self._tell = tell
         self._leaving = contextlib.AsyncExitStack()
         self._orders: set[asyncio.Task[None]] = set()
-        self.board: VirtualBoard | None = None
 
     async def open(self) -> None:
         # Its log is for its developers.
@@ -73,8 +73,7 @@ class Surroundings:
         for task in self._orders:
             task.cancel()
         await asyncio.gather(*self._orders, return_exceptions=True)
-        if self.board:
-            await self.board.cut_power()
+        await self._board.cut_power()
         await self._leaving.aclose()
 
     async def turn(self, part: str, control: str, value: float, device: str) -> None:
@@ -101,8 +100,7 @@ class Surroundings:
         self._tell("mqtt", "identify is answered" if answer["ok"] else answer["error"])
 
     async def _update(self, device: str, *, good: bool) -> None:
-        assert self.board
-        made = await asyncio.to_thread(self._release, self.board.profile, good)
+        made = await asyncio.to_thread(self._release, self._board.profile, good)
         try:
             await update.send(made, device, self._talk)
             self._tell("update", f"{made.manifest['version']} stays")

@@ -6,6 +6,7 @@ What a person would find out with smoke or silence is a ProjectError here.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from motesim import AccessPoint
 from motesim.chips import CHIPS, Chip
@@ -167,7 +168,7 @@ class _Solder:
         self._control(part, "pressed", press)
 
     def _led(self, part: Part) -> None:
-        anode, cathode = ([end for end in self._through(part, pin)] for pin in "AC")
+        anode, cathode = (self._through(part, pin) for pin in "AC")
         for pins, other, lit in ((anode, cathode, 1), (cathode, anode, 0)):
             for pin in (self._made.gpio(*end) for end in pins):
                 if pin is not None and any(self._made.level(*end) == 1 - lit for end in other):
@@ -199,13 +200,14 @@ class _Solder:
             return
         for ours, theirs in (("TX", "RX"), ("RX", "TX")):
             if (SERIAL_MONITOR, theirs) not in self._diagram.net(board.id, ours):
-                text = f'nobody would hear it: connect "{board.id}:{ours}" and "$serialMonitor:{theirs}"'
+                end = f"{SERIAL_MONITOR}:{theirs}"
+                text = f'nobody would hear it: connect "{board.id}:{ours}" and "{end}"'
                 raise self._diagram.error(board.id, text)
 
     def _sensor(self, part: Part, model: Model) -> None:
         self._made.models.append(model)
         for name in model.names:
-            self._control(part, name, lambda value, name=name: model.set(name, value))
+            self._control(part, name, partial(model.set, name))
 
     def _control(self, part: Part, name: str, turn: Turn) -> None:
         self._made.controls[part.id, name] = turn
