@@ -7,7 +7,8 @@ import boards
 import pytest
 
 
-@pytest.mark.parametrize("lowest", [98, 99, 100, 101, 102, 103])
+# The world opens some nine files before the pipes, which then have numbers around 103.
+@pytest.mark.parametrize("lowest", range(86, 104))
 def test_a_board_starts_whatever_numbers_its_pipes_get(tmp_path: Path, lowest: int) -> None:
     held = []
     try:

@@ -17,12 +17,17 @@ from motekit.wokwi import project, runner, scenario
 from motekit.wokwi.located import ProjectError
 from PIL import Image
 
-SHARED = places.CHECKOUT / "sim" / "wokwi" / "scenarios"
-NAMES = sorted(file.name.removesuffix(".test.yaml") for file in SHARED.glob("*.test.yaml"))
+WOKWI = places.CHECKOUT / "sim" / "wokwi"
 # What the other chips may do differently: pins, LED, flash; the rest is the same code.
-OTHERS = ("boot", "identify", "readings")
-RUNS = [("esp32", name) for name in NAMES]
-RUNS += [(board, name) for board in PROJECTS if board != "esp32" for name in OTHERS]
+OTHERS = ("boot", "identify", "led", "readings")
+
+
+def named(file: Path) -> str:
+    return file.name.removesuffix(".test.yaml")
+
+
+FILES = {b: {named(f): f for f in project.read(WOKWI / b).scenarios()} for b in PROJECTS}
+RUNS = [(b, name) for b, files in FILES.items() for name in files if b == "esp32" or name in OTHERS]
 AT_ONCE = 6
 Outcome = tuple[int, str]
 
@@ -45,9 +50,10 @@ def outcomes(projects: Path) -> dict[tuple[str, str], Outcome]:
 
         async def one(board: str, name: str) -> Outcome:
             said = bytearray()
-            read = scenario.read(projects / "scenarios" / f"{name}.test.yaml")
+            made = project.read(projects / board)
+            file = next(one for one in made.scenarios() if named(one) == name)
+            read = scenario.read(file)
             async with turn:
-                made = project.read(projects / board)
                 code = await runner.run(made, read, runner.Options(timeout_ms=200_000), said.extend)
             return code, said.decode(errors="replace")
 
@@ -63,23 +69,14 @@ def test_a_scenario_is_true(
 ) -> None:
     code, said = outcomes[board, name]
     assert code == DONE, said
-    read = scenario.read(SHARED / f"{name}.test.yaml")
+    read = scenario.read(FILES[board][name])
     assert said.endswith(f"[{read.name}] Scenario completed successfully\n")
 
 
-def test_the_picture_of_a_flickering_led_shows_it_lit(
-    projects: Path, outcomes: dict[tuple[str, str], Outcome]
-) -> None:
-    assert outcomes["esp32", "identify"][0] == DONE
-    picture = Image.open(projects / "scenarios" / "pictures" / "identify.png").convert("RGB")
-    middle = picture.getpixel((picture.width // 2, picture.height // 2))
-    # Of whichever board came last: a blue LED, or a NeoPixel in white.
-    assert middle in ((0, 0, 255), (255, 255, 255))
-
-
-def test_what_wokwi_has_not_is_asked_for_by_local_scenarios_only() -> None:
-    for name in NAMES:
-        read = scenario.read(SHARED / f"{name}.test.yaml")
+@pytest.mark.parametrize("board", PROJECTS)
+def test_what_wokwi_has_not_is_asked_for_by_local_scenarios_only(board: str) -> None:
+    for name, file in FILES[board].items():
+        read = scenario.read(file)
         kinds = {type(step.action) for step in read.steps}
         needs = kinds & {scenario.ExpectChipOutput, scenario.TakeScreenshot}
         dollar = any(getattr(step.action, "part", "").startswith("$") for step in read.steps)

@@ -138,10 +138,13 @@ class Bench:
         for name, light in self._circuit.lights.items():
             if light.pin != pin:
                 continue
-            light.written(pins.levels.get(pin, 0), pins.strips.get(pin, b""))
+            if not light.written(pins.levels.get(pin, 0), pins.strips.get(pin, b"")):
+                continue
             if light.flickers != (name in self._flickering):
                 self._flickering ^= {name}
                 self._chips.tell(name, "flickers" if light.flickers else "flickers no more")
+            elif not light.flickers:
+                self._chips.tell(name, f"shows #{bytes(light.colour).hex()}")
 
 
 @asynccontextmanager

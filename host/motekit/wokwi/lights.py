@@ -25,17 +25,19 @@ class Light:
         self.is_strip = not colour
         self._shown: list[tuple[float, Colour]] = []
 
-    def written(self, level: int, strip: bytes) -> None:
-        """The chip wrote the pin: `level`, or the bytes of a `strip`, green first."""
+    def written(self, level: int, strip: bytes) -> bool:
+        """The chip wrote the pin: `level`, or the bytes of a `strip`, green first; was it a change?"""
         if self.is_strip:
             green, red, blue = strip[:3] if len(strip) >= 3 else DARK
             colour = (red, green, blue)
         else:
             colour = self._body if level == self._lit else DARK
-        if colour != self.colour:
-            now = time.monotonic()
-            self._shown = [one for one in self._shown if now - one[0] < 1][-20:]
-            self._shown.append((now, colour))
+        if colour == self.colour:
+            return False
+        now = time.monotonic()
+        # What was shown when the exposure began counts, however old it is.
+        self._shown = [*self._shown[-20:], (now, colour)]
+        return True
 
     @property
     def colour(self) -> Colour:
