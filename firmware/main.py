@@ -10,7 +10,7 @@ import sys
 import micropython
 
 # Who asks for the board by Improv while it starts sends the byte of Ctrl-C in every frame: what is
-# typed waits, until `mote.improv.console` looks at it.
+# typed waits, until `mote.console` looks at it.
 micropython.kbd_intr(-1)
 
 _STATE, _NEW, _SLOT = "/slots.json", "/slots.new", "/app_"

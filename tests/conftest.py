@@ -24,6 +24,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("network namespaces need Linux and root")
         if lacking:
             pytest.skip(f"network namespaces need {', '.join(lacking)}: see mote doctor")
+    if item.get_closest_marker("node") and not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("needs Node.js and npm: see mote doctor")
     if item.get_closest_marker("browser") and not CHROMIUM:
         pytest.skip("needs Chromium: see mote doctor")
 

@@ -7,7 +7,7 @@ import time
 
 import micropython
 
-from mote import __version__, board, config, contract, led, log, memory, starts, system, update
+from mote import __version__, board, config, contract, led, log, starts, system, update
 
 _PAUSE_S = 5
 # Collect after so many bytes: a heap that is left to run full is in splinters when it is needed in
@@ -67,7 +67,7 @@ async def _work():
         log.error("app: safe mode: only the portal starts, it shows the last fault")
         await _set_up(settings, start)
     asyncio.create_task(starts.settle())
-    reason = start or (asked if asked in ("button", "erased") else "")
+    reason = start or (asked if asked in ("button", "erased", "improv") else "")
     if reason or damage:
         await _set_up(settings, reason or damage)
     await _run(settings)
@@ -77,10 +77,6 @@ async def _work():
 
 
 async def _run(settings):
-    from mote.improv import console
-
-    console.hand_over()
-    memory.forget("mote.improv")
     from mote import running
 
     why = await running.run(settings)

@@ -14,7 +14,7 @@ from mote.wifi import joining, station
 REJOIN_AFTER = 3
 _SILENCE = (failure.NAME_NOT_FOUND, failure.UNREACHABLE, failure.NO_ANSWER)
 # What is loaded for the portal alone.
-_PORTAL = ("mote.setup", "mote.portal", "mote.improv", "mote.trial", "mote.qr")
+_PORTAL = ("mote.setup", "mote.portal", "mote.trial", "mote.qr")
 _STEP_MS = 1_000
 
 

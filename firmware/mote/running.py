@@ -9,6 +9,7 @@ from mote import (
     __version__,
     board,
     config,
+    console,
     contract,
     led,
     log,
@@ -51,6 +52,7 @@ class _Running:
         self._online = Online(settings, self._session, self._end)
         self._commands = None
         self._client = None
+        self._settled = None
         self._first = True
         self._leave = asyncio.Event()
         self._why = ()
@@ -60,6 +62,7 @@ class _Running:
     async def run(self):
         log.tap = self._publish_log
         works = [self._online.stay(), board.watch_button(led.show, self._held), self._beat()]
+        works.append(console.listen(self._partner))
         works += [self._measure(sensor) for sensor in self._sensors]
         works.append(self._keep_time())
         if config.on_probation():
@@ -86,6 +89,17 @@ class _Running:
             config.erase()
             log.warning("run: BOOT held for 10 s: the configuration is erased")
         self._end("BOOT was held", mode)
+
+    def _partner(self):
+        """Whom an installer at the serial port talks with."""
+        portal = self._online.portal
+        if portal:
+            return portal.site, portal
+        if not self._settled:
+            from mote.improv.settled import Settled
+
+            self._settled = Settled(self._device, self._end)
+        return self._settled, self._settled
 
     async def _keep_time(self):
         # A lookup without a network fails, and puts the server last.

@@ -6,8 +6,7 @@
 import asyncio
 import time
 
-from mote import board, config, contract, led, log, memory, patience, starts, system
-from mote.improv import console
+from mote import board, config, console, contract, led, log, memory, patience, starts, system
 from mote.mqtt import MODULES as MQTT
 from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
@@ -19,10 +18,18 @@ _STEP_MS = 200
 async def run(settings, reason):
     """Returns why to restart. `settings` is the usable configuration, or None.
 
-    `reason`: "new", "damaged", "button", "erased", "resets" (three quick ones) or "crashed".
+    `reason`: "new", "damaged", "button", "erased", "resets" (three quick ones), "improv" (an
+    installer at the serial port) or "crashed".
     """
     portal = Portal(settings, reason, starts.traceback() if reason == "crashed" else "")
     await portal.open()
+    unanswered = None
+    if reason == "improv":
+        # The installer for which the board restarted still waits for its networks.
+        from mote.improv.frames import NETWORKS
+
+        unanswered = NETWORKS
+    asyncio.create_task(console.listen(lambda: (portal.site, portal), unanswered))
     ended = []
     asyncio.create_task(board.watch_button(led.show, ended.append))
     while True:
@@ -45,7 +52,10 @@ async def run(settings, reason):
         elif settings:
             if settings["deep_sleep"] and portal.unused_ms > patience.PORTAL_ON_BATTERY_MS:
                 system.sleep(patience.SLEEP_ON_BATTERY_MS)
-            if portal.unused_ms > patience.PORTAL_UNUSED_MS:
+            # An installer that is there never stays silent for long.
+            if portal.unused_ms > (
+                patience.VISIT_MS if reason == "improv" else patience.PORTAL_UNUSED_MS
+            ):
                 return "nobody came to the portal"
 
 
@@ -61,9 +71,10 @@ class Portal:
         self._used_ms = time.ticks_ms()
         # The scan comes before the access point: it takes the radio away from its clients.
         name = settings["id"] if settings else board.default_id()
-        self._site = Site(self, name, settings, reason, traceback)
+        self.site = Site(self, name, settings, reason, traceback)
+        # The networks of that scan are told first; who goes on asking wants to see them change.
+        self._fresh = True
         self._tasks = []
-        self._console = None
 
     async def open(self):
         """Open the network; returns when a phone that joins finds everything listening."""
@@ -73,7 +84,6 @@ class Portal:
             asyncio.create_task(dns_server.serve(contract.PORTAL_ADDRESS)),
             asyncio.create_task(http.Server(self._answer).serve()),
         ]
-        self._console = asyncio.create_task(console.listen(self._site, self))
         # One turn of the loop: both listen before anyone is told to come.
         await asyncio.sleep_ms(0)
         led.show("setup")
@@ -81,14 +91,14 @@ class Portal:
         self._tell(ssid)
 
     async def _answer(self, request):
-        response = await self._site.handle(request)
+        response = await self.site.handle(request)
         # Each request begins with a tidy heap: four phones at once fit into it.
         memory.free_heap()
         return response
 
     def close(self):
         """Take the network off the air."""
-        for task in self._tasks + [self._console]:
+        for task in self._tasks:
             task.cancel()
         access_point.close_network()
 
@@ -100,30 +110,30 @@ class Portal:
     @property
     def busy(self):
         """True while a phone is there or a trial runs: nobody else may use the radio."""
-        if self._site.state == TRYING or access_point.has_clients():
+        if self.site.state == TRYING or access_point.has_clients():
             return True
-        return self._site.requests > 0 and self.unused_ms < patience.VISIT_MS
+        return self.site.requests > 0 and self.unused_ms < patience.VISIT_MS
 
     @property
     def unused_ms(self):
         """Milliseconds since somebody was there."""
         now = time.ticks_ms()
-        used = access_point.has_clients() or self._site.state == TRYING
-        if used or self._requests != self._site.requests:
-            self._requests = self._site.requests
+        used = access_point.has_clients() or self.site.state == TRYING
+        if used or self._requests != self.site.requests:
+            self._requests = self.site.requests
             self._used_ms = now
         return time.ticks_diff(now, self._used_ms)
 
     @property
     def finished(self):
         """True when settings are saved and the phone had the time to read it."""
-        if self._site.state != SAVED:
+        if self.site.state != SAVED:
             return False
         now = time.ticks_ms()
         if self._saved_ms is None:
             self._saved_ms = now
             log.info("%s%d B" % (contract.LOG_HEAP, memory.heap_low()))
-        if self._site.told_saved and self._told_ms is None:
+        if self.site.told_saved and self._told_ms is None:
             self._told_ms = now
         if time.ticks_diff(now, self._saved_ms) > patience.SAVED_UNTOLD_MS:
             return True
@@ -135,8 +145,10 @@ class Portal:
 
     def search(self):
         """Look for networks anew, unless that takes the radio away from somebody."""
-        if self._site.state != TRYING and not access_point.has_clients():
-            self._site.networks = scan.networks() or self._site.networks
+        fresh, self._fresh = self._fresh, False
+        if not fresh and self.site.state != TRYING and not access_point.has_clients():
+            self.site.networks = scan.networks() or self.site.networks
+        return True
 
     @property
     def chip(self):
@@ -157,13 +169,13 @@ class Portal:
     async def _try(self, document, stay):
         # The answer to the phone goes out before the radio changes its channel.
         await asyncio.sleep_ms(500)
-        failure, found = await _tried(document, self._site.step, stay)
+        failure, found = await _tried(document, self.site.step, stay)
         memory.forget("mote.trial", *MQTT)
         if failure:
             log.warning("setup: trial: %s" % failure)
-            self._site.failed_with(failure, found)
+            self.site.failed_with(failure, found)
         else:
-            self._site.succeeded(document)
+            self.site.succeeded(document)
 
     def _tell(self, ssid):
         """On the serial log: the name, the address and, where it holds no secret, the code."""

@@ -17,7 +17,7 @@ _CAUSES = {
 WATCHDOG_MS = 60_000
 # What a restart of ours leaves in RTC memory. "restart" is one without a wish, "steady" says that
 # the board ran on for a while: a reset after it is no crash at the start.
-_MODES = (b"restart", b"steady", b"button", b"erased")
+_MODES = (b"restart", b"steady", b"button", b"erased", b"improv")
 _TIMER = 0
 
 _watchdog = None

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ sys.path.extend(str(Path(__file__).parents[1] / room) for room in ("portal", "ru
 from board_in_setup import STREET, ask, board_in_setup
 from house_of_one import HOME, SERVER, home
 from mote import contract
+from mote.improv import frames
 from motekit.demo.portal_visitor import fill
 from motekit.places import DEVICE_PACKAGE
 from motesim import BoardSpec, VirtualBoard, World
@@ -45,6 +46,7 @@ BROWSER = {"Accept_Encoding": "gzip, deflate", "Accept": "text/html"}
 PHONES = 4
 ROUNDS = 5
 JOINS = 5
+ENTRIES = {"id": "dev", "ssid": HOME.ssid, "password": HOME.password, "host": SERVER}
 # 38 KB of RAM, of the portal alone.
 C_PORTAL = 38 * 1024
 # What a phone does that has an address: its probe is led to the form. Prints the seconds.
@@ -145,6 +147,22 @@ async def _by_loopback() -> list[float]:
 
 
 async def _heap(figure: Figure) -> None:
+    peak = await _heap_peak(lambda board: asyncio.to_thread(fill, board.portal_url, ENTRIES))
+    figure("portal_heap_peak", peak, "B")
+    figure("portal_heap_peak.esp32_estimate", peak / WIDTH_RATIO, "B")
+    figure("portal_heap_peak.c_portal", C_PORTAL, "B")
+    figure("portal_heap_peak.improv", await _heap_peak(_by_improv), "B")
+
+
+async def _by_improv(board: VirtualBoard) -> None:
+    """Settings from an installer at the cable, with phones on the portal as well."""
+    sent = b"".join(bytes((len(text),)) + text.encode() for text in (HOME.ssid, HOME.password))
+    for command in (frames.NETWORKS, bytes((1, len(sent))) + sent):
+        board.serial.type(frames.frame(frames.COMMAND, command))
+
+
+async def _heap_peak(set_up: Callable[[VirtualBoard], Awaitable[None]]) -> float:
+    """Bytes of Python's heap between the start and the least that was free."""
     with tempfile.TemporaryDirectory(prefix="mote-bench-") as folder:
         async with home(Path(folder)) as place:
             for ap in STREET:
@@ -155,11 +173,7 @@ async def _heap(figure: Figure) -> None:
             for _ in range(ROUNDS):
                 phones = await asyncio.gather(*(ask(board, **BROWSER) for _ in range(PHONES)))
                 assert all(answer.status == 200 for answer in phones)
-            entries = {"id": "dev", "ssid": HOME.ssid, "password": HOME.password, "host": SERVER}
-            await asyncio.to_thread(fill, board.portal_url, entries)
+            await set_up(board)
             line = await board.wait_for_log(contract.LOG_HEAP, 20)
             least = int(line.partition(contract.LOG_HEAP)[2].split()[0])
-            peak = board.core.heap_at_start[0] - least
-    figure("portal_heap_peak", peak, "B")
-    figure("portal_heap_peak.esp32_estimate", peak / WIDTH_RATIO, "B")
-    figure("portal_heap_peak.c_portal", C_PORTAL, "B")
+            return board.core.heap_at_start[0] - least

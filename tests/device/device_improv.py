@@ -3,9 +3,11 @@
 import sys
 
 from mote import config, failure
+from mote.console import INTERRUPT, Reader
 from mote.failure import Failure
 from mote.improv import conversation, frames
-from mote.improv.frames import BROKEN, INTERRUPT, Reader, frame, result
+from mote.improv.frames import content, frame, result
+from mote.portal.request import Request
 from mote.portal.site import FAILED, SAVED, TRYING, Site
 
 # A test must not write into the root of this machine.
@@ -14,13 +16,14 @@ config.PATH, config._NEW = "build/improv-test.json", "build/improv-test.new"
 # From the protocol's own description (https://www.improv-wifi.com/serial/).
 GET_STATE = b"IMPROV\x01\x03\x02\x02\x00\xe5"
 GET_INFO = b"IMPROV\x01\x03\x02\x03\x00\xe6"
+STATE_ASKED, INFO_ASKED = (frames.COMMAND, b"\x02\x00"), (frames.COMMAND, b"\x03\x00")
 SETTINGS = b"\x01\x1e\x0cMyWirelessAP\x10mysecurepassword"
 READY = b"\nIMPROV\x01\x01\x01\x02\xe2\n"
 PROVISIONING = b"\nIMPROV\x01\x01\x01\x03\xe3\n"
 PROVISIONED = b"\nIMPROV\x01\x01\x01\x04\xe4\n"
-NO_ERROR, INVALID, UNKNOWN, NOT_CONNECTED, BAD_NAME, OTHER = (
+NO_ERROR, INVALID, UNKNOWN, NOT_CONNECTED, BAD_NAME = (
     b"\nIMPROV\x01\x02\x01" + bytes((error, (0xE1 + error) & 255)) + b"\n"
-    for error in (0, 1, 2, 3, 5, 255)
+    for error in (0, 1, 2, 3, 5)
 )
 KNOWN = {
     "version": 1,
@@ -33,6 +36,8 @@ KNOWN = {
 
 class Network:
     """As `mote.wifi.scan` lists them, without a radio."""
+
+    bars, security = 4, "WPA2"
 
     def __init__(self, ssid, rssi, secured=True, supported=True):
         self.ssid, self.rssi, self.secured, self.supported = ssid, rssi, secured, supported
@@ -59,6 +64,7 @@ class Board:
 
     def search(self):
         self.searches += 1
+        return True
 
     def address(self):
         return self.joined
@@ -90,8 +96,8 @@ class Talk:
 
 def taken(data, reader=None):
     reader = reader or Reader()
-    found = [reader.take(byte) for byte in data]
-    return [one for one in found if one is not None]
+    found = [one for one in (reader.take(byte) for byte in data) if one]
+    return [one if one == INTERRUPT else content(one) for one in found]
 
 
 def command(kind, body=b""):
@@ -103,20 +109,18 @@ def settings(ssid, password):
 
 
 def test_commands_are_found_among_whatever_else_is_typed():
-    assert taken(GET_STATE) == [b"\x02\x00"]
-    assert taken(b"\nnoise IMPRO IIMPROV\x02" + GET_INFO + b"\n" + GET_STATE) == [
-        b"\x03\x00",
-        b"\x02\x00",
-    ]
+    assert taken(GET_STATE) == [STATE_ASKED]
+    noise = b"\nnoise IMPRO IIMPROV\x02"
+    assert taken(noise + GET_INFO + b"\n" + GET_STATE) == [INFO_ASKED, STATE_ASKED]
     long = b"IMPROV\x01\x03\xff" + bytes(255)
-    assert taken(long + bytes((sum(long) & 255,))) == [bytes(255)]
-    assert taken(frame(frames.COMMAND, SETTINGS)) == [SETTINGS]
-    assert taken(frame(frames.STATE, b"\x02")) == [], "it is no command"
+    assert taken(long + bytes((sum(long) & 255,))) == [(frames.COMMAND, bytes(255))]
+    assert taken(frame(frames.COMMAND, SETTINGS)) == [(frames.COMMAND, SETTINGS)]
+    assert taken(frame(frames.STATE, b"\x02")) == [(frames.STATE, b"\x02")]
 
 
-def test_a_wrong_checksum_is_said_and_the_next_frame_is_understood():
+def test_a_wrong_checksum_is_seen_and_the_next_frame_is_understood():
     broken = GET_STATE[:-1] + b"\xe4"
-    assert taken(broken + GET_INFO) == [BROKEN, b"\x03\x00"]
+    assert taken(broken + GET_INFO) == [(0, b""), INFO_ASKED]
 
 
 def test_half_a_frame_is_forgotten_after_a_silence():
@@ -124,7 +128,7 @@ def test_half_a_frame_is_forgotten_after_a_silence():
         reader = Reader()
         assert taken(GET_STATE[:end], reader) == []
         reader.silence()
-        assert taken(GET_INFO, reader) == [b"\x03\x00"]
+        assert taken(GET_INFO, reader) == [INFO_ASKED]
         reader.silence()
         assert taken(b"\r\x03", reader) == [INTERRUPT]
 
@@ -135,10 +139,10 @@ def test_ctrl_c_interrupts_outside_a_frame_and_nowhere_in_one():
     # In a length, in texts, as the checksum.
     for text in (b"abc", b"\x03" * 8, b"12345\x03\x03\x03"):
         sent = settings(text, text)
-        assert taken(frame(frames.COMMAND, sent)) == [sent]
+        assert taken(frame(frames.COMMAND, sent)) == [(frames.COMMAND, sent)]
     sums_to_3 = [x for x in range(256) if frame(frames.COMMAND, bytes((9, 1, x)))[-2] == 3]
     sent = bytes((9, 1, sums_to_3[0]))
-    assert taken(frame(frames.COMMAND, sent)) == [sent]
+    assert taken(frame(frames.COMMAND, sent)) == [(frames.COMMAND, sent)]
 
 
 def test_a_frame_without_its_head_is_no_ctrl_c():
@@ -165,19 +169,24 @@ def test_a_new_board_is_ready_and_says_who_it_is():
 def test_networks_are_listed_and_looked_for_when_somebody_goes_on_asking():
     talk = Talk()
     listed = result(4, ("Home", "-48", "YES")) + result(4, ())
-    assert talk.after(b"\x04\x00") == listed and talk.board.searches == 0
+    assert talk.after(b"\x04\x00") == listed
     talk.site.networks.append(Network("Café ☕", -70, False))
     listed = listed[: -len(result(4, ()))] + result(4, ("Café ☕", "-70", "NO")) + result(4, ())
-    assert talk.after(b"\x04\x00") == listed and talk.board.searches == 1
+    assert talk.after(b"\x04\x00") == listed and talk.board.searches == 2
 
 
 def test_what_is_damaged_or_unknown_changes_nothing():
     talk = Talk()
-    for bad in (BROKEN, b"", b"\x02", b"\x02\x01", b"\x01\x00", b"\x01\x02\x05a", b"\x06\x01\xff"):
+    for bad in (b"", b"\x02", b"\x02\x01", b"\x01\x00", b"\x01\x02\x05a", b"\x06\x01\xff"):
         assert talk.after(bad) == INVALID, bad
     assert talk.after(command(1, b"\x01a")) == INVALID, "the password is missing"
     assert talk.after(command(1, b"\x02\xff\xff\x00")) == INVALID, "no UTF-8"
     assert talk.after(b"\x63\x00") == UNKNOWN
+    talk.sent = b""
+    talk.talk.take(GET_STATE[7:-1] + b"\xe4")
+    assert talk.sent == INVALID
+    talk.talk.take(frame(frames.STATE, b"\x02")[8:-1])
+    assert talk.sent == INVALID, "what is no command is for somebody else"
     assert talk.board.tried == []
     assert talk.after(b"\x02\x00") == NO_ERROR + READY
 
@@ -196,15 +205,24 @@ def test_a_wrong_password_is_said_after_the_trial():
     talk.after(b"\x02\x00")
     assert talk.after(settings(b"Home", b"wrong secret")) == b""
     assert talk.told() == PROVISIONING
-    assert talk.after(settings(b"Home", b"another")) == OTHER, "one at a time"
+    assert talk.after(settings(b"Home", b"another")) == NOT_CONNECTED, "one at a time"
     assert talk.told() == b""
     talk.site.failed_with(Failure(failure.WRONG_PASSWORD))
     assert talk.told() == READY + NOT_CONNECTED
     assert talk.after(settings(b"Home", b"home secret")) == NO_ERROR
+    assert talk.told() == PROVISIONING
     assert [document["wifi"][0]["password"] for document, _ in talk.board.tried] == [
         "wrong secret",
         "home secret",
     ]
+
+
+def test_a_client_that_asks_for_the_state_all_the_while_is_told_the_end_too():
+    talk = Talk()
+    talk.after(settings(b"Home", b"wrong secret"))
+    talk.site.failed_with(Failure(failure.WRONG_PASSWORD))
+    assert talk.after(b"\x02\x00") == READY
+    assert talk.told() == NOT_CONNECTED and talk.told() == b""
 
 
 def test_a_password_that_no_network_has_is_refused_without_a_trial():
@@ -229,6 +247,19 @@ def test_a_new_board_without_a_server_leads_to_its_own_page():
     assert talk.site.state == FAILED and not talk.site.can_save
 
 
+async def test_a_server_that_was_found_and_wants_a_login_is_on_the_page():
+    talk = Talk()
+    talk.after(settings(b"Home", b"home secret"))
+    document, _ = talk.board.tried[0]
+    talk.board.joined = "192.168.50.20"
+    # As the trial fills it in.
+    document["mqtt"]["host"] = "hub.local"
+    talk.site.failed_with(Failure(failure.BAD_LOGIN))
+    asked = Request("GET", "/", {"host": "192.168.50.20"}, b"")
+    page = str(b"".join((await talk.site.handle(asked)).body), "utf-8")
+    assert 'value="hub.local"' in page and "home secret" not in page
+
+
 def test_a_server_that_was_found_ends_it_without_a_page():
     talk = Talk()
     talk.after(settings(b"Home", b"home secret"))
@@ -240,7 +271,7 @@ def test_a_server_that_was_found_ends_it_without_a_page():
     assert talk.told() == PROVISIONED + result(1, ())
     assert talk.site.told_saved and config.load()["mqtt"]["host"] == "hub.local"
     assert talk.after(b"\x02\x00") == PROVISIONED + result(2, ())
-    assert talk.after(settings(b"Home", b"home secret")) == OTHER
+    assert talk.after(settings(b"Home", b"home secret")) == NOT_CONNECTED
 
 
 def test_a_board_with_a_server_keeps_it_and_needs_no_more_than_the_wifi():

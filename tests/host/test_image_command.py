@@ -3,15 +3,16 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import flash_images
 import pytest
-from motekit import boards, image, update
+from motekit import boards, image, places, update
 from motekit.exits import DONE, FAILED
-from motekit.image import contents
+from motekit.image import contents, webtools
 
 MOTE = Path(sys.executable).with_name("mote")
 CONFIG = {
@@ -44,6 +45,14 @@ class Place:
             [MOTE, *map(str, arguments)],
             capture_output=True, text=True, timeout=60, env=environment, cwd=self.folder,
         )  # fmt: skip
+
+    def bring_tools(self) -> None:
+        """What a page needs from npm, out of this machine's cache, into the one of this place."""
+        webtools.files()
+        cache = self.folder / "cache" / "mote"
+        cache.mkdir(parents=True)
+        for file in places.downloads().glob(f"{webtools.NAME}-*.tgz"):
+            shutil.copy(file, cache)
 
     def image(self, *arguments: object) -> subprocess.CompletedProcess:
         return self.mote("image", "--firmware", self.firmware, "-o", self.output, *arguments)
@@ -168,6 +177,7 @@ def test_without_the_internet_the_way_out_is_named(place: Place) -> None:
 
 
 def test_a_web_page_gets_manifest_and_parts_chip_by_chip(place: Place) -> None:
+    place.bring_tools()
     folder = place.folder / "web"
     for chip in ("esp32", "esp32c3", "esp32"):
         place.firmware.write_bytes(flash_images.synthetic(chip))
@@ -177,7 +187,8 @@ def test_a_web_page_gets_manifest_and_parts_chip_by_chip(place: Place) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["name"] == "Mote" and manifest["version"]
     assert manifest["new_install_prompt_erase"] is False
-    assert manifest["new_install_improv_wait_time"] == 0
+    # The firmware speaks Improv: a page waits for it longer than a board takes to start.
+    assert manifest["new_install_improv_wait_time"] >= 15
     assert [one["chipFamily"] for one in manifest["builds"]] == ["ESP32", "ESP32-C3"]
     for build in manifest["builds"]:
         flash = bytearray(b"\xff" * (4 << 20))
@@ -198,7 +209,45 @@ def test_a_web_page_gets_manifest_and_parts_chip_by_chip(place: Place) -> None:
     assert not (place.folder / "other").exists()
 
 
+def test_a_page_of_ones_own_stays_and_the_tools_are_beside_it(place: Place) -> None:
+    place.bring_tools()
+    folder = place.folder / "web"
+    made = place.mote("image", "--firmware", place.firmware, "--web", folder)
+    assert made.returncode == DONE and "http.server" in made.stdout and not made.stderr
+    page = (folder / "index.html").read_text()
+    assert 'manifest="manifest.json"' in page and "//" not in re.sub(
+        r"http://(www\.w3|local)", "", page
+    )
+    assert (folder / "esp-web-tools" / "install-button.js").is_file()
+    assert "Apache License" in (folder / "esp-web-tools" / "LICENSE").read_text()
+    (folder / "index.html").write_text("my own")
+    place.mote("image", "--firmware", place.firmware, "--web", folder)
+    assert (folder / "index.html").read_text() == "my own"
+
+
+def test_without_a_way_to_the_tools_of_the_page_it_is_said_what_to_do(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = place.folder / "web"
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", "http://127.0.0.1:1/")
+    refused = place.mote("image", "--firmware", place.firmware, "--web", folder)
+    assert refused.returncode == FAILED and not folder.exists()
+    last = refused.stderr.splitlines()[-1]
+    assert (
+        "http://127.0.0.1:1/esp-web-tools/-/esp-web-tools-" in last and "cannot be reached" in last
+    )
+    (kept,) = re.findall(r"put it at (\S+\.tgz)", last)
+    # Whatever lies there is used only if it is what is pinned.
+    Path(kept).write_bytes(b"something else")
+    refused = place.mote("image", "--firmware", place.firmware, "--web", folder)
+    assert refused.returncode == FAILED and "is damaged" in refused.stderr
+    webtools.files()
+    shutil.copy(places.downloads() / Path(kept).name, kept)
+    assert place.mote("image", "--firmware", place.firmware, "--web", folder).returncode == DONE
+
+
 def test_a_manifest_of_another_version_is_begun_anew(place: Place) -> None:
+    place.bring_tools()
     folder = place.folder / "web"
     folder.mkdir()
     old = {"name": "Mote", "version": "0.0.1", "builds": [{"chipFamily": "ESP32-S3"}]}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from mote import contract
+from mote.improv import frames
 
 ROOT = Path(__file__).parents[2]
 sys.path += [str(ROOT / "tests" / "running"), str(ROOT / "tests" / "portal")]
@@ -142,6 +143,19 @@ async def test_the_button_opens_the_portal_which_makes_room_when_nobody_comes(tm
         await w.sees(contract.LOG_FIRST_READING)
         await w.board.press("boot", 3.5)
         await w.sees(contract.LOG_SETUP, "nobody came", contract.LOG_FIRST_READING)
+
+
+@way("installer")
+@way("installer gone")
+async def test_an_installer_that_asks_for_networks_gets_them_in_set_up(tmp_path) -> None:
+    async with walk(tmp_path) as w:
+        await w.sees(contract.LOG_FIRST_READING)
+        w.board.serial.type(frames.frame(frames.COMMAND, frames.NETWORKS))
+        # The answer comes unasked, from the start after the restart.
+        await w.sees(contract.LOG_RESTART, contract.LOG_SETUP, HOME[0] + "\x03-55\x03YES")
+        await w.sees("nobody came", contract.LOG_FIRST_READING)
+        await w.board.cut_power()
+        assert w.kept()
 
 
 @way("erase")

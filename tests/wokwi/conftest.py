@@ -10,13 +10,7 @@ from motekit import boards, image, places, update
 from motekit.image import flasher_args
 
 # Images that are true in structure are made where those of the host tools are tested.
-sys.path.insert(0, str(Path(__file__).parents[1] / "host"))
-
-PROJECTS = {
-    "esp32": "esp32-devkitc",
-    "esp32-s3": "esp32-s3-devkitc",
-    "esp32-c3": "esp32-c3-devkitm",
-}
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "host")]
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +20,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     Whoever changes a file in it copies it before.
     """
     import flash_images
+    from wokwi_projects import PROJECTS
 
     top = tmp_path_factory.mktemp("wokwi")
     with pytest.MonkeyPatch.context() as patch:

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECTS
 from motekit import places
 from motekit.exits import DONE, FAILED
 from motekit.wokwi import project, runner, scenario
 from motekit.wokwi.located import ProjectError
 from PIL import Image
+from wokwi_projects import PROJECTS
 
 WOKWI = places.CHECKOUT / "sim" / "wokwi"
 # What the other chips may do differently: pins, LED, flash; the rest is the same code.
@@ -86,7 +86,7 @@ def test_what_wokwi_has_not_is_asked_for_by_local_scenarios_only(board: str) -> 
 def written(projects: Path, tmp_path: Path, steps: str) -> tuple[Path, Path]:
     """A project of its own beside the others, and a scenario in it."""
     folder = tmp_path / "sim" / "wokwi" / "esp32"
-    shutil.copytree(projects / "esp32", folder)
+    shutil.copytree(projects / "esp32", folder, ignore=shutil.ignore_patterns("*.yaml"))
     (tmp_path / "build").symlink_to(projects.parents[1] / "build")
     file = folder / "own.test.yaml"
     file.write_text(f"name: Own\nversion: 1\nsteps:\n{steps}")

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PROJECTS
 from motekit import boards, places
 from motekit.wokwi import diagram, wiring
 from motekit.wokwi.located import ProjectError
 from motesim.parts import AnalogSource, Bmp180, Dht22, Ds18b20
+from wokwi_projects import PROJECTS
 
 WOKWI = places.CHECKOUT / "sim" / "wokwi"
 

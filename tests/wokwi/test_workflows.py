@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECTS
 from motekit import places
 from motekit.wokwi import project, scenario
 from ruamel.yaml import YAML
+from wokwi_projects import PROJECTS
 
 FOLDER = places.CHECKOUT / ".github" / "workflows"
 WORKFLOWS = sorted(FOLDER.glob("*.yml"))

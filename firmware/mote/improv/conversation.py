@@ -10,31 +10,39 @@ _SETTINGS, _STATE, _INFO, _NETWORKS, _NAME = 1, 2, 3, 4, 6
 # States of the device.
 _READY, _PROVISIONING, _PROVISIONED = 2, 3, 4
 # Errors.
-_NONE, _INVALID, _UNKNOWN, _NOT_CONNECTED, _BAD_NAME, _OTHER = 0, 1, 2, 3, 5, 255
+_NONE, _INVALID, _UNKNOWN, _NOT_CONNECTED, _BAD_NAME = 0, 1, 2, 3, 5
 
 
 class Conversation:
     """What one client was told. The set-up is reached through `site`, which has:
 
-    `name`, `networks`, `trying`, `saved`, `failure`, `try_network(ssid, password)`, which begins a
+    `name`, `networks`, `trying`, `saved`, `try_network(ssid, password)`, which begins a
     trial or says False, and `rename(name)`, which says False to a name that is none; `requests` and
     `told_saved` are told of the client. `board` has `address()` in the joined network, `chip`, and
-    `search()`, which looks for networks anew unless that disturbs somebody.
+    `search()`, which brings the networks up to date unless that disturbs somebody; False when the
+    board has to restart for it and answers afterwards.
     """
 
     def __init__(self, site, board):
-        self._site = site
+        self.site = site
         self._board = board
         self._state = None
         self._asked = False
-        self._searched = True
         self._error = _NONE
 
+    def take(self, rest):
+        """Answer a frame, given what is behind its header."""
+        kind, data = frames.content(rest)
+        if kind == frames.COMMAND:
+            self.answer(data)
+        elif not kind:
+            self._fail(_INVALID)
+
     def answer(self, command):
-        """Answer a command: its data, or `frames.BROKEN`."""
+        """Answer a command, given the data of its frame."""
         # Somebody is there: the portal stays, and nobody else may use the radio.
-        self._site.requests += 1
-        if command == frames.BROKEN or len(command) < 2 or len(command) != 2 + command[1]:
+        self.site.requests += 1
+        if len(command) < 2 or len(command) != 2 + command[1]:
             self._fail(_INVALID)
             return
         kind, body = command[0], command[2:]
@@ -56,9 +64,8 @@ class Conversation:
     def tell(self):
         """Tell the state where it has changed, and how a trial of this client ended."""
         state = self._now()
-        if state == self._state:
-            return
-        self._tell_state_itself(state)
+        if state != self._state:
+            self._tell_state_itself(state)
         if self._asked and state != _PROVISIONING:
             self._asked = False
             if state == _PROVISIONED:
@@ -67,20 +74,17 @@ class Conversation:
                 self._fail(_NOT_CONNECTED)
 
     def _now(self):
-        if self._site.trying:
+        if self.site.trying:
             return _PROVISIONING
-        return _PROVISIONED if self._site.saved or self._board.address() else _READY
+        return _PROVISIONED if self.site.saved or self._board.address() else _READY
 
     def _settings(self, body):
         ssid, rest = _text(body)
         password, _ = _text(rest)
         self._clear()
-        if self._site.trying or self._site.saved:
-            self._fail(_OTHER)
-        elif self._site.try_network(ssid, password):
+        if self.site.try_network(ssid, password):
             self._asked = True
         else:
-            # Such a password is none of this network's, whatever it is.
             self._fail(_NOT_CONNECTED)
 
     def _tell_state(self, body):
@@ -95,25 +99,23 @@ class Conversation:
 
     def _tell_url(self, command):
         """Where the rest is asked; a board that has all it needs has no page."""
-        urls = () if self._site.saved else ("http://%s/" % self._board.address(),)
+        urls = () if self.site.saved else ("http://%s/" % self._board.address(),)
         _send(frames.result(command, urls))
-        if self._site.saved:
-            self._site.told_saved = True
+        if self.site.saved:
+            self.site.told_saved = True
 
     def _tell_info(self, body):
         chip = self._board.chip
         # As installers name it: ESP32-C3.
         family = chip[:5] + ("-" + chip[5:] if chip[5:] else "")
         release = "%d.%d.%d" % sys.implementation.version[:3]
-        told = (contract.PRODUCT, __version__, family, self._site.name, "MicroPython", release)
+        told = (contract.PRODUCT, __version__, family, self.site.name, "MicroPython", release)
         _send(frames.result(_INFO, told))
 
     def _tell_networks(self, body):
-        # The first list is there already; a client that goes on asking wants to see it change.
-        if not self._searched:
-            self._board.search()
-        self._searched = False
-        for one in self._site.networks:
+        if not self._board.search():
+            return
+        for one in self.site.networks:
             if one.supported:
                 told = (one.ssid, str(one.rssi), "YES" if one.secured else "NO")
                 _send(frames.result(_NETWORKS, told))
@@ -121,10 +123,10 @@ class Conversation:
 
     def _tell_name(self, body):
         name = str(body, "utf-8")
-        if name and not self._site.rename(name):
+        if name and not self.site.rename(name):
             self._fail(_BAD_NAME)
         else:
-            _send(frames.result(_NAME, (self._site.name,)))
+            _send(frames.result(_NAME, (self.site.name,)))
 
     def _fail(self, error):
         log.debug("improv: error %d" % error)

@@ -65,7 +65,12 @@ class Site:
         return self.state == SAVED
 
     def try_network(self, ssid, password):
-        """Begin the trial of a WiFi, for a client that knows no more; False for impossible ones."""
+        """Begin the trial of a WiFi, for a client that knows no more.
+
+        False for an impossible one, and while another trial runs or has brought all there is.
+        """
+        if self.state in (TRYING, SAVED):
+            return False
         document = form.with_network(self._document or self._known, self.name, ssid, password)
         if _faults(document):
             return False
@@ -114,6 +119,10 @@ class Site:
             return
         self.failure = why
         self.servers = servers
+        if self._document and self._document["mqtt"]["host"]:
+            # One that was found stays when all that it lacks is a login.
+            server = self._document["mqtt"]
+            self.fields["host"], self.fields["port"] = server["host"], server["port"]
         self._step = why.step
         self.state = FAILED
 

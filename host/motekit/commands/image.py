@@ -1,6 +1,7 @@
 """`mote image`: one file for the flash of a board, with everything on it; and what is in one."""
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,7 +66,7 @@ def command(
     web: Annotated[
         Path | None,
         typer.Option(
-            help="Write manifest and parts for ESP Web Tools into this folder instead.",
+            help="Write a page that installs from the browser into this folder instead.",
             show_default=False,
         ),
     ] = None,
@@ -104,7 +105,7 @@ def command(
             one, runtime, flash_size=size, document=document, portal_password=secret, key=key
         )
         if web:
-            file = write_web(made, web)
+            file = write_web(made, web, runtimes.said)
         elif flasher_args:
             file = write_parts(made, flasher_args)
         else:
@@ -190,8 +191,9 @@ def _show(made: "Image", file: Path) -> None:
     if made.secret:
         typer.echo("It holds secrets and is readable by you alone: keep it so.")
     if file.name == "manifest.json":
-        typer.echo("Next: serve the folder beside a page with ESP Web Tools; run this again with "
-                   "another --board to add its chip.")  # fmt: skip
+        folder = shlex.quote(str(file.parent))
+        typer.echo(f"Next: python3 -m http.server -d {folder}, and open http://localhost:8000 in "
+                   "Chrome; run this again with another --board to add its chip.")  # fmt: skip
     elif file.name == "flasher_args.json":
         typer.echo("Next: name it as `firmware` in a wokwi.toml; mote sim test runs the project")
     else:

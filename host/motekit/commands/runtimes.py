@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from motekit.flash import Watch
 
 
-def _said(text: str) -> None:
+def said(text: str) -> None:
+    """Say it on standard error."""
     typer.echo(text, err=True)
 
 
@@ -25,7 +26,7 @@ def obtain(
     board: boards.Profile,
     given: Path | None,
     source: str = "",
-    say: Callable[[str], None] = _said,
+    say: Callable[[str], None] = said,
     progress: official.Progress | None = None,
 ) -> image.MicroPython:
     """The image in the file `given`, or the official one, fetched with a bar if need be.

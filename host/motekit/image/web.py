@@ -1,42 +1,56 @@
-"""An installation page's part of Mote: the manifest of ESP Web Tools and the files it names.
+"""The installation page: itself, ESP Web Tools, its manifest and the files that this names.
 
 https://esphome.github.io/esp-web-tools/ describes the manifest. The tools write parts and nothing
 else, so that the files are a part of their own, and do not look how large the flash of a board is.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mote import contract
+
+from motekit.image import webtools
 from motekit.image.build import Image
 from motekit.image.errors import ImageError
 
 MANIFEST = "manifest.json"
+INDEX = "index.html"
+# From the first start of a board to its first answer: the files, a scan, the network of its own.
+# Seconds, with room for slow chips; who answers sooner is heard sooner.
+IMPROV_WAIT_S = 20
 
 
-def write(image: Image, folder: Path) -> Path:
+def write(image: Image, folder: Path, say: Callable[[str], None] = lambda text: None) -> Path:
     """Add `image` to `folder`, beside the images of the same version for other chips.
 
-    Gives the manifest's path. Raises ImageError for an image with secrets, OSError.
+    A page that is there already stays: it may be one of your own. `say` gets a line when something
+    has to be fetched. Gives the manifest's path. Raises ImageError for an image with secrets or
+    without a way to the tools, OSError.
     """
     if image.secret:
         raise ImageError(
             "an image for a web page must not hold a configuration or a password: everyone could "
             "read them. Leave out --config, --protect and --portal-password"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    tools = webtools.files(say)
+    (folder / webtools.NAME).mkdir(parents=True, exist_ok=True)
+    for name, data in tools.items():
+        (folder / webtools.NAME / name).write_bytes(data)
+    if not (folder / INDEX).exists():
+        (folder / INDEX).write_bytes((webtools.PAGE / INDEX).read_bytes())
     parts = []
     for part in image.parts:
         name = f"{image.board}-{part.name}.bin"
         (folder / name).write_bytes(part.data)
         parts.append({"path": name, "offset": part.offset})
     manifest = {
-        "name": "Mote",
+        "name": contract.PRODUCT,
         "version": image.mote,
         # The part with the files replaces the settings of a board in any case.
         "new_install_prompt_erase": False,
-        # In seconds; the firmware does not speak Improv, so that nobody waits for it.
-        "new_install_improv_wait_time": 0,
+        "new_install_improv_wait_time": IMPROV_WAIT_S,
     }
     build = {"chipFamily": image.family, "parts": parts}
     others = [one for one in _builds(folder, manifest) if one["chipFamily"] != image.family]

@@ -26,7 +26,7 @@ class Light:
         self._shown: list[tuple[float, Colour]] = []
 
     def written(self, level: int, strip: bytes) -> bool:
-        """The chip wrote the pin: `level`, or the bytes of a `strip`, green first; was it a change?"""
+        """The chip wrote `level`, or the bytes of a `strip`, green first: has that changed it?"""
         if self.is_strip:
             green, red, blue = strip[:3] if len(strip) >= 3 else DARK
             colour = (red, green, blue)
@@ -52,10 +52,12 @@ class Light:
 
     def picture(self) -> bytes:
         """A PNG of it, as a camera would see it."""
-        since = time.monotonic() - EXPOSURE_S
-        seen = [c for at, c in self._shown if at >= since]
-        before = [c for at, c in self._shown if at < since]
-        colour = max([*seen, before[-1] if before else DARK], key=sum)
+        opened = time.monotonic() - EXPOSURE_S
+        seen = [c for at, c in self._shown if at >= opened]
+        before = [c for at, c in self._shown if at < opened]
+        # The latest light that fell into it.
+        lit = [c for c in (*before[-1:], *seen) if c != DARK]
+        colour = lit[-1] if lit else DARK
         return _drawn(self._body, colour)
 
 
