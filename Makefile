@@ -13,7 +13,7 @@ RUN_SECONDS := $(if $(filter command%,$(origin SECONDS)),$(SECONDS))
 # The tests mostly wait: three files at a time take two cores. ARGS="-n 0" runs one after the other.
 SIDE_BY_SIDE := -n 3 --dist loadfile
 
-.PHONY: help demo test check bench soak pictures lock clean
+.PHONY: help demo test check bench soak pictures commands lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ soak: $(READY) ## The long campaigns: fuzzing, power cuts; ONLY=<prefix> for a p
 pictures: $(READY) ## Take the pictures of the README anew from the real pages
 	@$(BIN)/python -m pytest -q tests/e2e/test_demo_in_a_browser.py -k set_up
 	@mkdir -p tests/pictures && cp build/pictures/*.png tests/pictures/
+
+commands: $(READY) ## Write COMMANDS.md and the table of the README anew out of the commands
+	@$(BIN)/python host/command_pages.py
 
 lock: $(READY) ## Solve the versions in pyproject.toml anew into requirements.lock
 	@$(BIN)/pip -q install uv==0.13.8

@@ -7,7 +7,7 @@ both and says `ok`; where it is false, `error` says why, as words that a person 
 import asyncio
 import json
 
-from mote import log
+from mote import log, tasks
 
 NONCE_MAX = 40
 # So many answers are kept: a command that comes twice is answered twice and done once.
@@ -47,7 +47,7 @@ class Commands:
             # Nobody waits for an answer that bears no nonce.
             log.warning("commands: not understood, %d bytes" % len(payload))
             return
-        asyncio.create_task(self._work(name, nonce, command))
+        tasks.start(self._work(name, nonce, command))
 
     async def conclude(self, name, nonce, fault):
         """The outcome of a command that took a restart: `fault` says what went wrong, if anything.

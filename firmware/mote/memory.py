@@ -8,6 +8,8 @@ _heap_low = 1 << 29
 
 def forget(*modules):
     """Give back the memory of modules, and of those inside them, until they are imported again."""
+    # What is forgotten for want of memory leaves little for the list of it.
+    gc.collect()
     for name in list(sys.modules):
         if any(name == one or name.startswith(one + ".") for one in modules):
             del sys.modules[name]

@@ -31,13 +31,17 @@ class Online:
     async def stay(self):
         """For ever; only cancelling ends it."""
         while True:
-            client = await self._reach()
-            if not self.portal:
-                memory.forget(*_REACHING)
-            if await self._session(client) >= patience.CONNECTION_STEADY_MS:
-                self.server.over()
-            del client
+            await self._once()
             await self.pause()
+
+    async def _once(self):
+        # A call of its own: a frame that goes on would keep the client, and all that is loaded
+        # for it, in a place of its stack that nothing overwrites.
+        client = await self._reach()
+        if not self.portal:
+            memory.forget(*_REACHING)
+        if await self._session(client) >= patience.CONNECTION_STEADY_MS:
+            self.server.over()
 
     async def _reach(self):
         from mote import reaching

@@ -5,7 +5,7 @@ Loaded for that, and forgotten while the board is online.
 
 import asyncio
 
-from mote import failure, led, log, memory, patience, system
+from mote import failure, led, log, memory, patience, system, tasks
 from mote.failure import Failure
 from mote.mqtt import MODULES as MQTT
 from mote.wifi import joining, station
@@ -28,8 +28,10 @@ async def server(online):
                 await _join(online)
             led.show("joining")
             # Loaded when there is a network: without one the portal needs its memory.
+            from mote import time_servers
             from mote.mqtt import connecting
 
+            await time_servers.date_certificates(online.settings)
             return await connecting.log_in(online.settings)
         except Failure as error:
             log.warning("run: %s" % error)
@@ -77,13 +79,13 @@ async def _open_portal(online):
     try:
         from mote.setup import Portal
 
-        online.portal = Portal(online.settings, "wifi")
+        online.portal = Portal(online.settings, "wifi", beside=True)
         await online.portal.open()
     except MemoryError:
         # With sensors that need much, one has to go: the portal is the way back.
         online.end("no memory for the portal beside running", "button")
         return
-    asyncio.create_task(_watch_portal(online))
+    tasks.start(_watch_portal(online))
 
 
 async def _watch_portal(online):

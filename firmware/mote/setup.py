@@ -6,13 +6,14 @@
 import asyncio
 import time
 
-from mote import board, config, console, contract, led, log, memory, patience, starts, system
+from mote import board, config, console, contract, led, log, memory, patience, starts, system, tasks
 from mote.mqtt import MODULES as MQTT
 from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
 from mote.wifi import access_point, scan, station
 
 _STEP_MS = 200
+_CLIENTS_BESIDE = 2
 
 
 async def run(settings, reason):
@@ -60,9 +61,14 @@ async def run(settings, reason):
 
 
 class Portal:
-    """The access point with its DNS, pages and trial. Open it once, close it once."""
+    """The access point with its DNS, pages and trial. Open it once, close it once.
 
-    def __init__(self, settings, reason, traceback=""):
+    `beside` a board that measures, it has little memory: few phones at once, and what only they
+    need is loaded for each visit.
+    """
+
+    def __init__(self, settings, reason, traceback="", beside=False):
+        self._beside = beside
         self.wants_start = False
         self._settings = settings
         self._password = board.portal_password(settings)
@@ -81,14 +87,19 @@ class Portal:
         ssid = board.default_id()
         access_point.open_network(ssid, self._password)
         self._tasks = [
-            asyncio.create_task(dns_server.serve(contract.PORTAL_ADDRESS)),
-            asyncio.create_task(http.Server(self._answer).serve()),
+            tasks.start(dns_server.serve(contract.PORTAL_ADDRESS)),
+            tasks.start(self._server().serve()),
         ]
         # One turn of the loop: both listen before anyone is told to come.
         await asyncio.sleep_ms(0)
         led.show("setup")
         memory.free_heap()
         self._tell(ssid)
+
+    def _server(self):
+        if self._beside:
+            return http.Server(self._answer, clients=_CLIENTS_BESIDE, idle=_forget_pages)
+        return http.Server(self._answer)
 
     async def _answer(self, request):
         response = await self.site.handle(request)
@@ -164,7 +175,7 @@ class Portal:
         self.wants_start = True
 
     def start_trial(self, document, stay):
-        asyncio.create_task(self._try(document, stay))
+        tasks.start(self._try(document, stay))
 
     async def _try(self, document, stay):
         # The answer to the phone goes out before the radio changes its channel.
@@ -183,11 +194,23 @@ class Portal:
         told = (contract.LOG_SETUP, ssid, lock, contract.PORTAL_ADDRESS)
         log.info("%s%s (%s), then http://%s/" % told)
         if not self._password:
-            from mote import qr
-
-            for line in qr.lines(qr.wifi(ssid)):
-                log.info("setup: " + line)
+            try:
+                _show_code(ssid)
+            except MemoryError:
+                # Beside running: the name above is enough to join.
+                pass
             memory.forget("mote.qr")
+
+
+def _forget_pages():
+    memory.forget("mote.portal.page", "mote.portal.pack")
+
+
+def _show_code(ssid):
+    from mote import qr
+
+    for line in qr.lines(qr.wifi(ssid)):
+        log.info("setup: " + line)
 
 
 async def _tried(document, progress, stay):

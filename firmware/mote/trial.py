@@ -28,8 +28,10 @@ async def run(document, progress, stay=False):
             found = await _servers()
             _take(document["mqtt"], found)
         # Loaded when there is a network: until then the portal has its memory.
+        from mote import time_servers
         from mote.mqtt import connecting
 
+        await time_servers.date_certificates(document)
         client = await connecting.log_in(document, progress)
     except Failure as why:
         if why.reason in _SEEK_AFTER:

@@ -1,9 +1,11 @@
 """The command `mote`: the table of its commands. What is heavy is imported inside them."""
 
+import sys
 from typing import Annotated
 
 import typer
 
+from motekit import exits
 from motekit.commands import (
     bundle,
     demo,
@@ -33,29 +35,36 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("bundle", epilog=bundle.EPILOG)(bundle.command)
-app.command("demo")(demo.command)
-app.command("devices", epilog=devices.EPILOG)(devices.command)
-app.command("doctor")(doctor.command)
-app.command("firmware", epilog="Example: mote firmware build/board --board xiao-esp32c3")(
-    firmware.command
-)
-app.command("flash", epilog=flash.EPILOG)(flash.command)
-app.command("fleet", epilog=fleet.EXAMPLE)(fleet.command)
-app.command("identify", epilog=orders.IDENTIFY)(orders.identify)
-app.command("label", epilog=label.EPILOG)(label.command)
-app.command("listen")(listen.command)
-app.command("monitor")(monitor.command)
-app.command("provision", epilog=provision.EPILOG)(provision.command)
-app.command("replay", epilog=orders.REPLAY)(orders.replay)
-app.command("restart", epilog=orders.RESTART)(orders.restart)
-app.command("shell")(shell.command)
-app.command("update", epilog=update.EPILOG)(update.command)
-app.add_typer(settings.app, name="config")
-app.add_typer(hub.app, name="hub")
-app.add_typer(image.app, name="image")
+
+# In the order of the help and of the README.
+HERE = "On this computer"
+app.command("demo", epilog=demo.EPILOG, rich_help_panel=HERE)(demo.command)
+app.command("doctor", epilog=doctor.EPILOG, rich_help_panel=HERE)(doctor.command)
+app.add_typer(hub.app, name="hub", rich_help_panel=HERE)
 sim.app.command("test", epilog=sim_test.EPILOG)(sim_test.command)
-app.add_typer(sim.app, name="sim")
+app.add_typer(sim.app, name="sim", rich_help_panel=HERE)
+
+CABLE = "A board at its USB cable"
+app.command("flash", epilog=flash.EPILOG, rich_help_panel=CABLE)(flash.command)
+app.command("provision", epilog=provision.EPILOG, rich_help_panel=CABLE)(provision.command)
+app.command("label", epilog=label.EPILOG, rich_help_panel=CABLE)(label.command)
+app.command("monitor", epilog=monitor.EPILOG, rich_help_panel=CABLE)(monitor.command)
+app.command("shell", epilog=shell.EPILOG, rich_help_panel=CABLE)(shell.command)
+
+AFAR = "Boards from afar, over MQTT"
+app.command("listen", epilog=listen.EPILOG, rich_help_panel=AFAR)(listen.command)
+app.command("devices", epilog=devices.EPILOG, rich_help_panel=AFAR)(devices.command)
+app.add_typer(settings.app, name="config", rich_help_panel=AFAR)
+app.command("restart", epilog=orders.RESTART, rich_help_panel=AFAR)(orders.restart)
+app.command("identify", epilog=orders.IDENTIFY, rich_help_panel=AFAR)(orders.identify)
+app.command("replay", epilog=orders.REPLAY, rich_help_panel=AFAR)(orders.replay)
+app.command("update", epilog=update.EPILOG, rich_help_panel=AFAR)(update.command)
+
+FILES = "Files and data"
+app.add_typer(image.app, name="image", rich_help_panel=FILES)
+app.command("firmware", epilog=firmware.EPILOG, rich_help_panel=FILES)(firmware.command)
+app.command("bundle", epilog=bundle.EPILOG, rich_help_panel=FILES)(bundle.command)
+app.command("fleet", epilog=fleet.EPILOG, rich_help_panel=FILES)(fleet.command)
 
 
 def _version(asked: bool) -> None:
@@ -77,4 +86,9 @@ def _options(
 
 def main() -> None:
     """Entry point of the program."""
-    app()
+    try:
+        app()
+    except OSError as error:
+        # A folder that may not be written, a full disk: whatever the command was about.
+        exits.complain(exits.reason(error))
+        sys.exit(exits.FAILED)

@@ -36,7 +36,7 @@ def schema() -> dict[str, Any]:
 
 @cache
 def _validator() -> Any:
-    own = {"maxBytes": _max_bytes, "pattern": _pattern}
+    own = {"maxBytes": _max_bytes, "pattern": _pattern, "required": _required}
     checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
     kind: Any = validators.extend(Draft202012Validator, own, type_checker=checker)  # type: ignore[no-untyped-call]
     return kind(schema())
@@ -57,6 +57,12 @@ def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationEr
     # Python's `$` matches before a final line break.
     if isinstance(value, str) and (not re.search(pattern, value) or "\n" in value):
         yield ValidationError("has a character that is not allowed")
+
+
+def _required(_: Any, names: list[str], value: Any, __: Any) -> Iterator[ValidationError]:
+    """By the name of what is missing, as the board says it."""
+    if isinstance(value, dict):
+        yield from (ValidationError("is missing", path=[n]) for n in names if n not in value)
 
 
 def _text(error: ValidationError) -> str:

@@ -1,5 +1,7 @@
 """How commands end: the exit codes, and the one way to say what went wrong."""
 
+import errno
+import os
 from typing import NoReturn
 
 import typer
@@ -9,16 +11,52 @@ FAILED = 1
 USAGE = 2
 # As a shell reports a program that Ctrl-C ended.
 STOPPED = 130
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 MEANING = {
-    DONE: "done",
-    FAILED: "failed; the last line says why and what to do",
+    DONE: "all is done",
+    FAILED: "it failed (the last line says why and what to do)",
     USAGE: "the command line was not understood",
-    STOPPED: "stopped with Ctrl-C",
+    STOPPED: "Ctrl-C broke it off",
 }
+# The meaning of DONE for a command that goes on for ever.
+ENDED = "Ctrl-C ended it"
 
 
-def fail(text: str) -> NoReturn:
-    """End the command with `text` on standard error. Raises typer.Exit."""
-    typer.secho(f"mote: {text}", err=True, fg=typer.colors.RED)
+def explained(
+    *examples: str,
+    done: str = MEANING[DONE],
+    failed: str = MEANING[FAILED],
+    stopped: str = MEANING[STOPPED],
+    note: str = "",
+) -> str:
+    """The end of a command's help: examples, what its exit codes mean here, and a `note` on them.
+
+    A command that runs until Ctrl-C has no `stopped`: it is done then.
+    """
+    meaning = {DONE: done, FAILED: failed, USAGE: MEANING[USAGE], STOPPED: stopped}
+    codes = "; ".join(f"{code} when {text}" for code, text in meaning.items() if text)
+    return "\n\n".join([f"Example: {one}" for one in examples] + [f"Ends with {codes}.{note}"])
+
+
+def reason(error: Exception) -> str:
+    """What is wrong, for a person: the errors of the system do not say what to do, ours do."""
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"the disk of this computer is full{where}: make room, and run the command again"
+    if not isinstance(error, OSError) or not error.filename:
+        return str(error) or type(error).__name__
+    return f"{error.filename} cannot be used: {error.strerror}. Name another place, or change it"
+
+
+def complain(text: str) -> None:
+    """Say on standard error what went wrong, in red where colours are welcome (no-color.org)."""
+    typer.secho(
+        f"mote: {text}", err=True, fg=None if os.environ.get("NO_COLOR") else typer.colors.RED
+    )
+
+
+def fail(problem: str | Exception) -> NoReturn:
+    """End the command with what is wrong on standard error. Raises typer.Exit."""
+    complain(problem if isinstance(problem, str) else reason(problem))
     raise typer.Exit(FAILED)

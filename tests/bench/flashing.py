@@ -16,6 +16,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -37,6 +38,8 @@ NAMES = ("flash_bytes", "flash_to_running_s")
 BAUDS = (460_800, 921_600)
 # As large as the official image after compression, where that is not at hand.
 COMPRESSED = 1_100_000
+# A hub with eight plugs.
+AT_ONCE = 8
 
 
 def run(figure: Callable[[str, float, str], None]) -> None:
@@ -54,6 +57,7 @@ def run(figure: Callable[[str, float, str], None]) -> None:
             figure("flash_bytes.two_pass", bytes_two, "B")
         figure(f"flash_to_running_s{suffix}", seconds_one, "s")
         figure(f"flash_to_running_s{suffix}.two_pass", seconds_two, "s")
+    figure(f"flash_to_running_s.{AT_ONCE}_at_once", asyncio.run(_at_once(data)), "s")
 
 
 def _micropython() -> bytes:
@@ -74,6 +78,20 @@ async def _one_pass(data: bytes, baud: int) -> tuple[int, float]:
         began = time.monotonic()
         await at_the_bench(flashed, bench, wish, Notes())
         return bench.line.seen, time.monotonic() - began
+
+
+async def _at_once(data: bytes) -> float:
+    """Seconds until the last of several boards runs, as `mote flash --all` does it."""
+    runtime = image.read(data)
+    wish = Wish(runtime=lambda board, watch: runtime)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2 * AT_ONCE))
+    async with World() as world:
+        boots = Handover(world).boots
+        macs = [f"240ac40000{2 * number:02x}" for number in range(AT_ONCE)]
+        benches = [BenchBoard(boots=boots, paced=True, mac=mac) for mac in macs]
+        began = time.monotonic()
+        await asyncio.gather(*(at_the_bench(flashed, one, wish, Notes()) for one in benches))
+        return time.monotonic() - began
 
 
 async def _two_passes(data: bytes, baud: int, tree: Path) -> tuple[int, float]:

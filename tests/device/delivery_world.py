@@ -3,8 +3,9 @@
 import asyncio
 
 from file_flash import PLACE
-from mote import delivery
+from mote import sending
 from mote.delivery import Delivery
+from mote.sending import Sending
 from mote.store.ring import Ring
 
 FOLDER = PLACE + "/store"
@@ -85,7 +86,7 @@ class Board:
         self._task = None
 
     def start(self):
-        self.delivery = Delivery("dev", Ring(FOLDER, boot=self.boot), self.time, self.boot)
+        self.delivery = Delivery(Ring(FOLDER, boot=self.boot), self.time, self.boot)
 
     async def takes(self, *rounds):
         for readings in rounds:
@@ -98,10 +99,10 @@ class Board:
     async def takes_unseen(self, *values):
         """Rounds that have waited too long to go out live."""
         await self.takes(*[{"t": value} for value in values])
-        self.delivery._live.clear()
+        self.delivery.live.clear()
 
     async def online(self, broker):
-        self._task = asyncio.create_task(self.delivery.deliver(broker))
+        self._task = asyncio.create_task(Sending("dev", self.delivery, broker).run())
         await settled()
         return broker
 
@@ -121,8 +122,8 @@ class Quick:
         self._ms = ms
 
     def __enter__(self):
-        self._before = delivery.LIVE_MS
-        delivery.LIVE_MS = self._ms
+        self._before = sending.LIVE_MS
+        sending.LIVE_MS = self._ms
 
     def __exit__(self, *_):
-        delivery.LIVE_MS = self._before
+        sending.LIVE_MS = self._before

@@ -4,7 +4,7 @@ import asyncio
 
 from delivery_world import NOW_MS, STEP_MS, Board, Broker, Quick, line, settled
 from file_flash import Chip
-from mote import delivery, log
+from mote import delivery, log, sending
 from mote.clock import uptime
 
 
@@ -44,7 +44,7 @@ async def test_live_readings_do_not_wait_for_the_backlog():
         with Quick(-1):
             await board.takes(*[{"t": i} for i in range(100)])
             broker = await board.online(Broker(at_once=False))
-        assert len(broker.lines()) == delivery.BACKFILL_READINGS and not broker.live()
+        assert len(broker.lines()) == sending.BACKFILL_READINGS and not broker.live()
         await board.takes({"t": 777})
         assert broker.live() == [("sensors/dev/t", "777")]
         # They arrive while older ones are owed, and are not sent a second time.
@@ -188,7 +188,7 @@ async def test_a_replay_that_comes_while_backfill_is_on_its_way_skips_nothing():
 async def test_a_round_for_which_there_is_no_memory_is_tried_once_more():
     with Chip(64), Quick(-1):
         board = Board()
-        write = board.delivery._ring._journal.write
+        write = board.delivery.ring._journal.write
         failing = [MemoryError()]
 
         def narrow(*given):
@@ -196,7 +196,7 @@ async def test_a_round_for_which_there_is_no_memory_is_tried_once_more():
                 raise failing.pop()
             write(*given)
 
-        board.delivery._ring._journal.write = narrow
+        board.delivery.ring._journal.write = narrow
         await board.takes({"t": 1}, {"t": 2})
         assert board.delivery.lost == 0 and len(board.delivery) == 2
         log.set_level("E")
@@ -217,14 +217,14 @@ async def test_a_flash_that_refuses_does_not_keep_the_board_silent():
         def refuses(*_):
             raise OSError(5)
 
-        append = board.delivery._ring.append
-        board.delivery._ring.append = refuses
+        append = board.delivery.ring.append
+        board.delivery.ring.append = refuses
         await board.takes({"t": 1, "h": 2})
         assert len(broker.live()) == 2 and board.delivery.lost == 2
         broker.acknowledge()
         await settled()
         assert board.delivery.lost == 0
-        board.delivery._ring.append = append
+        board.delivery.ring.append = append
         await board.takes({"t": 3})
         broker.acknowledge()
         await settled()

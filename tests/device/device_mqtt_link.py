@@ -1,10 +1,8 @@
 """The way to a server: each thing that can stand in it has a reason of its own."""
 
-import sys
-
 from mote import failure
 from mote.failure import Failure
-from mote.mqtt import connecting, known_addresses, tls
+from mote.mqtt import connecting, known_addresses
 from scripted_broker import Broker
 
 
@@ -64,24 +62,6 @@ async def test_a_failed_connection_leaves_no_socket_open():
         assert error.errno == 9, error
         return
     raise AssertionError("the socket is still open")
-
-
-async def test_a_certificate_is_not_checked_against_a_clock_that_was_never_set():
-    class NoAnswer:
-        @staticmethod
-        def settime():
-            raise OSError(116)
-
-    sys.modules["ntptime"] = NoAnswer
-    year, tls._FIRST_YEAR = tls._FIRST_YEAR, 9999
-    try:
-        await connecting.connect("127.0.0.1", 1, True, "a CA")
-    except Failure as found:
-        assert found.reason == failure.TLS and "clock" in found.detail, found
-        return
-    finally:
-        tls._FIRST_YEAR = year
-    raise AssertionError("connected")
 
 
 async def test_the_end_of_the_stream_is_an_error_and_not_an_empty_answer():

@@ -14,14 +14,26 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from esp32_mock_bootloader import registers
 from esp32_mock_bootloader import server as mock
 from serial.urlhandler import protocol_socket
 
 # Its own 50 ms are too short for a computer with more to do.
 mock._CLIENT_RECV_TIMEOUT = 5.0
 SECTOR = 4096
+# The mock gives all boards of a chip one address; its thread knows whose registers are read.
+_SERVED = threading.local()
+_MOCKED = registers.read_reg_value
 ROM_BANNER = b"\r\nrst:0x1 (POWERON_RESET),boot:0x%02x (%s)\r\n"
 DOWNLOAD = b"DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)"
+
+
+def _register(chip: str, address: int) -> int:
+    own = registers._encode_mac_esp32(tuple(bytes.fromhex(_SERVED.mac))) if _SERVED.mac else {}
+    return int(own.get(address, _MOCKED(chip, address)))
+
+
+registers.read_reg_value = _register
 
 
 @dataclass
@@ -128,6 +140,8 @@ class BenchBoard:
     paced: bool = False
     baudrate: int = 115200
     dtr: bool = False
+    # Of an ESP32, twelve hex digits; the mock's own where it is empty.
+    mac: str = ""
 
     def __post_init__(self) -> None:
         self.flash = mock.FlashImage()
@@ -206,15 +220,13 @@ class BenchBoard:
     def _download(self) -> None:
         ours, theirs = socket.socketpair()
         self._chip, self._stop = ours, threading.Event()
-        connection = mock.BootloaderConnection(sock=theirs)
-        serving = {"exit_on_disconnect": True, "flash": self.flash}
-        threading.Thread(
-            target=mock.handle_client,
-            args=(connection, self._stop, self.chip),
-            kwargs=serving,
-            daemon=True,
-        ).start()
+        threading.Thread(target=self._serve, args=(theirs, self._stop), daemon=True).start()
         threading.Thread(target=self._answer, args=(ours,), daemon=True).start()
+
+    def _serve(self, chip: socket.socket, stop: threading.Event) -> None:
+        _SERVED.mac = self.mac
+        connection = mock.BootloaderConnection(sock=chip)
+        mock.handle_client(connection, stop, self.chip, exit_on_disconnect=True, flash=self.flash)
 
     def _answer(self, chip: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -6,6 +6,7 @@ console is on the same cable from then on.
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 
 from bench_board import BenchBoard
 from motesim import BoardSpec, World
@@ -20,14 +21,17 @@ class Handover:
         self._world = world
         self._loop = asyncio.get_running_loop()
         self._starts = 0
+        # A loop forgets what nobody holds.
+        self._running: list[Future] = []
 
     def boots(self, bench: BenchBoard) -> None:
         """Start what is in the flash."""
-        self._running = asyncio.run_coroutine_threadsafe(self._run(bench), self._loop)
+        self._running.append(asyncio.run_coroutine_threadsafe(self._run(bench), self._loop))
 
     async def _run(self, bench: BenchBoard) -> None:
         self._starts += 1
-        spec = BoardSpec(f"start{self._starts}", image=bytes(bench.flash.data), mac=MAC)
+        mac = bench.mac or MAC
+        spec = BoardSpec(f"start{self._starts}", image=bytes(bench.flash.data), mac=mac)
         board = await self._world.add_board(spec)
         await board.power_on()
         seen, resets = 0, bench.resets

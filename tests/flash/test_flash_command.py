@@ -104,6 +104,8 @@ def test_a_terminal_shows_a_bar_with_speed_and_time_left(tmp_path: Path, firmwar
         assert colourful.process.wait(60) == DONE
         colourful.wait_for("http://192.168.4.1")
     assert re.search(r"writing .*━+.* MB/s \d:\d\d:\d\d", plain.shown)
+    # A step without a number of bytes shows none.
+    assert "/?" not in plain.shown
     colour = re.compile(r"\x1b\[[\d;]*3\dm")
     assert colour.search(colourful.shown) and not colour.search(plain.shown)
 
@@ -152,7 +154,7 @@ def test_a_port_that_another_program_has(tmp_path: Path, firmware: Path) -> None
     [
         (["/dev/ttyUSB99"], "there is no port /dev/ttyUSB99"),
         (["socket://127.0.0.1:1"], "is the serial server running there?"),
-        (["--all"], "Use a USB cable that carries data"),
+        (["--all"], "use a USB cable that carries data"),
     ],
 )
 def test_no_board(arguments: list[str], text: str) -> None:

@@ -1,7 +1,11 @@
 """What goes wrong at the bench: each has its own word, its own text, and what to do about it."""
 
 import errno
+import inspect
+import re
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import bench_programs
 import flash_images
@@ -10,9 +14,11 @@ import small_micropython
 from bench_board import BenchBoard
 from bench_flash import OWN, Notes, flashed
 from motekit import boards, image, places
-from motekit.flash import FlashError, Wish
-from motekit.flash.problems import no_room
+from motekit.commands import flash
+from motekit.exits import FAILED, reason
+from motekit.flash import FlashError, Wish, problems
 from motekit.image import ImageError
+from terminal import MOTE, environment
 
 
 def problem(bench: BenchBoard, wish: Wish, /, **changes: object) -> FlashError:
@@ -164,9 +170,38 @@ def test_a_full_disk(board: BenchBoard, wish: Wish, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(places, "data", refuses)
     with pytest.raises(OSError) as raised:
         flashed(board, wish)
-    found = no_room(raised.value)
-    assert found and found.kind == "disk-full" and "make room" in found.remedy
-    assert no_room(OSError(errno.EIO, "other")) is None
+    assert "is full (/home/me): make room" in reason(raised.value)
+
+
+@pytest.mark.netns
+def test_a_full_disk_of_this_computer(tmp_path: Path) -> None:
+    firmware, disk = tmp_path / "micropython.bin", tmp_path / "disk"
+    firmware.write_bytes(small_micropython.made())
+    disk.mkdir()
+    full = f"mount -t tmpfs -o size=64k full {disk} && exec"
+    image = [MOTE, "image", "--firmware", firmware, "-o", disk / "x.bin"]
+    shown = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f'{full} "$@"', "-", *image],
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    assert shown.returncode == FAILED
+    assert "the disk of this computer is full: make room" in shown.stderr.splitlines()[-1]
+
+
+def test_a_flash_smaller_than_asked_for(board: BenchBoard, wish: Wish) -> None:
+    found = problem(board, wish, flash_size=8 << 20)
+    assert found.kind == "flash-size" and "has 4 MB of flash, not 8 MB" in found.what
+
+
+def test_the_readme_names_every_problem() -> None:
+    source = inspect.getsource(problems) + inspect.getsource(flash)
+    words = re.findall(r'(?:FlashError|Failed)\((?:port, )?\s*"([a-z-]+)"', source)
+    kinds = {*words, *(kind for kind, *_ in problems.SAID), "disk-full", "system"}
+    readme = (places.CHECKOUT / "README.md").read_text(encoding="utf-8")
+    listed = readme.split("has a `problem`:")[1].split(".\n")[0]
+    assert set(re.findall(r"`([a-z-]+)`", listed)) == kinds - {"stopped"}
 
 
 def test_a_board_that_nobody_knows(board: BenchBoard, wish: Wish) -> None:

@@ -17,7 +17,7 @@ class Bench:
     """A world, and its boards as a test sees them from outside."""
 
     def __init__(self, world: World, loop: asyncio.AbstractEventLoop) -> None:
-        self._world = world
+        self.world = world
         self._loop = loop
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -28,7 +28,7 @@ class Bench:
         """A board with its power on, as soon as it has said `awaits`."""
 
         async def plugged() -> VirtualBoard:
-            board = await self._world.add_board(BoardSpec(name, **spec))
+            board = await self.world.add_board(BoardSpec(name, **spec))
             await board.power_on()
             await board.wait_for_log(awaits, 60)
             return board

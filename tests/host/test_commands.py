@@ -10,18 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from motekit.commands import doctor
 from motekit.exits import DONE, FAILED, USAGE
 from motekit.hub import Hub
 
 MOTE = Path(sys.executable).with_name("mote")
-COMMANDS = ["bundle", "config get", "config set", "demo", "devices", "doctor", "firmware",
-            "flash", "fleet", "hub", "hub add", "hub remove", "hub list", "identify", "image",
-            "image inspect", "label", "listen", "monitor", "provision", "replay", "restart",
-            "shell", "update", "sim", "sim list", "sim set", "sim press", "sim cut", "sim power",
-            "sim reset",
-            "sim wifi"]  # fmt: skip
 
 
 def mote(*arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess:
@@ -32,13 +25,6 @@ def mote(*arguments: str, timeout: float = 60, **environment: str) -> subprocess
         timeout=timeout,
         env={**os.environ, "NO_COLOR": "1", "COLUMNS": "100", **environment},
     )
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_an_example(command: str) -> None:
-    shown = mote(*command.split(), "--help")
-    assert shown.returncode == DONE
-    assert f"Example: mote {command}" in shown.stdout
 
 
 def test_the_version_is_that_of_the_firmware() -> None:

@@ -99,7 +99,7 @@ def test_what_breaks_a_rule_is_named_before_a_byte_is_sent(provision, tmp_path: 
     # There is no such port: nobody looked for it.
     port = tmp_path / "none"
     cases = [
-        (("--wifi", "Home"), "'id' is a required property"),
+        (("--wifi", "Home"), "id is missing"),
         (("--id", "a/b", "--wifi", "Home"), "id has a character that is not allowed"),
         (("--id", "a", "--wifi", "Home", "--set", "interval=0"), "interval"),
         (("--id", "a", "--wifi", "Home", "--set", "intervall=5"), "no setting 'intervall'"),

@@ -63,13 +63,32 @@ def test_of_several_boards_one_has_to_be_named(monkeypatch) -> None:
         ports.choose()
 
 
-def test_no_board_is_answered_with_the_cable_and_the_driver(monkeypatch) -> None:
+def usb(monkeypatch, folder: Path, *vendors: str) -> None:
+    """What is on USB, as Linux tells it."""
+    for number, vendor in enumerate(vendors):
+        device = folder / f"1-{number}"
+        device.mkdir(parents=True)
+        (device / "idVendor").write_text(f"{vendor}\n")
+    monkeypatch.setattr(ports, "USB", folder)
+
+
+def test_a_cable_that_only_charges(monkeypatch, tmp_path: Path) -> None:
     plug(monkeypatch, MODEM)
+    usb(monkeypatch, tmp_path, "046d", "1d6b")
     with pytest.raises(PortError, match="no board is plugged in") as caught:
         ports.choose()
-    remedies = ("cable that carries data", "driver" if sys.platform != "linux" else "brltty",
-                "mote sim list")  # fmt: skip
-    assert all(text in str(caught.value) for text in remedies)
+    assert "its cable only charges: use a USB cable that carries data" in str(caught.value)
+    assert "mote sim list" in str(caught.value) and ports.DRIVERS not in str(caught.value)
+
+
+def test_a_board_on_usb_that_gets_no_port(monkeypatch, tmp_path: Path) -> None:
+    plug(monkeypatch, MODEM)
+    usb(monkeypatch, tmp_path, "046d", "1a86")
+    with pytest.raises(PortError, match=r"\(WCH CH340, CH9102\) is plugged in, but has no port"):
+        ports.choose()
+    monkeypatch.setattr(ports, "USB", tmp_path / "another system")
+    with pytest.raises(PortError, match=r"cable only charges.* dmesg.*brltty|driver of its maker"):
+        ports.choose()
 
 
 def test_a_port_that_is_given_is_taken_whatever_it_is_if_it_is_there(monkeypatch, wire) -> None:

@@ -63,8 +63,6 @@ async def connect(host, port, tls=False, ca="", progress=lambda step: None):
     if tls:
         from mote.mqtt import tls as layer
 
-        if ca:
-            layer.want_clock()
     sock = _socket()
     try:
         ahead = await _connected(sock, address)

@@ -3,6 +3,8 @@
 import asyncio
 from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
 
+from mote import tasks
+
 WRITE_S = 10
 # Many PUBACKs come in one segment; one read for all of them is one wait instead of many.
 _CHUNK = 256
@@ -60,6 +62,6 @@ class Link:
 async def within(seconds, awaitable):
     """Its result. Raises OSError(ETIMEDOUT) when it is not there in time."""
     try:
-        return await asyncio.wait_for(awaitable, seconds)
+        return await tasks.within(seconds, awaitable)
     except asyncio.TimeoutError:
         raise OSError(ETIMEDOUT) from None

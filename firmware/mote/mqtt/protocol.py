@@ -11,6 +11,7 @@ from errno import ECONNRESET, ENOMEM, ENOTCONN, ETIMEDOUT
 
 from umqtt.simple import MQTTClient, MQTTException
 
+from mote import tasks
 from mote.mqtt import link, packets
 from mote.mqtt.packets import ProtocolError
 
@@ -55,7 +56,7 @@ class Session(MQTTClient):
             raise
         self._sent_ms = self._heard_ms = time.ticks_ms()
         for work in (self._read(), self._watch()):
-            self._tasks.append(asyncio.create_task(self._until_lost(work)))
+            self._tasks.append(tasks.start(self._until_lost(work)))
         return answer[2] & 1
 
     async def publish(self, topic, msg, retain=False, qos=0):

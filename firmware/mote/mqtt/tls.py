@@ -1,15 +1,11 @@
 """TLS over a connection: a server that proves who it is (RFC 8446, RFC 6125)."""
 
 import ssl
-import time
 from binascii import a2b_base64
 from errno import ENOMEM
 
 from mote import failure
 from mote.failure import Failure
-
-# No clock that has been set is before this.
-_FIRST_YEAR = 2025
 
 
 def secured(sock, host, ca):
@@ -37,18 +33,6 @@ def explained(error):
         return Failure(failure.TLS, "out of memory")
     # mbedTLS gives one line for each thing that is wrong with a certificate.
     return Failure(failure.TLS, str(error.args[-1]).strip().replace("\n", ", "))
-
-
-def want_clock():
-    """A certificate is valid in its time only; a board starts in 2000. Raises Failure: TLS."""
-    if time.gmtime()[0] >= _FIRST_YEAR:
-        return
-    import ntptime
-
-    try:
-        ntptime.settime()
-    except (OSError, IndexError):
-        raise Failure(failure.TLS, "the clock is not set: no time server answers") from None
 
 
 def certificates_of(pem):

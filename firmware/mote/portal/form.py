@@ -1,6 +1,10 @@
-"""From the form's fields to a configuration document, and from its faults back to the fields."""
+"""From the form's fields to a configuration document, and from its faults back to the fields.
+
+Loaded when a form is sent: who only looks at the page leaves its memory free.
+"""
 
 from mote import contract
+from mote.portal.fields import OTHER
 
 # Field of the form -> path in the document.
 PATHS = {
@@ -15,26 +19,8 @@ PATHS = {
     "interval": "interval",
     "portal_password": "portal_password",
 }
-# The fields as they follow each other on the page.
-ORDER = (
-    "id",
-    "ssid",
-    "password",
-    "host",
-    "port",
-    "user",
-    "mqtt_password",
-    "tls",
-    "interval",
-    "portal_password",
-)
 _NEAREST = {"wifi": "ssid", "mqtt": "host"}
-_DEFAULT_INTERVAL = 10
 _HEX = b"0123456789abcdefABCDEF"
-SECRETS = ("password", "mqtt_password", "portal_password")
-ADVANCED = ("user", "mqtt_password", "tls", "interval", "portal_password")
-# The choice "another network": its name is typed into the field beside it.
-OTHER = ""
 
 
 def decode(body):
@@ -113,32 +99,6 @@ def with_network(known, name, ssid, password):
     result["mqtt"] = dict(result["mqtt"])
     _put_first(result, ssid, password)
     return result
-
-
-def prefilled(name, settings):
-    """What the form of a board `name` shows at first; `settings` are those it has, or None."""
-    if settings:
-        return entries(settings)
-    return {"id": name, "port": contract.MQTT_PORT, "interval": _DEFAULT_INTERVAL}
-
-
-def entries(document, fields=None):
-    """What the form shows of a document: everything but its secrets, only whether there are any."""
-    server = document["mqtt"]
-    network = document["wifi"][0]
-    return {
-        "id": document["id"],
-        "ssid": network["ssid"],
-        "ssid_other": fields.get("ssid_other", "") if fields else "",
-        "password_kept": bool(network.get("password")),
-        "host": server["host"],
-        "port": server.get("port", contract.MQTT_PORT),
-        "user": server.get("user", ""),
-        "mqtt_password_kept": bool(server.get("password")),
-        "tls": server.get("tls", False),
-        "interval": document.get("interval", _DEFAULT_INTERVAL),
-        "portal_password_kept": bool(document.get("portal_password")),
-    }
 
 
 def faults_by_field(faults):

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 server: at most five clients, a deadline for each, one answer a connection.
+"""A small HTTP/1.1 server: a few clients at a time, a deadline for each, one answer a connection.
 
 `asyncio.start_server` has neither a cap on clients nor a deadline, and spins when sockets run out.
 """
@@ -6,7 +6,7 @@
 import asyncio
 import socket
 
-from mote import log
+from mote import log, tasks
 from mote.portal.request import Refused, read_request
 from mote.portal.waiting import readable
 
@@ -15,8 +15,9 @@ CLIENTS = 5
 DEADLINE_S = 5
 LINGER_S = 1
 _PIECE = 512
-# What fits one segment of TCP over WiFi: more in one write, fewer packets.
-_SEGMENT = 1400
+# Half of what fits a segment of TCP: more in one write is fewer packets, and a heap in pieces may
+# have no larger one.
+_SEGMENT = 720
 _REASONS = {
     200: "OK",
     302: "Found",
@@ -73,16 +74,21 @@ def redirect(location, status=303):
 
 
 class Server:
-    """Serves `handle(request)`, an async function that returns a Response."""
+    """Serves `handle(request)`, an async function that returns a Response.
 
-    def __init__(self, handle, port=PORT):
+    At most `clients` at a time, the others wait; `idle()` is called when the last one is gone.
+    """
+
+    def __init__(self, handle, port=PORT, clients=CLIENTS, idle=lambda: None):
         self._handle = handle
         self._port = port
+        self._most = clients
+        self._idle = idle
         self._clients = 0
         self._free = asyncio.Event()
 
     async def serve(self):
-        """Accept for as long as the task lives, at most five clients at a time."""
+        """Accept for as long as the task lives."""
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setblocking(False)
@@ -90,7 +96,7 @@ class Server:
             listener.bind(socket.getaddrinfo("0.0.0.0", self._port)[0][-1])
             listener.listen(CLIENTS)
             while True:
-                while self._clients >= CLIENTS:
+                while self._clients >= self._most:
                     self._free.clear()
                     await self._free.wait()
                 await readable(listener)
@@ -103,22 +109,22 @@ class Server:
                     continue
                 client.setblocking(False)
                 self._clients += 1
-                asyncio.create_task(self._converse(asyncio.StreamReader(client)))
+                tasks.start(self._converse(asyncio.StreamReader(client)))
         finally:
             listener.close()
 
     async def _converse(self, stream):
         try:
             try:
-                request = await asyncio.wait_for(read_request(stream), DEADLINE_S)
+                request = await tasks.within(DEADLINE_S, read_request(stream))
                 response = await self._handle(request)
             except Refused as refused:
                 response = Response(_REASONS[refused.status], refused.status)
-                await asyncio.wait_for(_send(stream, response), DEADLINE_S)
-                await asyncio.wait_for(_take_the_rest(stream), LINGER_S)
+                await tasks.within(DEADLINE_S, _send(stream, response))
+                await tasks.within(LINGER_S, _take_the_rest(stream))
             else:
                 whole = request.method != "HEAD"
-                await asyncio.wait_for(_send(stream, response, whole), DEADLINE_S)
+                await tasks.within(DEADLINE_S, _send(stream, response, whole))
         except (asyncio.TimeoutError, OSError, EOFError) as error:
             log.debug("http: %r" % error)
         except Exception as error:
@@ -127,6 +133,8 @@ class Server:
             stream.close()
             await stream.wait_closed()
             self._clients -= 1
+            if not self._clients:
+                self._idle()
             self._free.set()
 
 

@@ -2,13 +2,11 @@
 
 import os
 
-from mote.portal import form, pack
+from mote.portal import pack
+from mote.portal.fields import ADVANCED, ORDER, OTHER, SECRETS
 
 _FOLDER = __file__.rsplit("/", 1)[0] + "/"
 _FALLBACK = "en"
-STEPS = ("join", "address", "name", "server", "login")
-# Those of the WiFi.
-WIFI = STEPS[:2]
 
 
 class Page:
@@ -62,7 +60,7 @@ class Page:
         if name == "tls":
             return " checked" if site.fields.get("tls") else ""
         if name == "advanced":
-            wrong = any(field in form.ADVANCED for field in self._faults)
+            wrong = any(field in ADVANCED for field in self._faults)
             return " open" if wrong or (site.failure and site.failure.step == "login") else ""
         if name == "other":
             chosen = site.fields.get("ssid") or not site.networks
@@ -72,7 +70,7 @@ class Page:
     def _entry(self, name, words):
         fields = self._site.fields
         text = ""
-        if name in form.SECRETS:
+        if name in SECRETS:
             if fields.get(name + "_kept"):
                 text = ' placeholder="%s"' % escape(words["kept"])
         else:
@@ -84,18 +82,18 @@ class Page:
         return text + (' aria-invalid="true"' if wrong in self._faults else "")
 
     def _listed(self):
-        chosen = self._site.fields.get("ssid", form.OTHER)
+        chosen = self._site.fields.get("ssid", OTHER)
         return any(one.ssid == chosen for one in self._site.networks)
 
     def _fault_list(self, words):
-        for name in form.ORDER:
+        for name in ORDER:
             if name not in self._faults:
                 continue
             label = words["wifi" if name == "ssid" else name]
             yield '<li><a href="#%s">%s</a> %s</li>' % (name, label, escape(self._faults[name]))
 
     def _networks(self, words):
-        chosen = self._site.fields.get("ssid", form.OTHER)
+        chosen = self._site.fields.get("ssid", OTHER)
         for one in self._site.networks:
             yield (
                 '<label class=net><input type=radio name=ssid value="%s"%s><b><bdi>%s</bdi>%s</b>'

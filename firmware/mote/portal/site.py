@@ -2,12 +2,14 @@
 
 import json
 
-from mote import config, contract, failure, log
+from mote import config, contract, failure, log, memory
 from mote.failure import Failure
-from mote.portal import form, http
-from mote.portal.page import STEPS, WIFI, Page, language
+from mote.portal import fields, http
 from mote.portal.request import Refused
 
+STEPS = ("join", "address", "name", "server", "login")
+# Those of the WiFi.
+WIFI = STEPS[:2]
 FORM, TRYING, FAILED, SAVED = "form", "trying", "failed", "saved"
 # Stands in while an empty host is checked: the board will look for one.
 _ANY_HOST = "mqtt.local"
@@ -31,7 +33,7 @@ class Site:
         self.traceback = traceback
         self.networks = board.scan()
         self.servers = []
-        self.fields = form.prefilled(name, settings)
+        self.fields = fields.prefilled(name, settings)
         self.failure = None
         self._board = board
         self._known = settings
@@ -71,10 +73,12 @@ class Site:
         """
         if self.state in (TRYING, SAVED):
             return False
+        from mote.portal import form
+
         document = form.with_network(self._document or self._known, self.name, ssid, password)
         if _faults(document):
             return False
-        self.fields = form.entries(document)
+        self.fields = fields.entries(document)
         self._begin(document, True)
         return True
 
@@ -162,13 +166,10 @@ class Site:
     def _save(self, request):
         if self.state in (TRYING, SAVED):
             return http.redirect("/progress")
-        fields = form.decode(request.body)
-        document = form.document(fields, self._known, self._document)
-        self.fields = form.entries(document, fields)
-        faults = _faults(document)
+        document, faults = self._entered(request.body)
         if faults:
             log.info("setup: entries refused: %s" % ", ".join(sorted(faults)))
-            if not any(name in faults for name in form.SECRETS):
+            if not any(name in faults for name in fields.SECRETS):
                 self._document = document
             self.state = FORM
             return self._page(request, faults, 422)
@@ -184,6 +185,19 @@ class Site:
         self._step = STEPS[0]
         self.state = TRYING
         self._board.start_trial(document, only_network)
+
+    def _entered(self, body):
+        """The document of what was entered, and what is wrong with it, by field."""
+        memory.forget("mote.portal.page", "mote.portal.pack")
+        from mote.portal import form
+
+        entered = form.decode(body)
+        document = form.document(entered, self._known, self._document)
+        self.fields = fields.entries(document, entered)
+        faults = form.faults_by_field(_faults(document))
+        del form
+        memory.forget("mote.portal.form")
+        return document, faults
 
     def _save_anyway(self, request):
         if self.state == FAILED and self.can_save:
@@ -221,6 +235,9 @@ class Site:
             self.told_saved = True
 
     def _page(self, request, faults=(), status=200):
+        # Loaded for visitors, see `setup`.
+        from mote.portal.page import Page, language
+
         wanted = language(request.headers.get("accept-language", ""))
         packed = "gzip" in request.headers.get("accept-encoding", "")
         body = Page(self, faults).pieces(wanted, packed)
@@ -228,16 +245,16 @@ class Site:
 
 
 def _faults(document):
-    """What is wrong with the entries, by field; an empty host is none, the board looks for one."""
+    """What is wrong with the entries, (path, text); an empty host is none, the board seeks one."""
     host = document["mqtt"]["host"]
     document["mqtt"]["host"] = host or _ANY_HOST
     try:
         config.checked(document)
     except config.ConfigError as error:
-        return form.faults_by_field(error.faults)
+        return error.faults
     finally:
         document["mqtt"]["host"] = host
-    return {}
+    return ()
 
 
 def _same_origin(request):

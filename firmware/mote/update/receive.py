@@ -4,7 +4,7 @@ import asyncio
 import binascii
 import time
 
-from mote import config, log, memory, starts
+from mote import config, log, memory, starts, tasks
 from mote.commands import Refused
 
 # Bytes of a piece: a part of a sector of the flash. In base64, on its way through MQTT and JSON, it
@@ -64,7 +64,7 @@ async def _begin(bundle):
         raise Refused("the bundle's manifest is damaged") from None
     _receiver.size = found["size"]
     log.info("update: receiving %s %s" % (found["kind"], found["version"]))
-    asyncio.create_task(_forget_when_idle(_receiver.stream))
+    tasks.start(_forget_when_idle(_receiver.stream))
     return _progress()
 
 

@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motekit.exits import fail
+from motekit.commands import completion
+from motekit.exits import explained, fail
 
 if TYPE_CHECKING:
     from motekit.update import Bundle
 
-EPILOG = (
-    "Example: mote bundle build/c3.bundle --board esp32-c3-devkitm\n\n"
-    "Ends with 0, 1 when it could not be made (the last line says why), 2 when the command line "
-    "was not understood."
-)
+EPILOG = explained("mote bundle build/c3.bundle --board esp32-c3-devkitm")
 
 
 def command(
     file: Annotated[Path, typer.Argument(help="The file to write.", dir_okay=False)],
     board: Annotated[
-        str, typer.Option(help="For which board, as `mote firmware --list` names it.")
+        str,
+        typer.Option(
+            help="For which board, as `mote firmware --list` names it.",
+            autocompletion=completion.boards,
+        ),
     ] = "esp32-devkitc",
     image: Annotated[
         Path | None,
@@ -39,7 +40,7 @@ def command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print its manifest.")] = False,
 ) -> None:
-    """Make the bundle that `mote update --bundle` sends: the firmware, signed with your key."""
+    """Make the signed file that `mote update --bundle` sends to boards."""
     from motekit import update
 
     if bool(image) != bool(version):
@@ -52,7 +53,7 @@ def command(
         file.parent.mkdir(parents=True, exist_ok=True)
         made.write(file)
     except (update.BundleError, update.KeyFileError) as error:
-        fail(str(error))
+        fail(error)
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
     if as_json:
@@ -80,4 +81,4 @@ def of_firmware(board: str, downgrade: bool) -> "Bundle":
         update.BundleError,
         update.KeyFileError,
     ) as error:
-        fail(str(error))
+        fail(error)

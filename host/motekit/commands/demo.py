@@ -1,11 +1,20 @@
 """`mote demo`: hub, three publishing boards and one in its setup portal, on this machine alone."""
 
 import asyncio
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from motekit.exits import FAILED, fail
+from motekit.exits import FAILED, complain, explained, fail
+
+EPILOG = explained(
+    "mote demo --seconds 60",
+    done="Ctrl-C ended it, or readings of all four boards were stored within --seconds",
+    failed="they were not, or it could not begin",
+    stopped="",
+)
 
 
 def command(
@@ -15,13 +24,13 @@ def command(
     browser: Annotated[
         bool, typer.Option(help="Open the dashboard in the browser, if there is one.")
     ] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was stored as JSON, at the end.")
+    ] = False,
 ) -> None:
     """Show the whole product: broker, store, dashboard and four virtual boards.
 
-    Three boards publish; the fourth waits in its setup portal. With --seconds nobody is needed, and
-    it ends with 0 only when readings of all four boards were stored.
-
-    Example: mote demo --seconds 60
+    Three boards publish; the fourth waits in its setup portal. `--seconds 60` runs unattended.
     """
     from motesim.errors import SimulationError
 
@@ -30,7 +39,11 @@ def command(
     from motekit.packages import PackageError
 
     try:
-        complete = asyncio.run(Show(seconds, browser).run())
+        seen = asyncio.run(Show(seconds, browser, aside=as_json).run())
     except (HubError, SimulationError, PackageError) as error:
-        fail(str(error))
-    raise typer.Exit(0 if complete else FAILED)
+        fail(error)
+    if as_json:
+        typer.echo(json.dumps({**asdict(seen), "complete": seen.complete}, indent=1))
+    if seconds and not seen.complete:
+        complain("not all four boards were heard")
+        raise typer.Exit(FAILED)

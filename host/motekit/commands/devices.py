@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motekit.commands import meeting
-from motekit.exits import fail
+from motekit.exits import explained, fail
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from motekit.orders import Device, Roster
 
-EPILOG = (
-    "Example: mote devices --once --json\n\n"
-    "Ends with 0, 1 when the server cannot be reached, 2 when the command line was not "
-    "understood, 130 after Ctrl-C."
-)
+EPILOG = explained("mote devices --once --json")
 REFRESH_S = 1.0
 
 
@@ -42,7 +38,9 @@ def command(
     ca: meeting.Ca = None,
     data: meeting.Data = None,
 ) -> None:
-    """Show the boards: online or not, version, signal, readings that wait or were lost, the last.
+    """Show the boards, live: online or since when not, version, signal, readings.
+
+    Also how many readings wait on a board, how many it lost, and the last one.
 
     Boards that a hub on this machine knows are shown with the time since when they are offline.
     """

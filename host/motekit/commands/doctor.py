@@ -13,9 +13,13 @@ from typing import Annotated
 import typer
 
 from motekit import places
-from motekit.exits import FAILED
+from motekit.exits import FAILED, explained
 
 NEEDS = ("demo", "boards", "tests")
+EPILOG = explained(
+    "mote doctor --for tests",
+    failed="something is missing that the demo needs, or that which --for names",
+)
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,7 @@ def command(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Look at this machine: what is there, what is missing, how to get it.
-
-    Ends with 1 when something is missing that the demo or real boards need (or what --for names).
-
-    Example: mote doctor --for tests
-    """
+    """Say what is missing on this machine, and how to get it."""
     if needed_for and needed_for not in NEEDS:
         raise typer.BadParameter(f"one of {', '.join(NEEDS)}", param_hint="--for")
     findings = [f for f in look() if not needed_for or f.needed_for == needed_for]
@@ -88,7 +87,7 @@ def _serial_ports() -> Iterator[Finding]:
 
     found = ports.find()
     names = " ".join(port.path for port in found)
-    yield Finding(f"board on USB {names}".strip(), "boards", bool(found), ports.NO_BOARD)
+    yield Finding(f"board on USB {names}".strip(), "boards", bool(found), ports.missing())
     for port in found:
         remedy = ports.permission(port.path)
         yield Finding(f"permission for {port.path}", "boards", not remedy, remedy)
@@ -96,6 +95,8 @@ def _serial_ports() -> Iterator[Finding]:
 
 def _print(findings: list[Finding]) -> None:
     from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
 
     console = Console(highlight=False)
     titles = {"demo": "Demo and hub", "boards": "Real boards", "tests": "Tests"}
@@ -107,4 +108,4 @@ def _print(findings: list[Finding]) -> None:
             mark = "[green]✓[/green]" if finding.found else "[red]✗[/red]"
             console.print(f"  {mark} {finding.what}")
             if not finding.found:
-                console.print(f"    [dim]{finding.remedy}[/dim]")
+                console.print(Padding(Text(finding.remedy, "dim"), (0, 0, 0, 4)))

@@ -1,13 +1,16 @@
 """`mote firmware`: the files that belong on a board, compiled and with its pins."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from motekit.commands import setup_network
-from motekit.exits import fail
+from motekit.commands import completion, setup_network
+from motekit.exits import explained, fail
+
+EPILOG = explained("mote firmware build/board --board xiao-esp32c3")
 
 
 def command(
@@ -15,7 +18,11 @@ def command(
         "build/board"
     ),
     board: Annotated[
-        str, typer.Option(help="Which board, as `--list` names it.")
+        str,
+        typer.Option(
+            help="Which board, as `--list` names it.",
+            autocompletion=completion.boards,
+        ),
     ] = "esp32-devkitc",
     protect: Annotated[
         bool, typer.Option("--protect", help="Make a password for the setup network (WPA2).")
@@ -29,12 +36,18 @@ def command(
     list_boards: Annotated[
         bool, typer.Option("--list", help="List the boards and their pins, and do nothing else.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with the password that was made.")
+    ] = False,
 ) -> None:
-    """Make the files for a board's flash in FOLDER, ready for `mpremote fs cp -r FOLDER/. :`."""
+    """Make the files for a board: compiled, with its pins; `--list` names the boards.
+
+    They lie in FOLDER, ready for `mpremote fs cp -r FOLDER/. :`.
+    """
     from motekit import boards, firmware, update
 
     if list_boards:
-        _list()
+        _list(as_json)
         raise typer.Exit
     name = setup_network.network(mac)
     secret = setup_network.password(protect, portal_password)
@@ -46,12 +59,18 @@ def command(
         key = update.public_bytes(update.private_key())
         tree = firmware.build(boards.profile(board), key=key)
     except (boards.BoardError, firmware.FirmwareError, update.KeyFileError) as error:
-        fail(str(error))
+        fail(error)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(tree, folder)
     if secret:
         firmware.write_factory(folder, secret)
     count = sum(1 for path in folder.rglob("*") if path.is_file())
+    if as_json:
+        facts = {"folder": str(folder), "board": board, "files": count}
+        facts |= {"key": str(update.key_file())}
+        facts |= {"portal_password": secret} if secret else {}
+        typer.echo(json.dumps(facts, indent=1))
+        return
     typer.echo(f"{count} files for {boards.profile(board).name} in {folder}")
     if secret:
         setup_network.tell(name, secret, own=bool(portal_password))
@@ -61,12 +80,16 @@ def command(
     typer.echo(f"Next: mpremote fs cp -r {folder}/. : + reset")
 
 
-def _list() -> None:
+def _list(as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
     from motekit import boards
 
+    if as_json:
+        known = [{"key": key, **one.model_dump()} for key, one in boards.profiles().items()]
+        typer.echo(json.dumps(known, indent=1))
+        return
     roles = list(boards.Pins.model_fields)
     table = Table("board", "chip", *roles, "LED", box=None, pad_edge=False)
     for key, one in boards.profiles().items():

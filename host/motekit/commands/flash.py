@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motekit.commands import setup_network
-from motekit.exits import FAILED, STOPPED, fail
+from motekit.commands import completion, setup_network
+from motekit.exits import DISK_FULL, FAILED, STOPPED, explained, fail, reason
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from motekit.flash import Flashed, Wish
     from motekit.flash.display import Display
 
-EPILOG = (
-    "Example: mote flash --board xiao-esp32c3\n\n"
-    "Ends with 0 when every board runs, 1 when one does not (the last line says why and what to "
-    "do), 2 when the command line was not understood, 130 after Ctrl-C. After 1 and 130 the same "
-    "command finishes the job."
+EPILOG = explained(
+    "mote flash --board xiao-esp32c3",
+    done="every board runs",
+    failed="one does not (the last line says why and what to do)",
+    note=" After 1 and 130 the same command finishes the job.",
 )
 
 
@@ -41,13 +41,17 @@ def command(
         typer.Argument(
             help="The board's port, or several; also a serial server, such as "
             "rfc2217://host:4000. The only board there is unless given.",
+            autocompletion=completion.ports,
             show_default=False,
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every attached board at once.")] = False,
     board: Annotated[
         str,
-        typer.Option(help="Which board, as mote firmware --list names it; else by its chip."),
+        typer.Option(
+            help="Which board, as mote firmware --list names it; else by its chip.",
+            autocompletion=completion.boards,
+        ),
     ] = "",
     firmware: Annotated[
         Path | None,
@@ -80,9 +84,9 @@ def command(
         typer.Option("--json", help="Print JSON, with the password of each setup network."),
     ] = False,
 ) -> None:
-    """Flash MicroPython and Mote onto a board, verify it, and wait until it runs.
+    """Flash a board, or `--all` at once: keeps their settings, verifies, waits until they run.
 
-    Settings and readings not yet sent are kept. What is there already is not written again.
+    Readings not yet sent are kept as well. What is there already is not written again.
     """
     from rich.console import Console
 
@@ -98,7 +102,7 @@ def command(
     try:
         key = update.public_bytes(update.private_key())
     except update.KeyFileError as error:
-        fail(str(error))
+        fail(error)
     wish = Wish(
         runtime=runtimes.Shared(firmware, source),
         board=board,
@@ -157,7 +161,6 @@ def _outcome(
     from motekit import boards, image
     from motekit import firmware as tree
     from motekit.flash import Cancelled, FlashError, flash
-    from motekit.flash.problems import no_room
     from motekit.serial import PortError, ports
 
     try:
@@ -169,8 +172,7 @@ def _outcome(
     except (image.ImageError, tree.FirmwareError, boards.BoardError) as error:
         return Failed(port, "image", str(error))
     except OSError as error:
-        full = no_room(error)
-        return Failed(port, full.kind if full else "system", str(full or error))
+        return Failed(port, "disk-full" if error.errno in DISK_FULL else "system", reason(error))
     except Cancelled:
         return Failed(port, "stopped", "stopped")
 
@@ -184,7 +186,7 @@ def _ports(given: list[str], every: bool) -> list[str]:
         found = [one.path for one in ports.find()] if every else []
         return found or [ports.choose(one) for one in given or [""]]
     except PortError as error:
-        fail(str(error))
+        fail(error)
 
 
 def _size(text: str) -> int:

@@ -13,7 +13,7 @@ import typer
 from mote import contract
 
 from motekit import login, places
-from motekit.exits import DONE, FAILED, fail
+from motekit.exits import DONE, FAILED, complain, explained, fail
 
 if TYPE_CHECKING:
     from motekit.fleet.connection import Server
@@ -25,7 +25,11 @@ LINE_S = 10.0
 # Clocks of other machines may be behind by so much.
 SKEW_S = 1.0
 SCHEMES = {"mqtt": contract.MQTT_PORT, "mqtts": contract.MQTT_TLS_PORT}
-EXAMPLE = "Example: mote fleet --devices 1000 --rate 20000 --ramp 5 --seconds 60 --verify hub"
+EPILOG = explained(
+    "mote fleet --devices 1000 --rate 20000 --ramp 5 --seconds 60 --verify hub",
+    failed="a reading was lost, a device never got in, or it could not begin",
+    stopped="",
+)
 
 
 class Where(StrEnum):
@@ -110,11 +114,12 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Be many devices: curves of the day, noise, faults, batteries, outages with backfill.
+    """Be thousands of devices, as data and load for a backend; `--verify` counts what arrived.
+
+    They have curves of the day, noise, faults, batteries, and outages with backfill.
 
     Ctrl-C ends the measuring, delivers what is owed and prints the report; once more ends at once.
-    Without --user it logs in to a hub of this machine as its owner. Ends with 1 when a reading was
-    lost or a device never got in.
+    Without --user it logs in to a hub of this machine as its owner.
     """
     from motekit.fleet.fleet import Fleet
     from motekit.fleet.in_hub import InHub
@@ -157,7 +162,7 @@ def command(
         asyncio.run(_run(fleet, as_json))
         verdict = _verify(fleet, source, late) if source else None
     except (PlanError, VerifyError) as error:
-        fail(str(error))
+        fail(error)
     raise typer.Exit(_report(fleet, verdict, as_json))
 
 
@@ -249,7 +254,7 @@ def _report(fleet: "Fleet", verdict: "Verdict | None", as_json: bool) -> int:
         Console().print(report.table(fleet, verdict))
     text = report.sentence(fleet, verdict)
     if failed:
-        typer.secho(f"mote: {text}", err=True, fg=typer.colors.RED)
+        complain(text)
         return FAILED
     typer.echo(text, err=as_json)
     return DONE

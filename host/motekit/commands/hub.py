@@ -11,22 +11,23 @@ import typer
 from mote import contract
 
 from motekit import places
-from motekit.exits import fail
+from motekit.exits import ENDED, explained, fail
 
 if TYPE_CHECKING:
     from motekit.hub import Hub
     from motekit.hub.accounts import Accounts
 
-app = typer.Typer(help="Broker, store and dashboard in one command, for people without Docker.")
+app = typer.Typer()
 Data = Annotated[
     Path | None,
     typer.Option("--data", help="Folder for readings and accounts.", show_default=False),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback(
     invoke_without_command=True,
-    epilog="Example: mote hub --port 9000 --dashboard-host 0.0.0.0",
+    epilog=explained("mote hub --port 9000 --dashboard-host 0.0.0.0", done=ENDED, stopped=""),
 )
 def command(
     context: typer.Context,
@@ -40,8 +41,14 @@ def command(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8080,
     dashboard: Annotated[bool, typer.Option(help="Whether there is a dashboard at all.")] = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print an object at the start and one at the end.")
+    ] = False,
 ) -> None:
-    """Run the hub until Ctrl-C. Readings are kept, and are there again at the next start."""
+    """Run broker, store and dashboard in one; `add`, `remove`, `list` for the logins of boards.
+
+    Readings are kept, and are there again at the next start.
+    """
     if context.invoked_subcommand:
         context.obj = data
         return
@@ -52,17 +59,17 @@ def command(
         hub = Hub(
             data or _data(), mqtt_host, mqtt_port, dashboard_host, port if dashboard else None
         )
-        asyncio.run(_run(hub))
+        asyncio.run(_run(hub, as_json))
     except HubError as error:
-        fail(str(error))
+        fail(error)
 
 
-@app.command(epilog="Example: mote hub add greenhouse")
+@app.command(epilog=explained("mote hub add greenhouse"))
 def add(
     context: typer.Context,
     device: Annotated[str, typer.Argument(help="The device's id.")],
     data: Data = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make an account for a device and print its password, once."""
     from motekit.hub.accounts import AccountError
@@ -70,7 +77,7 @@ def add(
     try:
         password = _accounts(context, data).add(device)
     except AccountError as error:
-        fail(str(error))
+        fail(error)
     if as_json:
         typer.echo(json.dumps({"user": device, "password": password}))
         return
@@ -80,11 +87,12 @@ def add(
     )
 
 
-@app.command(epilog="Example: mote hub remove greenhouse")
+@app.command(epilog=explained("mote hub remove greenhouse"))
 def remove(
     context: typer.Context,
     device: Annotated[str, typer.Argument(help="The device's id.")],
     data: Data = None,
+    as_json: AsJson = False,
 ) -> None:
     """Remove a device's account; what it has sent stays."""
     from motekit.hub.accounts import AccountError
@@ -92,15 +100,18 @@ def remove(
     try:
         _accounts(context, data).remove(device)
     except AccountError as error:
-        fail(str(error))
-    typer.echo(f"{device} can no longer log in.")
+        fail(error)
+    if as_json:
+        typer.echo(json.dumps({"removed": device}))
+    else:
+        typer.echo(f"{device} can no longer log in.")
 
 
-@app.command("list", epilog="Example: mote hub list --json")
+@app.command("list", epilog=explained("mote hub list --json"))
 def list_accounts(
     context: typer.Context,
     data: Data = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the devices that have an account."""
     names = _accounts(context, data).names()
@@ -120,18 +131,39 @@ def _accounts(context: typer.Context, data: Path | None) -> "Accounts":
     return Accounts(data or context.obj or _data())
 
 
-async def _run(hub: "Hub") -> None:
+async def _run(hub: "Hub", as_json: bool) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     await hub.start()
+    if as_json:
+        _started(hub)
+    else:
+        _greet(hub)
+    await stopped.wait()
+    await hub.stop()
+    taken, refused = hub.ingest.accepted, hub.ingest.refused
+    if as_json:
+        typer.echo(json.dumps({"readings": taken, "refused": refused}))
+    else:
+        typer.echo(f"Stopped. {taken} readings taken, {refused} refused.")
+
+
+def _started(hub: "Hub") -> None:
+    facts = {
+        "dashboard": hub.dashboard_url if hub.http_port else None,
+        "mqtt_host": hub.mqtt_host,
+        "mqtt_port": hub.mqtt_port,
+        "data": str(hub.data),
+    }
+    typer.echo(json.dumps(facts))
+
+
+def _greet(hub: "Hub") -> None:
     login = "" if hub.mqtt_host.startswith("127.") else ", with login: mote hub add DEVICE"
     if hub.http_port:
         typer.echo(f"Dashboard  {hub.dashboard_url}")
     typer.echo(f"Boards     {hub.mqtt_host}:{hub.mqtt_port}{login}")
     typer.echo(f"Data       {hub.data}")
     typer.echo("Ctrl-C stops the hub; nothing is lost.")
-    await stopped.wait()
-    await hub.stop()
-    typer.echo(f"Stopped. {hub.ingest.accepted} readings taken, {hub.ingest.refused} refused.")

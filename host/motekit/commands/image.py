@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motekit.commands import setup_network
-from motekit.exits import fail
+from motekit.commands import completion, setup_network
+from motekit.exits import explained, fail
 
 if TYPE_CHECKING:
     from motekit.image import Image
     from motekit.image.contents import Contents
 
-app = typer.Typer(help="One image for the flash of a board: MicroPython and the firmware on it.")
+app = typer.Typer()
+EPILOG = explained("mote image --board xiao-esp32c3 --config greenhouse.json")
 
 
 @app.callback(
     invoke_without_command=True,
-    epilog="Example: mote image --board xiao-esp32c3 --config greenhouse.json",
+    epilog=EPILOG,
 )
 def command(
     context: typer.Context,
@@ -32,7 +33,11 @@ def command(
         ),
     ] = None,
     board: Annotated[
-        str, typer.Option(help="Which board, as `mote firmware --list` names it.")
+        str,
+        typer.Option(
+            help="Which board, as `mote firmware --list` names it.",
+            autocompletion=completion.boards,
+        ),
     ] = "esp32-devkitc",
     flash_size: Annotated[
         str, typer.Option(help="The board's flash, like 8MB; that of its profile unless given.")
@@ -79,7 +84,10 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:  # fmt: skip
-    """Make the image of a board's whole flash, ready for `esptool write-flash 0`."""
+    """Make one image for the whole flash of a board; `inspect` shows what is in one.
+
+    It is MicroPython and the firmware, ready for `esptool write-flash 0`.
+    """
     if context.invoked_subcommand:
         return
     from motekit import image, update
@@ -117,7 +125,7 @@ def command(
     except (
         BoardError, FirmwareError, image.ImageError, update.KeyFileError, OSError, ValueError
     ) as error:  # fmt: skip
-        fail(str(error))
+        fail(error)
     if as_json:
         typer.echo(json.dumps(_facts(made, file, secret), indent=1))
         return
@@ -126,7 +134,7 @@ def command(
         setup_network.tell(network, secret, own=bool(portal_password))
 
 
-@app.command("inspect", epilog="Example: mote image inspect build/mote-esp32-devkitc.bin")
+@app.command("inspect", epilog=explained("mote image inspect build/mote-esp32-devkitc.bin"))
 def inspect(
     file: Annotated[
         Path, typer.Argument(help="An image: made here, as downloaded, or read from a board.")

@@ -1,19 +1,20 @@
 """`mote label`: what is stuck onto a board."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motekit.commands import setup_network
-from motekit.exits import fail
+from motekit.commands import completion, setup_network
+from motekit.exits import explained, fail
 
 if TYPE_CHECKING:
     from motekit.labels import Label
 
-EPILOG = (
-    "Example: mote label labels.pdf --csv provisioning/fleet.example.csv\n\n"
-    "Example: mote label plant1.svg --port /dev/ttyUSB0"
+EPILOG = explained(
+    "mote label labels.pdf --csv provisioning/fleet.example.csv",
+    "mote label plant1.svg --port /dev/ttyUSB0",
 )
 
 
@@ -25,14 +26,21 @@ def command(
         Path | None, typer.Option(help="All boards of this class that are done, on A4 sheets.")
     ] = None,
     port: Annotated[
-        str, typer.Option(help="Port of the board, which says the rest; the only one there is.")
+        str,
+        typer.Option(
+            help="Port of the board, which says the rest; the only one there is.",
+            autocompletion=completion.ports,
+        ),
     ] = "",
     dashboard: Annotated[
         str, typer.Option(help="Address of the dashboard; the hub on this computer unless given.")
     ] = "",
     sheet: Annotated[bool, typer.Option("--sheet", help="A4, also for a single label.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON; no password is in it.")
+    ] = False,
 ) -> None:
-    """Make labels to print: the name, a code that joins the setup network, one for the dashboard.
+    """Make labels to print: the name, a code for the setup network, one for the dashboard.
 
     A label tells the password of the setup network: the file is readable by you alone. Sheets are
     A4 with 3 times 8 labels of 70 by 37 mm; print them at 100 %.
@@ -44,8 +52,12 @@ def command(
         data = render(labels, file.suffix.removeprefix(".").lower(), sheet=sheet or bool(csv))
         write(file, data)
     except (LabelError, OSError) as error:
-        fail(str(error))
-    typer.echo(f"{file}: {len(labels)} label{'s' * (len(labels) > 1)}, to be printed at 100 %")
+        fail(error)
+    if as_json:
+        named = [{"id": one.id, "mac": one.mac, "dashboard": one.dashboard} for one in labels]
+        typer.echo(json.dumps({"file": str(file), "labels": named}, indent=1))
+    else:
+        typer.echo(f"{file}: {len(labels)} label{'s' * (len(labels) > 1)}, to be printed at 100 %")
 
 
 def write(file: Path, data: bytes) -> None:
@@ -72,7 +84,7 @@ def _of_class(csv: Path, dashboard: str) -> "list[Label]":
     try:
         entries = journal.read(journal.beside(csv))
     except journal.JournalError as error:
-        fail(str(error))
+        fail(error)
     done = [one for one in entries if one.done]
     if not done:
         fail(f"no board of {csv} is done yet: mote provision --csv {csv}")
@@ -89,6 +101,6 @@ def _of_board(port: str, dashboard: str) -> "Label":
             seen = board.look()
             secret = board.setup_password()
     except (DeviceError, PortError) as error:
-        fail(str(error))
+        fail(error)
     name = seen.id or setup_network.network(seen.mac)
     return Label(name, seen.mac, secret, address(seen.id, dashboard) if seen.id else "")

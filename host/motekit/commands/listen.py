@@ -13,8 +13,14 @@ import typer
 from mote import contract
 
 from motekit import login
-from motekit.exits import FAILED, fail
+from motekit.exits import ENDED, FAILED, explained, fail
 
+EPILOG = explained(
+    "mote listen --device greenhouse --json",
+    done=f"{ENDED}, or what --count or --timeout asked for is over",
+    failed="there is no server, it refuses the login, or --timeout came before --count",
+    stopped="",
+)
 CONNECT_S = 5.0
 REFRESH_A_SECOND = 4
 
@@ -45,12 +51,9 @@ def command(
         Path | None, typer.Option(help="The local hub's data folder.", show_default=False)
     ] = None,
 ) -> None:
-    """Show readings as they arrive, in a live table; plain lines when not on a terminal.
+    """Show readings as they arrive: a live table, lines where there is no terminal, or `--json`.
 
-    Without --user it logs in to a hub of this machine as its owner. Ends with 1 when --count was
-    given and --timeout came first.
-
-    Example: mote listen --device greenhouse --json
+    Without --user it logs in to a hub of this machine as its owner.
     """
     host, port = login.server(server)
     name, password = login.login(user, host, data)

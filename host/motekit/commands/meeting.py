@@ -13,17 +13,18 @@ import typer
 from mote import contract
 
 from motekit import login, places
-from motekit.exits import FAILED, STOPPED, fail
+from motekit.exits import FAILED, STOPPED, complain, fail
 
 if TYPE_CHECKING:
     from motekit.flash import Watch
     from motekit.orders import Conversation, Orders, Roster, Server
 
 ALL = "all"
-ENDS = (
-    "Ends with 0 when every board did it, 1 when one did not (the last line says why and what to "
-    "do), 2 when the command line was not understood, 130 after Ctrl-C."
-)
+# How a command ends that lets boards do something.
+BOARDS = {
+    "done": "every board did it",
+    "failed": "one did not (the last line says why and what to do)",
+}
 _PANEL = "Server and login"
 
 Server_ = Annotated[
@@ -107,9 +108,9 @@ def run(work: Coroutine[Any, Any, Any], stopped: str = "stopped") -> Any:
     try:
         return asyncio.run(work)
     except (ServerError, OrderError) as error:
-        fail(str(error))
+        fail(error)
     except KeyboardInterrupt:
-        typer.secho(f"mote: {stopped}", err=True, fg=typer.colors.RED)
+        complain(stopped)
         raise typer.Exit(STOPPED) from None
 
 
@@ -201,7 +202,7 @@ def tell(results: list[Result], as_json: bool, sentence: Callable[[Result], str]
         typer.echo(json.dumps(results, indent=1))
     for one in results:
         if not one["ok"]:
-            typer.secho(f"mote: {one['error']}", err=True, fg=typer.colors.RED)
+            complain(one["error"])
         elif not as_json:
             typer.echo(sentence(one))
     if not all(one["ok"] for one in results):

@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motekit.exits import fail
+from motekit.commands import completion
+from motekit.exits import ENDED, explained, fail
 
 if TYPE_CHECKING:
     from motekit.serial.log import Line
 
+EPILOG = explained("mote monitor --level W", done=ENDED, stopped="")
 STYLES = {"D": "dim", "I": "", "W": "yellow", "E": "red"}
 
 
 def command(
     port: Annotated[
-        str, typer.Argument(help="The board's port; the only board there is unless given.")
+        str,
+        typer.Argument(
+            help="The board's port; the only board there is unless given.",
+            autocompletion=completion.ports,
+        ),
     ] = "",
     level: Annotated[
         str, typer.Option(help="Only events from this level up: D, I, W, E.", show_default=False)
@@ -42,11 +48,9 @@ def command(
         typer.Option(help="Folder with the sources of a firmware of your own, for tracebacks."),
     ] = None,
 ) -> None:
-    """Show the serial log of a board until Ctrl-C, through its resets and while it is unplugged.
+    """Show the serial log of a board, through resets and while it is unplugged.
 
     Below each line of a traceback it shows the source line, of compiled files as well.
-
-    Example: mote monitor --level W
     """
     from motekit.serial import listening, log, ports, sources
 
@@ -60,7 +64,7 @@ def command(
             if log.passes(line, level, part or []):
                 show(line)
     except ports.PortError as error:
-        fail(str(error))
+        fail(error)
     except KeyboardInterrupt:
         raise typer.Exit from None
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motekit.commands import meeting
+from motekit.exits import explained
 
 if TYPE_CHECKING:
     from motekit.flash import Watch
 
-RESTART = f"Example: mote restart greenhouse\n\n{meeting.ENDS}"
-IDENTIFY = f"Example: mote identify greenhouse --seconds 30\n\n{meeting.ENDS}"
-REPLAY = f"Example: mote replay greenhouse --since 2h\n\n{meeting.ENDS}"
+RESTART = explained("mote restart greenhouse", **meeting.BOARDS)
+IDENTIFY = explained("mote identify greenhouse --seconds 30", **meeting.BOARDS)
+REPLAY = explained("mote replay greenhouse --since 2h", **meeting.BOARDS)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 Devices = Annotated[
@@ -92,7 +93,7 @@ def replay(
     ca: meeting.Ca = None,
     data: meeting.Data = None,
 ) -> None:
-    """Let boards send again what they still have: for a store that lost readings."""
+    """Let boards send again what they still have (`--since 2h`), for a store that lost readings."""
     names = meeting.boards(device)
     begin = _moment(since, time.time())
     where = meeting.server(server, user, ca, data)

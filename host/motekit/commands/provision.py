@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motekit import places
-from motekit.commands import provision_class
-from motekit.exits import STOPPED, fail
+from motekit.commands import completion, provision_class
+from motekit.exits import STOPPED, complain, explained, fail
 
 if TYPE_CHECKING:
     from motekit.hub.accounts import Accounts
     from motekit.provision import Provisioned
 
-EPILOG = (
-    "Example: mote provision --id plant1 --wifi Home --label plant1.pdf\n\n"
-    "Example: mote provision --csv provisioning/fleet.example.csv --config class.json\n\n"
-    "Ends with 0 when every board is done, 1 when one is not (the last line says why and what to "
-    "do), 2 when the command line was not understood, 130 after Ctrl-C. After 1 and 130 the same "
-    "command goes on where it stopped."
+EPILOG = explained(
+    "mote provision --id plant1 --wifi Home --label plant1.pdf",
+    "mote provision --csv provisioning/fleet.example.csv --config class.json",
+    done="every board is done",
+    failed="one is not (the last line says why and what to do)",
+    note=" After 1 and 130 the same command goes on where it stopped.",
 )
 WIFI_PASSWORD = "MOTE_WIFI_PASSWORD"
 
@@ -33,6 +33,7 @@ def command(
         typer.Argument(
             help="The board's port; the only board there is unless given. With --csv several, "
             "or none: then each board that is plugged in.",
+            autocompletion=completion.ports,
             show_default=False,
         ),
     ] = None,
@@ -77,8 +78,9 @@ def command(
         typer.Option("--json", help="Print JSON, with the password of each setup network."),
     ] = False,
 ) -> None:
-    """Give a board its settings over USB: checked first, stored whole or not at all, read back.
+    """Give a board its settings and a login over USB, or a whole class out of a CSV.
 
+    They are checked before a byte is sent, stored whole or not at all, and compared by digest.
     Settings come from --config, then the CSV, then the options; the later ones win.
     """
     from motekit.provision import SettingsError, settings
@@ -94,7 +96,7 @@ def command(
             return
         document = settings.checked(document)
     except SettingsError as error:
-        fail(str(error))
+        fail(error)
     done = _one(port or [], document, accounts, wait)
     if label:
         provision_class.labelled(label, done.id, done.mac, done.setup_password)
@@ -117,13 +119,14 @@ def _one(
         raise typer.BadParameter("one port, or --csv for several boards", param_hint="PORT")
     try:
         path = ports.choose(given[0] if given else "")
+        _says(path)("connecting")
         with device.at(path) as board:
             new = factory.new_password()
             return provision(board, document, accounts, new, _says(path), wait)
     except (DeviceError, PortError, FlashError, SettingsError, AccountError, OSError) as error:
-        fail(str(error))
+        fail(error)
     except KeyboardInterrupt:
-        typer.secho("mote: stopped; the same command goes on where it was", err=True, fg="red")
+        complain("stopped; the same command goes on where it was")
         raise typer.Exit(STOPPED) from None
 
 

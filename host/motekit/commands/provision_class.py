@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from motekit.commands import label as labels
-from motekit.exits import FAILED, STOPPED, fail
+from motekit.exits import FAILED, STOPPED, complain, fail, reason
 
 if TYPE_CHECKING:
     from motekit.hub.accounts import Accounts
@@ -47,9 +47,9 @@ def run(
             work = fleet.Fleet(rows, book, accounts, _flasher(firmware), label, wait)
             failed = _served(work, given, as_json)
     except journal.JournalError as error:
-        fail(str(error))
+        fail(error)
     except KeyboardInterrupt:
-        typer.secho("mote: stopped; the same command goes on where it was", err=True, fg="red")
+        complain("stopped; the same command goes on where it was")
         raise typer.Exit(STOPPED) from None
     if failed:
         raise typer.Exit(FAILED)
@@ -65,7 +65,7 @@ def labelled(file: Path, name: str, mac: str, setup_password: str) -> None:
         data = render([Label(name, mac, setup_password, labels.address(name))], kind)
         labels.write(file, data)
     except (LabelError, OSError) as error:
-        fail(str(error))
+        fail(error)
 
 
 def _served(work: "Fleet", given: list[str], as_json: bool) -> bool:
@@ -78,7 +78,7 @@ def _served(work: "Fleet", given: list[str], as_json: bool) -> bool:
     try:
         waiting = iter([ports.choose(one) for one in given]) if given else fleet.plugged(_present)
     except PortError as error:
-        fail(str(error))
+        fail(error)
     while given or work.left:
         left = work.left
         if not given:
@@ -89,7 +89,7 @@ def _served(work: "Fleet", given: list[str], as_json: bool) -> bool:
         done = _tried(work, port)
         if isinstance(done, str):
             failed.add(port)
-            typer.secho(f"mote: {port}: {done}", err=True, fg=typer.colors.RED)
+            complain(f"{port}: {done}")
             continue
         failed.discard(port)
         if done and as_json:
@@ -115,7 +115,7 @@ def _tried(work: "Fleet", port: str) -> "Provisioned | str | None":
     try:
         return work.serve(port, lambda text: _say(f"{port}: {text}"))
     except (*known, *of_flashing) as error:
-        return str(error)
+        return reason(error)
 
 
 def _flasher(firmware: Path | None) -> Callable[[str, str], object]:

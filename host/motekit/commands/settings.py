@@ -6,16 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motekit.commands import meeting
-from motekit.exits import fail
+from motekit.exits import explained, fail
 
 if TYPE_CHECKING:
     from motekit.flash import Watch
 
-app = typer.Typer(help="Tell and change the configuration of boards, over MQTT.")
-GET = f"Example: mote config get greenhouse interval\n\n{meeting.ENDS}"
-SET = (
-    "Example: mote config set greenhouse interval=30 mqtt.password\n\n"
-    f"{meeting.ENDS} With 1, a board has the configuration that it had before."
+app = typer.Typer(
+    help="Tell the configuration of a board (`get`), or change it from afar (`set`): tried, and "
+    "taken back by itself."
+)
+GET = explained("mote config get greenhouse interval")
+SET = explained(
+    "mote config set greenhouse interval=30 mqtt.password",
+    **meeting.BOARDS,
+    note=" After 1, a board has the configuration that it had before.",
 )
 
 

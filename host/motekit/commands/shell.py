@@ -5,19 +5,24 @@ from typing import Annotated
 
 import typer
 
-from motekit.exits import FAILED, fail
+from motekit.commands import completion
+from motekit.exits import FAILED, explained, fail
+
+EPILOG = explained("mote shell /dev/ttyUSB0", done="Ctrl-] ended it", stopped="")
 
 
 def command(
     port: Annotated[
-        str, typer.Argument(help="The board's port; the only board there is unless given.")
+        str,
+        typer.Argument(
+            help="The board's port; the only board there is unless given.",
+            autocompletion=completion.ports,
+        ),
     ] = "",
 ) -> None:
-    """Open the Python prompt (REPL) of a board. Ctrl-C stops its program, Ctrl-] ends the shell.
+    """Open the Python prompt (REPL) of a board; Ctrl-] ends it.
 
-    Ctrl-D there starts the board's program again.
-
-    Example: mote shell /dev/ttyUSB0
+    Ctrl-C there stops the board's program, Ctrl-D starts it again.
     """
     from motekit.serial import ports, remote
 
@@ -30,5 +35,5 @@ def command(
             pass
         done = remote.shell(path)
     except ports.PortError as error:
-        fail(str(error))
+        fail(error)
     raise typer.Exit(FAILED if done else 0)

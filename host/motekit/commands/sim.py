@@ -11,19 +11,21 @@ import typer
 from mote import contract
 
 from motekit import places
-from motekit.exits import fail
+from motekit.exits import ENDED, explained, fail
 
 if TYPE_CHECKING:
     from motesim import VirtualBoard, World
 
-app = typer.Typer(help="Start virtual boards that run the real firmware, and turn their knobs.")
+app = typer.Typer()
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Board = Annotated[str, typer.Argument(help="The board's name, as `mote sim list` shows it.")]
 SERVER = "mqtt.local"
 SERVER_ADDRESS = "192.168.50.10"
 
 
 @app.callback(
-    invoke_without_command=True, epilog="Example: mote sim --count 3 --server 127.0.0.1:1883"
+    invoke_without_command=True,
+    epilog=explained("mote sim --count 3 --server 127.0.0.1:1883", done=ENDED, stopped=""),
 )
 def command(
     context: typer.Context,
@@ -36,8 +38,14 @@ def command(
     new: Annotated[
         bool, typer.Option("--new", help="Leave the boards unconfigured, in their setup portal.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print their logs as an object a line.")
+    ] = False,
 ) -> None:
-    """Start virtual boards and show their serial logs until Ctrl-C."""
+    """Run virtual boards with real firmware; `set` a sensor, `press` a button, `cut` the power …
+
+    Their serial logs are shown.
+    """
     if context.invoked_subcommand:
         return
     host, _, port = server.partition(":")
@@ -46,17 +54,18 @@ def command(
     from motesim.errors import SimulationError
 
     from motekit.packages import PackageError
+    from motekit.update import KeyFileError
 
     try:
         target = (host, int(port or contract.MQTT_PORT))
-        asyncio.run(_run(count, chip, target, interval, new))
-    except (SimulationError, PackageError) as error:
-        fail(str(error))
+        asyncio.run(_run(count, chip, target, interval, new, as_json))
+    except (SimulationError, PackageError, KeyFileError) as error:
+        fail(error)
 
 
-@app.command("list", epilog="Example: mote sim list --json")
+@app.command("list", epilog=explained("mote sim list --json"))
 def list_boards(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the boards and WiFi networks of the running world."""
     answer = _ask(do="list")
@@ -73,45 +82,49 @@ def list_boards(
         typer.echo(f"WiFi {wifi['ssid']}  {'up' if wifi['up'] else 'down'}  loss {wifi['loss']:g}")
 
 
-@app.command("set", epilog="Example: mote sim set board1 temperature 31.5")
+@app.command("set", epilog=explained("mote sim set board1 temperature 31.5"))
 def set_quantity(
     board: Board,
     quantity: Annotated[str, typer.Argument(help="What to set, such as temperature.")],
     value: Annotated[float, typer.Argument(help="Its value.")],
+    as_json: AsJson = False,
 ) -> None:
     """Set what a sensor of a board measures."""
-    _ask(do="set", board=board, quantity=quantity, value=value)
+    done = f"{board} measures {quantity} {value:g}"
+    _do(as_json, done, do="set", board=board, quantity=quantity, value=value)
 
 
-@app.command(epilog="Example: mote sim press board1 --seconds 4")
+@app.command(epilog=explained("mote sim press board1 --seconds 4"))
 def press(
     board: Board,
     button: Annotated[str, typer.Option(help="Which button.")] = "boot",
     seconds: Annotated[float, typer.Option(min=0, max=25, help="How long it is held.")] = 0.2,
+    as_json: AsJson = False,
 ) -> None:
     """Press a button of a board."""
-    _ask(do="press", board=board, button=button, seconds=seconds)
+    done = f"{board}: {button} was held for {seconds:g} s"
+    _do(as_json, done, do="press", board=board, button=button, seconds=seconds)
 
 
-@app.command(epilog="Example: mote sim cut board1")
-def cut(board: Board) -> None:
+@app.command(epilog=explained("mote sim cut board1"))
+def cut(board: Board, as_json: AsJson = False) -> None:
     """Cut the power of a board."""
-    _ask(do="cut", board=board)
+    _do(as_json, f"{board} has no power", do="cut", board=board)
 
 
-@app.command(epilog="Example: mote sim power board1")
-def power(board: Board) -> None:
+@app.command(epilog=explained("mote sim power board1"))
+def power(board: Board, as_json: AsJson = False) -> None:
     """Give a board its power back."""
-    _ask(do="power", board=board)
+    _do(as_json, f"{board} has power", do="power", board=board)
 
 
-@app.command(epilog="Example: mote sim reset board1")
-def reset(board: Board) -> None:
+@app.command(epilog=explained("mote sim reset board1"))
+def reset(board: Board, as_json: AsJson = False) -> None:
     """Press a board's reset button (EN)."""
-    _ask(do="reset", board=board)
+    _do(as_json, f"{board} restarts", do="reset", board=board)
 
 
-@app.command(epilog="Example: mote sim wifi down")
+@app.command(epilog=explained("mote sim wifi down"))
 def wifi(
     state: Annotated[str, typer.Argument(help="up or down")] = "",
     ssid: Annotated[str | None, typer.Option(help="Which network; the first unless given.")] = None,
@@ -119,6 +132,7 @@ def wifi(
         float | None, typer.Option(min=0, max=1, help="Part of the packets that get lost.")
     ] = None,
     password: Annotated[str | None, typer.Option(help="Its new password.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Bring the WiFi up or down, make it lose packets, change its password."""
     if state not in ("", "up", "down"):
@@ -130,12 +144,18 @@ def wifi(
         request["loss"] = loss
     if password is not None:
         request["password"] = password
-    _ask(do="wifi", **request)
+    _do(as_json, "The WiFi is as you asked: mote sim list shows it", do="wifi", **request)
 
 
 def control_path() -> Path:
     """Where the running world listens."""
     return places.cache() / "world.sock"
+
+
+def _do(as_json: bool, done: str, **request: Any) -> None:
+    """Ask the world for something, and say that it is `done`."""
+    answer = _ask(**request)
+    typer.echo(json.dumps(answer) if as_json else done)
 
 
 def _ask(**request: Any) -> dict[str, Any]:
@@ -145,10 +165,12 @@ def _ask(**request: Any) -> dict[str, Any]:
     try:
         return control.ask(control_path(), **request)
     except SimulationError as error:
-        fail(str(error))
+        fail(error)
 
 
-async def _run(count: int, chip: str, target: tuple[str, int], interval: float, new: bool) -> None:
+async def _run(
+    count: int, chip: str, target: tuple[str, int], interval: float, new: bool, as_json: bool
+) -> None:
     from motesim import AccessPoint, World
     from motesim.control import Control
 
@@ -166,13 +188,12 @@ async def _run(count: int, chip: str, target: tuple[str, int], interval: float, 
         for number in range(1, count + 1):
             board = await _board(world, f"board{number}", chip, home, interval, new)
             await board.power_on()
-            shows.append(asyncio.create_task(_show_log(board)))
-            if new:
-                typer.echo(f"{board.name}: portal {board.portal_url} once it is open")
+            shows.append(asyncio.create_task(_show_log(board, as_json)))
         if new:
             typer.echo(
                 f"In the portal choose the WiFi {home.ssid!r}, password {home.password}, "
-                f"and the MQTT server {SERVER}"
+                f"and the MQTT server {SERVER}",
+                err=as_json,
             )
         await stopped.wait()
         for show in shows:
@@ -186,6 +207,8 @@ async def _board(
     from motesim import BoardSpec
     from motesim.parts import Bme280
 
+    from motekit import update
+
     config = {
         "version": 1,
         "id": name,
@@ -193,13 +216,19 @@ async def _board(
         "mqtt": {"host": SERVER},
         "interval": interval,
     }
-    return await world.add_board(BoardSpec(name, chip, [Bme280()], None if new else config))
+    # They take the updates of this user.
+    key = update.public_bytes(update.private_key())
+    spec = BoardSpec(name, chip, [Bme280()], None if new else config, key=key)
+    return await world.add_board(spec)
 
 
-async def _show_log(board: "VirtualBoard") -> None:
+async def _show_log(board: "VirtualBoard", as_json: bool) -> None:
     seen = 0
     while True:
         lines = await board.serial.next_lines(seen)
         seen = board.serial.count
         for line in lines:
-            typer.echo(f"{board.name} | {line}")
+            said = {"board": board.name, "line": line}
+            typer.echo(json.dumps(said) if as_json else f"{board.name} | {line}")
+            if contract.LOG_SETUP in line:
+                typer.echo(f"{board.name}: its portal is {board.portal_url} here", err=as_json)

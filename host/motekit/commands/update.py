@@ -12,7 +12,7 @@ import typer
 from motekit.commands import bundle as bundles
 from motekit.commands import meeting
 from motekit.commands.orders import Devices
-from motekit.exits import FAILED, STOPPED, fail
+from motekit.exits import FAILED, STOPPED, complain, explained, fail
 
 if TYPE_CHECKING:
     from motekit.orders import Device
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from motekit.update.rollout import Turn
     from motekit.update.send import Progress
 
-EPILOG = (
-    "Example: mote update all --canary 1 --wave 5\n\n"
-    "Ends with 0 when every board runs the new version, 1 when one does not (the table says which "
-    "board has what), 2 when the command line was not understood, 130 after Ctrl-C. After 1 and "
-    "130 the same command goes on with the boards that are left."
+EPILOG = explained(
+    "mote update all --canary 1 --wave 5",
+    done="every board runs the new version",
+    failed="one does not (the table says which board has what)",
+    note=" After 1 and 130 the same command goes on with the boards that are left.",
 )
 
 
@@ -57,10 +57,11 @@ def command(
     ca: meeting.Ca = None,
     data: meeting.Data = None,
 ) -> None:
-    """Update boards over the air, a few first, then in waves; stop at the first failure.
+    """Bring a new version to boards over the air: a few first (`--canary 1`), then in waves.
 
-    A board counts as updated when it is online with the new version; it goes back to the old one by
-    itself when it does not get there. An update that broke off goes on where it was.
+    It stops at the first failure. A board counts as updated when it is online with the new version;
+    it goes back to the old one by itself when it does not get there. An update that broke off goes
+    on where it was.
     """
     names = meeting.boards(device)
     given = _read(bundle) if bundle else None
@@ -109,7 +110,7 @@ def _read(file: Path) -> "Bundle":
     try:
         return update.read(file)
     except update.BundleError as error:
-        fail(str(error))
+        fail(error)
 
 
 async def _devices(met: meeting.Meeting, names: list[str]) -> "list[Device]":
@@ -204,8 +205,7 @@ def _tell(turns: "list[list[Turn]]", versions: dict[str, str], as_json: bool) ->
             typer.echo(f"{one['device']}: {one['outcome']}, has {one['version'] or '?'}")
     for one in told:
         if one["error"]:
-            typer.secho(f"mote: {one['error']}", err=True, fg=typer.colors.RED)
+            complain(one["error"])
     untried = sum(one.outcome is Outcome.UNTRIED for one in all_turns.values())
     if untried:
-        stopped = f"stopped at the first failure; left as they are: {untried}"
-        typer.secho(f"mote: {stopped}", err=True, fg=typer.colors.RED)
+        complain(f"stopped at the first failure; left as they are: {untried}")

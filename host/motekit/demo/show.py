@@ -10,6 +10,8 @@ import socket
 import sys
 import time
 import webbrowser
+from dataclasses import dataclass
+from functools import partial
 
 import typer
 from mote import contract
@@ -18,27 +20,47 @@ from motesim import AccessPoint, VirtualBoard, World
 from motekit import places
 from motekit.demo import boards
 from motekit.demo.portal_visitor import PortalError, fill
+from motekit.exits import complain
 from motekit.hub import Hub
 from motekit.hub.store import Reading
 
 SERVER_ADDRESS = "192.168.50.10"
 DASHBOARD_PORT = 8080
+# Three of `boards.configured`, and the one that is new.
+BOARDS = 4
 NEW_DEVICE = "windowsill"
 NEIGHBOURS = (("Café Mokka", -71), ("FRITZ!Box 7590 AX", -79))
 
 
-class Show:
-    """One run of the demo; `seconds` of 0 runs until Ctrl-C."""
+@dataclass(frozen=True)
+class Seen:
+    """How many readings of each board were stored, and when its first came, in seconds."""
 
-    def __init__(self, seconds: int, browser: bool) -> None:
+    stored: dict[str, int]
+    first_s: dict[str, float]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all boards of the demo were heard."""
+        return len(self.stored) == BOARDS
+
+
+class Show:
+    """One run of the demo; `seconds` of 0 runs until Ctrl-C.
+
+    With `aside` all is told on standard error.
+    """
+
+    def __init__(self, seconds: int, browser: bool, *, aside: bool = False) -> None:
         self._seconds = seconds
+        self._say = partial(typer.echo, err=aside)
         self._browser = browser and not seconds
         self._began = time.monotonic()
-        self._heard: set[str] = set()
+        self._first_s: dict[str, float] = {}
         self._stopped = asyncio.Event()
 
-    async def run(self) -> bool:
-        """True when readings of all boards were stored (always, when a person ends it)."""
+    async def run(self) -> Seen:
+        """Show it, and tell what was stored."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopped.set)
@@ -58,7 +80,7 @@ class Show:
                 await self._wait(fourth, home)
             finally:
                 await hub.stop()
-        return self._judge(hub)
+        return self._seen(hub)
 
     async def _furnish(self, world: World, hub: Hub) -> tuple[VirtualBoard, AccessPoint]:
         home = await world.add_access_point(AccessPoint("Mote Demo", secrets.token_hex(4)))
@@ -74,7 +96,7 @@ class Show:
 
     async def _tell(self, hub: Hub, fourth: VirtualBoard, home: AccessPoint) -> None:
         await fourth.wait_for_log(contract.LOG_SETUP, 30)
-        say = typer.echo
+        say = self._say
         say("")
         say(f"  Dashboard     {typer.style(hub.dashboard_url, bold=True)}")
         say(f"  Setup portal  {typer.style(fourth.portal_url, bold=True)}   (the fourth board)")
@@ -111,25 +133,22 @@ class Show:
         }
         try:
             await asyncio.to_thread(fill, fourth.portal_url, entries)
-            typer.echo(f"  {self._after()} the portal was filled in; the fourth board restarts")
+            self._say(f"  {self._after()} the portal was filled in; the fourth board restarts")
         except PortalError as error:
-            typer.secho(f"  the portal did not accept the entries: {error}", err=True, fg="red")
+            complain(f"the portal did not accept the entries: {error}")
 
     def _reading(self, reading: Reading) -> None:
-        if reading.device not in self._heard:
-            first = "" if self._heard else ", the first reading"
-            self._heard.add(reading.device)
-            typer.echo(f"  {self._after()} {reading.device} publishes{first}")
+        if reading.device not in self._first_s:
+            first = "" if self._first_s else ", the first reading"
+            self._first_s[reading.device] = round(time.monotonic() - self._began, 2)
+            self._say(f"  {self._after()} {reading.device} publishes{first}")
 
-    def _judge(self, hub: Hub) -> bool:
+    def _seen(self, hub: Hub) -> Seen:
         # The store is closed by now: what counts is what a new one finds in its file.
         stored = _stored(hub)
         count = sum(stored.values())
-        typer.echo(f"\n  {count} readings stored, of {len(stored)} boards: {', '.join(stored)}")
-        complete = len(stored) == 4
-        if self._seconds and not complete:
-            typer.secho("  mote: not all four boards were heard", err=True, fg="red")
-        return complete or not self._seconds
+        self._say(f"\n  {count} readings stored, of {len(stored)} boards: {', '.join(stored)}")
+        return Seen(stored, self._first_s)
 
     def _after(self) -> str:
         return f"{time.monotonic() - self._began:5.1f} s"

@@ -10,12 +10,14 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.prompt import Confirm
+from rich.text import Text
 
 from motekit.flash.flasher import Watch
 
@@ -96,6 +98,25 @@ class _LinesOf:
         self._console.print(f"{self._port}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
+class _Known:
+    """A column that stays empty where nobody knows how much there is to do."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.total else Text()  # type: ignore[misc]
+
+
+class _Size(_Known, DownloadColumn):
+    """How much of how much."""
+
+
+class _Speed(_Known, TransferSpeedColumn):
+    """How much a second."""
+
+
+class _Left(_Known, TimeRemainingColumn):
+    """How long it takes on."""
+
+
 class Bars:
     """A bar a board, with speed and time left."""
 
@@ -107,11 +128,12 @@ class Bars:
         self._progress = Progress(
             TextColumn("{task.fields[port]}", style="bold"),
             TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
+            BarColumn(bar_width=None),
+            _Size(),
+            _Speed(),
+            _Left(),
             console=console,
+            expand=True,
         )
 
     def __enter__(self) -> Self:

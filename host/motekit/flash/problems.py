@@ -1,7 +1,8 @@
 """What goes wrong between a computer and a board, each with its own words and its remedy."""
 
-import errno
 import re
+
+from motekit.serial.remote import NO_PROGRAM
 
 HOLD_BOOT = (
     "hold the button BOOT (or connect GPIO 0, on C3 and C6 GPIO 9, to GND), press and let go of "
@@ -32,7 +33,7 @@ SAID = (
     ),
     (
         "flash-unreadable",
-        rb"invalid header: 0x|flash read err|No bootable app",
+        NO_PROGRAM,
         "the chip finds nothing to start in its flash",
         "run the command again with --erase; when that does not help, the flash is broken",
     ),
@@ -160,16 +161,4 @@ def not_started(wire: bytes, seconds: float) -> FlashError:
         f"everything is written and verified, but the board did not start within {seconds:g} s; "
         f"it said last: {' | '.join(lines[-3:])}",
         "press its button RESET and look at its log with mote monitor",
-    )
-
-
-def no_room(error: OSError) -> FlashError | None:
-    """The disk of this computer is full, if it is that."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return None
-    where = f" ({error.filename})" if error.filename else ""
-    return FlashError(
-        "disk-full",
-        f"the disk of this computer is full{where}",
-        "make room, and run the same command again",
     )

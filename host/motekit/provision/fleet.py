@@ -113,6 +113,7 @@ class Fleet:
         Raises what `provision` raises, JournalError, and what flasher and label raise.
         """
         for left in range(FLASHES, -1, -1):
+            says("connecting")
             try:
                 with device.at(port) as there:
                     seen = there.look()

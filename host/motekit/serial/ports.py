@@ -22,13 +22,15 @@ USB_CHIPS = {
     0x303A: "Espressif",
 }
 BAUD = 115_200
+# What Linux sees on USB, also where no driver has made a port of it (sysfs-bus-usb).
+USB = Path("/sys/bus/usb/devices")
 if sys.platform == "linux":
     DRIVERS = (
-        "If it is plugged in, `sudo dmesg` says what Linux made of it; on Ubuntu 22.04 "
-        "`sudo apt remove brltty` gives boards with a CH340 back."
+        "`sudo dmesg` says what Linux made of it; on Ubuntu 22.04 `sudo apt remove brltty` gives "
+        "boards with a CH340 back"
     )
 else:
-    DRIVERS = "Boards with a CP210x or CH340 chip may need the driver of its maker."
+    DRIVERS = "Boards with a CP210x or CH340 chip may need the driver of its maker"
 UDEV_RULES = "/etc/udev/rules.d/60-mote.rules"
 # A number below 73 is read before the rule that acts on the tag (systemd, 73-seat-late.rules).
 UDEV_RULE = 'SUBSYSTEM=="tty", ATTRS{{idVendor}}=="{}", TAG+="uaccess"'.format(
@@ -38,10 +40,7 @@ UDEV_COMMAND = (
     f"echo '{UDEV_RULE}' | sudo tee {UDEV_RULES} && sudo udevadm control --reload && "
     "sudo udevadm trigger"
 )
-NO_BOARD = (
-    "Use a USB cable that carries data (many only charge) and, if the board has two sockets, the "
-    f"other one. {DRIVERS} A virtual board's port is named by `mote sim list`: give it as PORT"
-)
+VIRTUAL = "A virtual board's port is named by `mote sim list`: give it as PORT"
 
 
 class PortError(Exception):
@@ -71,6 +70,23 @@ def find() -> list[Port]:
     )
 
 
+def missing() -> str:
+    """Why `find` finds nothing, and what to do."""
+    vendors = set()
+    for file in USB.glob("*/idVendor"):
+        with suppress(OSError, ValueError):
+            vendors.add(int(file.read_text(), 16))
+    if chips := [chip for vendor, chip in USB_CHIPS.items() if vendor in vendors]:
+        return f"a board ({', '.join(chips)}) is plugged in, but has no port. {DRIVERS}"
+    # Where the system cannot be asked, it may be the driver as well.
+    drivers = "" if USB.exists() else f" {DRIVERS}."
+    return (
+        "no board is plugged in. If its lamp is on, its cable only charges: use a USB cable that "
+        "carries data and, if the board has two sockets, the other one."
+        f"{drivers} {VIRTUAL}"
+    )
+
+
 def choose(path: str = "") -> str:
     """`path` if it is there, else the path of the only board. Raises PortError.
 
@@ -91,7 +107,7 @@ def choose(path: str = "") -> str:
         return found[0].path
     if found:
         raise PortError(f"{len(found)} boards are plugged in: {listed}. Say which, as PORT")
-    raise PortError(f"no board is plugged in. {NO_BOARD}")
+    raise PortError(missing())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import struct
 import subprocess
 import sys
@@ -12,7 +13,13 @@ from motekit.serial import ports
 
 # Longest pause in what a board says while it works for us; seconds.
 SILENCE_S = 10
-ATTEMPTS = 3
+# Seconds for each attempt to get the prompt: a program that answers does so at once, one that was
+# just starting listens the second time, and one that looks up a name is deaf for 12 seconds.
+PROMPT_S = (2, SILENCE_S, SILENCE_S)
+# A PTY that never falls silent keeps mpremote from looking at the clock between longer reads.
+LOOK_S = 0.1
+# What the ROM of a chip says, over and over, that has no program (ESP-IDF, bootloader).
+NO_PROGRAM = rb"invalid header: 0x|flash read err|No bootable app"
 
 
 class RemoteError(Exception):
@@ -81,17 +88,20 @@ def shell(path: str) -> int:
 def _enter(path: str, transport: Any) -> None:
     from mpremote.transport import TransportError
 
-    for attempt in range(ATTEMPTS):
+    for attempt, seconds in enumerate(PROMPT_S, 1):
+        # It prints what came instead of the prompt.
+        instead = io.StringIO()
         try:
-            # It prints what came instead of the prompt, which is for nobody.
-            with contextlib.redirect_stdout(io.StringIO()):
-                transport.enter_raw_repl(soft_reset=False, timeout_overall=SILENCE_S)
+            with contextlib.redirect_stdout(instead):
+                transport.serial.timeout = LOOK_S
+                transport.enter_raw_repl(soft_reset=False, timeout_overall=seconds)
+                transport.serial.timeout = SILENCE_S
                 # A board that restarts at this moment had a prompt, and has none.
                 transport.exec_raw("pass", timeout=SILENCE_S)
             return
         except (TransportError, OSError, struct.error) as error:
-            # A board that was just starting listens the second time.
-            if attempt == ATTEMPTS - 1:
+            empty = re.search(NO_PROGRAM, instead.getvalue().encode())
+            if empty or attempt == len(PROMPT_S):
                 raise NoPromptError(f"nothing at {path} answers as MicroPython does") from error
 
 

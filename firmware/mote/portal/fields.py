@@ -1,0 +1,48 @@
+"""The fields of the form: their names, their order, and what they show of a document."""
+
+from mote import contract
+
+# The fields as they follow each other on the page.
+ORDER = (
+    "id",
+    "ssid",
+    "password",
+    "host",
+    "port",
+    "user",
+    "mqtt_password",
+    "tls",
+    "interval",
+    "portal_password",
+)
+SECRETS = ("password", "mqtt_password", "portal_password")
+ADVANCED = ("user", "mqtt_password", "tls", "interval", "portal_password")
+# The choice "another network": its name is typed into the field beside it.
+OTHER = ""
+_DEFAULT_INTERVAL = 10
+
+
+def prefilled(name, settings):
+    """What the form of a board `name` shows at first; `settings` are those it has, or None."""
+    if settings:
+        return entries(settings)
+    return {"id": name, "port": contract.MQTT_PORT, "interval": _DEFAULT_INTERVAL}
+
+
+def entries(document, fields=None):
+    """What the form shows of a document: everything but its secrets, only whether there are any."""
+    server = document["mqtt"]
+    network = document["wifi"][0]
+    return {
+        "id": document["id"],
+        "ssid": network["ssid"],
+        "ssid_other": fields.get("ssid_other", "") if fields else "",
+        "password_kept": bool(network.get("password")),
+        "host": server["host"],
+        "port": server.get("port", contract.MQTT_PORT),
+        "user": server.get("user", ""),
+        "mqtt_password_kept": bool(server.get("password")),
+        "tls": server.get("tls", False),
+        "interval": document.get("interval", _DEFAULT_INTERVAL),
+        "portal_password_kept": bool(document.get("portal_password")),
+    }

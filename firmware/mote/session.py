@@ -1,0 +1,136 @@
+"""What a board does while it is connected: says who it is, hears commands, delivers.
+
+Loaded with a connection, and forgotten with it: without one, its memory is the portal's.
+"""
+
+import asyncio
+import json
+import time
+from errno import ENOMEM, ENOTCONN
+
+from mote import (
+    __version__,
+    board,
+    config,
+    contract,
+    led,
+    log,
+    memory,
+    starts,
+    system,
+    tasks,
+    update,
+)
+from mote.sending import Sending
+from mote.wifi import station
+
+INFO_EVERY_MS = 300_000
+_WIFI_STEP_MS = 500
+
+
+class Session:
+    """One connection of `node`, which has: settings, sensors, clock, delivery, `obey()` (gives its
+    `Commands`) and `first`, true until the first reading of this start is published.
+    """
+
+    def __init__(self, node, client):
+        self._node = node
+        self._client = client
+        self._device = node.settings["id"]
+
+    async def hold(self):
+        """From the login to the loss of the connection; how many ms it held."""
+        client, since = self._client, time.ticks_ms()
+        works = []
+        try:
+            client.set_callback(lambda _, payload: self._node.obey().received(payload))
+            await client.subscribe(self._topic("cmd"), 1)
+            await client.announce()
+            self._node.client = client
+            led.show("connected")
+            delivered = Sending(self._device, self._node.delivery, client, self._delivered).run()
+            for work in (self._tell(), _close_without_wifi(client), delivered):
+                works.append(tasks.start(work))
+            await client.closed.wait()
+        except OSError as error:
+            client.close(error)
+        finally:
+            self._node.client = None
+            for task in works:
+                task.cancel()
+            client.close()
+        log.warning("%s%s: %r" % (contract.LOG_DISCONNECTED, client.server, client.reason))
+        return time.ticks_diff(time.ticks_ms(), since)
+
+    def _topic(self, leaf):
+        return contract.device_topic(self._device, leaf)
+
+    def _delivered(self):
+        if self._node.first:
+            self._node.first = False
+            log.info(contract.LOG_FIRST_READING)
+
+    async def _tell(self):
+        """Who the board is: what it was left to say, its metrics, its state from time to time."""
+        try:
+            await self._tell_once()
+            await self._announce_metrics()
+            while True:
+                info = json.dumps(_info(self._node))
+                await self._client.publish(self._topic("info"), info, True, 1)
+                await asyncio.sleep_ms(INFO_EVERY_MS)
+        except OSError as error:
+            self._client.close(error)
+        except MemoryError:
+            self._client.close(OSError(ENOMEM))
+
+    async def _tell_once(self):
+        """What the start before this one left to be said."""
+        if config.on_probation(over=True):
+            from mote import probation
+
+            outcome = probation.passed()
+            if outcome:
+                await self._node.obey().conclude("config", *outcome)
+            # Not before it is out: a lost connection must not swallow it.
+            probation.told()
+        if update.due():
+            from mote.update import trial
+
+            await trial.conclude(self._node.obey())
+        trace = starts.untold()
+        if trace:
+            await self._client.publish(self._topic("log"), trace, qos=1)
+            starts.told()
+
+    async def _announce_metrics(self):
+        from mote import homeassistant
+
+        metrics = [name for sensor in self._node.sensors for name in sensor.names]
+        await homeassistant.announce(self._client, self._device, metrics, board.chip())
+        memory.forget("mote.homeassistant", "mote.units")
+
+
+def _info(node):
+    return {
+        "version": __version__,
+        "board": board.chip(),
+        "profile": board.profile()["key"],
+        "ip": station.address(),
+        "rssi": station.rssi(),
+        "heap": memory.free_heap(),
+        "heap_low": memory.heap_low(),
+        "reset": system.reset_cause(),
+        "crashes": starts.crashes(),
+        "sensors": [sensor.kind for sensor in node.sensors if sensor.names],
+        "queue": len(node.delivery),
+        "lost": node.delivery.lost,
+        "clock": node.clock.known,
+    }
+
+
+async def _close_without_wifi(client):
+    """The radio knows of a lost network long before an acknowledgement is overdue."""
+    while station.address():
+        await asyncio.sleep_ms(_WIFI_STEP_MS)
+    client.close(OSError(ENOTCONN))

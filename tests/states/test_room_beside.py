@@ -1,0 +1,48 @@
+"""The portal beside running has room: it serves phones, and every reading is kept meanwhile."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from mote import contract
+
+ROOT = Path(__file__).parents[2]
+sys.path += [str(ROOT / "tests" / "running"), str(ROOT / "tests" / "portal")]
+
+from board_in_setup import OWN, ask  # noqa: E402
+from house_of_one import home  # noqa: E402
+from motesim import BoardSpec  # noqa: E402
+from motesim.parts import Bme280  # noqa: E402
+from walked import Walk, hurried  # noqa: E402
+
+pytestmark = pytest.mark.anyio
+PHONE = {"Accept_Encoding": "gzip"}
+FORM = b"id=dev&ssid=home&password=&host=mqtt.local&port=1883&interval=1"
+
+
+async def test_after_a_connection_the_portal_serves_phones_and_no_reading_is_dropped(
+    tmp_path: Path,
+) -> None:
+    async with home(tmp_path) as place:
+        document = {
+            "version": 1, "id": "dev", "interval": 1, "mqtt": {"host": "mqtt.local"},
+            "wifi": [{"ssid": place.wifi.ssid, "password": place.wifi.password}],
+        }  # fmt: skip
+        spec = BoardSpec("dev", config=document, firmware=hurried(tmp_path), parts=[Bme280()])
+        board = await place.world.add_board(spec)
+        await board.power_on()
+        w = Walk(place.world, place.wifi, board)
+        await w.sees(contract.LOG_FIRST_READING, "clock: set by")
+        place.world.switch(place.wifi, up=False)
+        await w.sees(contract.LOG_SETUP, timeout=60)
+        for _ in range(4):
+            assert (await ask(board, **PHONE)).status == 200
+        assert (await ask(board, "/save", FORM, Origin=f"http://{OWN}", **PHONE)).status == 303
+        assert (await ask(board, "/progress", **PHONE)).status == 200
+        await w.sees("trial: the WiFi network was not found", timeout=60)
+        assert b"not found" in (await ask(board, "/status", **PHONE)).body
+        place.world.switch(place.wifi, up=True)
+        await w.sees("portal closes", contract.LOG_CONNECTED, timeout=60)
+        assert not [line for line in board.log if line.startswith("E ")], board.log
+        assert sum(bool(re.search(r"I \d+ mote ", line)) for line in board.log) == 1
