@@ -9,7 +9,7 @@ import asyncio
 import gc
 import time
 
-from mote import log
+from mote import contract, log
 from mote.clock import uptime
 from mote.store.stamp import Stamp
 
@@ -128,6 +128,8 @@ class Delivery:
 
     def has_arrived(self, number, readings):
         """The live round `number` arrived, 0 for one that the flash did not take."""
+        told = ["%s=%s" % (metric, contract.format_value(value)) for metric, value in readings]
+        log.info(contract.LOG_PUBLISHED + ", ".join(told))
         if not number:
             self._unkept -= len(readings)
             return

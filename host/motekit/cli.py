@@ -24,6 +24,7 @@ from motekit.commands import (
     settings,
     shell,
     sim,
+    sim_test,
     update,
 )
 
@@ -40,6 +41,7 @@ HERE = "On this computer"
 app.command("demo", epilog=demo.EPILOG, rich_help_panel=HERE)(demo.command)
 app.command("doctor", epilog=doctor.EPILOG, rich_help_panel=HERE)(doctor.command)
 app.add_typer(hub.app, name="hub", rich_help_panel=HERE)
+sim.app.command("test", epilog=sim_test.EPILOG)(sim_test.command)
 app.add_typer(sim.app, name="sim", rich_help_panel=HERE)
 
 CABLE = "A board at its USB cable"

@@ -219,10 +219,10 @@ class VirtualBoard:
 
         def own_console() -> None:
             # The pipes get the numbers that the models open; Ctrl-C needs a terminal of its own.
-            os.dup2(ask_end, 103)
-            os.dup2(answer_end, 104)
-            os.dup2(103, 3)
-            os.dup2(104, 4)
+            # First out of the way: either may be a 3 or a 4 itself.
+            ask, answer = (fcntl.fcntl(end, fcntl.F_DUPFD, 5) for end in (ask_end, answer_end))
+            os.dup2(ask, 3)
+            os.dup2(answer, 4)
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
         try:

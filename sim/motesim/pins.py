@@ -1,13 +1,14 @@
 """The pins of a chip and what is wired to them."""
 
 import random
+from collections.abc import Callable
 from typing import TypeVar
 
 from motekit.boards import Pins as Wiring
 
 from motesim.chips import Chip
 from motesim.errors import Silicon
-from motesim.parts import AnalogSource, Bme280, Button, Dht22, Ds18b20, I2CPart, Part
+from motesim.parts import AnalogSource, Button, Dht22, Ds18b20, I2CPart, Part
 from motesim.parts.ds18b20 import OneWireBus
 
 ETIMEDOUT, ENODEV = 116, 19
@@ -28,12 +29,14 @@ class Pins:
         self.levels: dict[int, int] = {}
         self.strips: dict[int, bytes] = {}
         self.buttons = {"boot": Button(usual.button)}
+        # Told the number of each pin that the chip writes.
+        self.watchers: list[Callable[[int], None]] = []
         for part in parts:
             if part.pin is None and isinstance(part, Dht22):
                 part.pin = usual.dht
             if part.pin is None and isinstance(part, Ds18b20):
                 part.pin = usual.onewire
-            if isinstance(part, Bme280) and part.sda is None:
+            if isinstance(part, I2CPart) and part.sda is None:
                 part.sda, part.scl = usual.sda, usual.scl
         self._buses: dict[int, OneWireBus] = {}
         self._noise = random.Random(1)
@@ -60,9 +63,11 @@ class Pins:
 
     def pin_write(self, pin: int, level: int) -> None:
         self.levels[pin] = level
+        self._written(pin)
 
     def neopixel_write(self, pin: int, data: str) -> None:
         self.strips[pin] = bytes.fromhex(data)
+        self._written(pin)
 
     def adc_init(self, pin: int, attenuation: int) -> None:
         if pin not in self._chip.adc_pins:
@@ -113,6 +118,10 @@ class Pins:
         if frame is None:
             raise Silicon("OSError", ETIMEDOUT)
         return frame.hex()
+
+    def _written(self, pin: int) -> None:
+        for watcher in self.watchers:
+            watcher(pin)
 
     def _first(self, kind: type[P], pin: int) -> P | None:
         return next((p for p in self.parts if isinstance(p, kind) and p.pin == pin), None)

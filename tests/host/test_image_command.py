@@ -11,7 +11,7 @@ from pathlib import Path
 import flash_images
 import pytest
 from motekit import boards, image, places, update
-from motekit.exits import DONE, FAILED
+from motekit.exits import DONE, FAILED, USAGE
 from motekit.image import contents, webtools
 
 MOTE = Path(sys.executable).with_name("mote")
@@ -174,6 +174,24 @@ def test_without_the_internet_the_way_out_is_named(place: Place) -> None:
     pin = boards.micropython(boards.profile("esp32-devkitc"))
     assert f"http://127.0.0.1:1/{pin.file} cannot be reached" in last
     assert "--firmware FILE" in last and "\x1b" not in refused.stderr
+
+
+def test_parts_and_their_list_are_made_for_wokwi(place: Place) -> None:
+    folder = place.folder / "parts"
+    made = place.mote("image", "--firmware", place.firmware, "--flasher-args", folder)
+    assert made.returncode == DONE, made.stderr
+    assert "Next: name it as `firmware` in a wokwi.toml" in made.stdout
+    listed = json.loads((folder / "flasher_args.json").read_text())
+    assert listed["flash_settings"] == {"flash_size": "4MB"}
+    assert listed["flash_files"] == {"0x1000": "micropython.bin", "0x200000": "files.bin"}
+    assert place.image().returncode == DONE
+    whole = place.output.read_bytes()
+    for offset, name in listed["flash_files"].items():
+        data = (folder / name).read_bytes()
+        start = int(offset, 16)
+        assert whole[start : start + len(data)] == data
+    both = place.image("--flasher-args", folder)
+    assert both.returncode == USAGE and "one of --output" in both.stderr
 
 
 def test_a_web_page_gets_manifest_and_parts_chip_by_chip(place: Place) -> None:

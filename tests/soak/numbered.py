@@ -71,7 +71,7 @@ def tree(folder: Path, interval_s: float) -> Path:
     kinds = source / "mote" / "sensors" / "__init__.py"
     text = kinds.read_text(encoding="utf-8")
     only = text.replace(
-        'KINDS = ("bme280", "dht22", "ds18b20", "chip", "rssi")', 'KINDS = ("dht22",)'
+        'KINDS = ("bme280", "bmp180", "dht22", "ds18b20", "chip", "rssi")', 'KINDS = ("dht22",)'
     )
     assert only != text
     kinds.write_text(only, encoding="utf-8")

@@ -12,7 +12,7 @@ import time
 from mote import contract, log, memory
 
 # In the order in which they take the plain metric names.
-KINDS = ("bme280", "dht22", "ds18b20", "chip", "rssi")
+KINDS = ("bme280", "bmp180", "dht22", "ds18b20", "chip", "rssi")
 _COMPLAIN_EVERY_MS = 60_000
 
 

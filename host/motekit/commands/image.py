@@ -75,6 +75,13 @@ def command(
             show_default=False,
         ),
     ] = None,
+    flasher_args: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write flasher_args.json and parts, as for Wokwi, into this folder instead.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:  # fmt: skip
     """Make one image for the whole flash of a board; `inspect` shows what is in one.
@@ -88,7 +95,11 @@ def command(
     from motekit.commands import runtimes
     from motekit.config import ConfigError
     from motekit.firmware import FirmwareError
+    from motekit.image.flasher_args import write as write_parts
     from motekit.image.web import write as write_web
+
+    if sum(map(bool, (output, web, flasher_args))) > 1:
+        raise typer.BadParameter("one of --output, --web and --flasher-args")
 
     network = setup_network.network(mac)
     secret = setup_network.password(protect, portal_password)
@@ -101,12 +112,12 @@ def command(
         made = image.build(
             one, runtime, flash_size=size, document=document, portal_password=secret, key=key
         )
-        file = (
-            write_web(made, web, runtimes.said)
-            if web
-            else output or Path("build") / f"mote-{one.key}.bin"
-        )
-        if not web:
+        if web:
+            file = write_web(made, web, runtimes.said)
+        elif flasher_args:
+            file = write_parts(made, flasher_args)
+        else:
+            file = output or Path("build") / f"mote-{one.key}.bin"
             _write(made, file)
     except ConfigError as error:
         faults = "".join(f"\n  {path or 'the document'} {text}" for path, text in error.faults)
@@ -118,7 +129,7 @@ def command(
     if as_json:
         typer.echo(json.dumps(_facts(made, file, secret), indent=1))
         return
-    _show(made, file, web is not None)
+    _show(made, file)
     if secret:
         setup_network.tell(network, secret, own=bool(portal_password))
 
@@ -180,17 +191,19 @@ def _facts(made: "Image", file: Path, secret: str) -> dict[str, object]:
     return {"file": str(file), **facts, "parts": parts, **password}
 
 
-def _show(made: "Image", file: Path, web: bool) -> None:
+def _show(made: "Image", file: Path) -> None:
     typer.echo(
         f"{file}: Mote {made.mote} on MicroPython {made.micropython} for {made.board} "
         f"({made.family}, {made.flash_size >> 20} MB flash)"
     )
     if made.secret:
         typer.echo("It holds secrets and is readable by you alone: keep it so.")
-    if web:
+    if file.name == "manifest.json":
         folder = shlex.quote(str(file.parent))
         typer.echo(f"Next: python3 -m http.server -d {folder}, and open http://localhost:8000 in "
                    "Chrome; run this again with another --board to add its chip.")  # fmt: skip
+    elif file.name == "flasher_args.json":
+        typer.echo("Next: name it as `firmware` in a wokwi.toml; mote sim test runs the project")
     else:
         chip = made.chip.lower()
         typer.echo(f"Next: esptool --chip {chip} write-flash 0 {file}")

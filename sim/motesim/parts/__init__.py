@@ -6,6 +6,7 @@ A quantity is a number or a function without arguments, asked at each measuremen
 from motesim.parts.analog import AnalogSource
 from motesim.parts.base import I2CPart, Part, Quantity
 from motesim.parts.bme280 import Bme280
+from motesim.parts.bmp180 import Bmp180
 from motesim.parts.button import Button
 from motesim.parts.dht22 import Dht22
 from motesim.parts.ds18b20 import Ds18b20
@@ -13,6 +14,7 @@ from motesim.parts.ds18b20 import Ds18b20
 __all__ = [
     "AnalogSource",
     "Bme280",
+    "Bmp180",
     "Button",
     "Dht22",
     "Ds18b20",

@@ -43,3 +43,15 @@ class I2CPart(Part):
     def read(self, count: int) -> bytes:
         """A read transfer of `count` bytes from where the last write pointed."""
         raise NotImplementedError
+
+
+def invert(function: Callable[[int], float], wanted: float, top: int, *, rising: bool) -> int:
+    """The raw value, 0 to `top`, whose compensated value is nearest `wanted`, by bisection."""
+    low, high = 0, top
+    while low < high:
+        middle = (low + high) // 2
+        if (function(middle) < wanted) == rising:
+            low = middle + 1
+        else:
+            high = middle
+    return low

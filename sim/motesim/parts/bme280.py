@@ -5,9 +5,8 @@ compensates with the calibration words below is the quantity that was set.
 """
 
 import struct
-from collections.abc import Callable
 
-from motesim.parts.base import I2CPart, Quantity
+from motesim.parts.base import I2CPart, Quantity, invert
 
 CHIP_ID, RESET, CTRL_HUM, STATUS, CTRL_MEAS, CONFIG = 0xD0, 0xE0, 0xF2, 0xF3, 0xF4, 0xF5
 PRESS_MSB = 0xF7
@@ -43,18 +42,6 @@ def relative_humidity(raw: int, fine: float) -> float:
         H[1] / 65536.0 * (1.0 + H[5] / 67108864.0 * h * (1.0 + H[2] / 67108864.0 * h))
     )
     return h * (1.0 - H[0] * h / 524288.0)
-
-
-def invert(function: Callable[[int], float], wanted: float, top: int, *, rising: bool) -> int:
-    """The raw value, 0 to `top`, whose compensated value is nearest `wanted`, by bisection."""
-    low, high = 0, top
-    while low < high:
-        middle = (low + high) // 2
-        if (function(middle) < wanted) == rising:
-            low = middle + 1
-        else:
-            high = middle
-    return low
 
 
 class Bme280(I2CPart):

@@ -1,0 +1,78 @@
+"""BMP180: temperature in °C and pressure in hPa. Bosch BST-BMP180-DS000."""
+
+import asyncio
+import struct
+
+from machine import Pin, SoftI2C
+
+from mote import board
+
+_ADDRESS = 0x77
+_CALIBRATION, _ID, _CHIP_ID, _CTRL_MEAS, _DATA = 0xAA, 0xD0, 0x55, 0xF4, 0xF6
+# Eight samples a pressure, the least noise: table 3 gives the times, rounded up.
+_OSS = 3
+_TEMPERATURE, _PRESSURE = 0x2E, 0x34 | _OSS << 6
+_TEMPERATURE_MS, _PRESSURE_MS = 5, 26
+
+
+def find():
+    """The options of a BMP180 on the default pins."""
+    options = {"type": "bmp180", "sda": board.pin("sda"), "scl": board.pin("scl")}
+    return [options] if _answers(_bus(options)) else []
+
+
+def compensated(words, raw_t, raw_p, oss=_OSS):
+    """°C and hPa from the raw values, in the integers of figure 4.
+
+    `words` are the calibration AC1 to MD, `oss` is the oversampling 0 to 3.
+    """
+    ac1, ac2, ac3, ac4, ac5, ac6, b1, b2, _, mc, md = words
+    x1 = (raw_t - ac6) * ac5 >> 15
+    b5 = x1 + (mc << 11) // (x1 + md)
+    b6 = b5 - 4000
+    square = b6 * b6 >> 12
+    b3 = (((ac1 * 4 + (b2 * square >> 11) + (ac2 * b6 >> 11)) << oss) + 2) >> 2
+    x3 = ((ac3 * b6 >> 13) + (b1 * square >> 16) + 2) >> 2
+    b4 = ac4 * (x3 + 32768) >> 15
+    p = (raw_p - b3) * (50000 >> oss) * 2 // b4
+    x1 = (p >> 8) * (p >> 8) * 3038 >> 16
+    return ((b5 + 8) >> 4) / 10, (p + ((x1 + (-7357 * p >> 16) + 3791) >> 4)) / 100
+
+
+class Driver:
+    metrics = ("temperature", "pressure")
+    PERIOD_MS = 0
+
+    def __init__(self, options):
+        self._bus = _bus(options)
+        if not _answers(self._bus):
+            raise OSError("no BMP180 answers at 0x77")
+        self._words = struct.unpack(
+            ">hhhHHHhhhhh", self._bus.readfrom_mem(_ADDRESS, _CALIBRATION, 22)
+        )
+
+    async def read(self):
+        """One measurement of each. Raises OSError when the sensor is gone."""
+        t = await self._measured(_TEMPERATURE, _TEMPERATURE_MS, 2)
+        p = await self._measured(_PRESSURE, _PRESSURE_MS, 3)
+        return compensated(
+            self._words, t[0] << 8 | t[1], (p[0] << 16 | p[1] << 8 | p[2]) >> 8 - _OSS
+        )
+
+    async def _measured(self, what, time_ms, count):
+        self._bus.writeto_mem(_ADDRESS, _CTRL_MEAS, bytes((what,)))
+        await asyncio.sleep_ms(time_ms)
+        return self._bus.readfrom_mem(_ADDRESS, _DATA, count)
+
+
+def _answers(bus):
+    # A BME280 may live at this address too: the chip's number decides.
+    return _ADDRESS in bus.scan() and bus.readfrom_mem(_ADDRESS, _ID, 1)[0] == _CHIP_ID
+
+
+def _bus(options):
+    return SoftI2C(
+        scl=Pin(options.get("scl", board.pin("scl"))),
+        sda=Pin(options.get("sda", board.pin("sda"))),
+        freq=100_000,
+    )

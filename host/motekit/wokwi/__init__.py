@@ -1,0 +1,1 @@
+"""Wokwi projects on the virtual board: their files, their circuit, their scenarios."""

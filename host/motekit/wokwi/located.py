@@ -1,0 +1,143 @@
+"""Files that people write, read into models: what is wrong in them is told by file and line."""
+
+import json
+import re
+import tomllib
+from collections.abc import Hashable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+Place = tuple[Hashable, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ProjectError(Exception):
+    """A project cannot be run as it is; each line of the text names a file, a line and a remedy."""
+
+
+class Located:
+    """The data of a file, and the line on which each entry of it stands."""
+
+    def __init__(self, file: Path, data: Any, lines: dict[Place, int]) -> None:
+        self.file = file
+        self.data = data
+        self._lines = lines
+
+    def line(self, *place: Hashable) -> int:
+        """The line of an entry, or of the nearest around it that the file has."""
+        while place and place not in self._lines:
+            place = place[:-1]
+        return self._lines.get(place, 1)
+
+    def error(self, text: str, *place: Hashable) -> ProjectError:
+        return ProjectError(f"{self.file}:{self.line(*place)}: {text}")
+
+    def validated(self, model: type[Model], *place: Hashable) -> Model:
+        """The entry at `place` as a model. Raises ProjectError with a line for each fault."""
+        data = self.data
+        for key in place:
+            data = data[key]
+        try:
+            return model.model_validate(data, strict=True)
+        except ValidationError as error:
+            faults = [self._fault(model, place, fault) for fault in error.errors()]
+            raise ProjectError("\n".join(faults)) from None
+
+    def _fault(self, model: type[BaseModel], place: Place, fault: Any) -> str:
+        where = (*place, *fault["loc"])
+        name = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            # Names are only known of the outermost model; inside, pydantic's word has to do.
+            known = [one.alias or key for key, one in model.model_fields.items()]
+            hint = unknown(str(fault["loc"][-1]), known if len(fault["loc"]) == 1 else [])
+            return str(self.error(hint, *where))
+        text = fault["msg"].removeprefix("Value error, ")
+        return str(self.error(f"{name}: {text}" if name else text, *where))
+
+
+def unknown(word: str, known: list[str]) -> str:
+    """`word` is not known, and what might have been meant."""
+    close = get_close_matches(word, known, 1)
+    if close:
+        return f"unknown: {word}; did you mean {close[0]}?"
+    return f"unknown: {word}" + (f"; known are {', '.join(known)}" if known else "")
+
+
+def text_of(file: Path) -> str:
+    """The file as UTF-8. Raises ProjectError."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ProjectError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ProjectError(f"{file}: is not UTF-8") from None
+
+
+def read_yaml(file: Path) -> Located:
+    """YAML 1.2, as Wokwi reads it. Raises ProjectError."""
+    text = text_of(file)
+    try:
+        yaml = YAML(typ="safe", pure=True)
+        return Located(file, yaml.load(text), _lines(yaml.compose(text)))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        line = mark.line + 1 if mark else 1
+        raise ProjectError(f"{file}:{line}: not YAML: {error.problem}") from None
+
+
+def read_json(file: Path) -> Located:
+    """Raises ProjectError."""
+    text = text_of(file)
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        line = getattr(error, "lineno", 1)
+        raise ProjectError(f"{file}:{line}: not JSON: {error}") from None
+    # Every JSON document is YAML, but for tabs; there are none inside its strings.
+    lines = _lines(YAML(typ="safe", pure=True).compose(text.replace("\t", " ")))
+    return Located(file, data, lines)
+
+
+def read_toml(file: Path) -> Located:
+    """Raises ProjectError."""
+    text = text_of(file)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        at = re.search(r"at line (\d+)", str(error))
+        raise ProjectError(f"{file}:{at[1] if at else 1}: not TOML: {error}") from None
+    lines: dict[Place, int] = {}
+    table: Place = ()
+    tables: dict[Place, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if heading := re.match(r"\s*(\[\[?)\s*([\w.-]+)", line):
+            table = tuple(heading[2].split("."))
+            if heading[1] == "[[":
+                tables[table] = tables.get(table, -1) + 1
+                table = (*table, tables[table])
+            for end in range(1, len(table) + 1):
+                lines.setdefault(table[:end], number)
+        elif key := re.match(r"\s*([\w-]+)\s*=", line):
+            lines[*table, key[1]] = number
+    return Located(file, data, lines)
+
+
+def _lines(node: Node | None, place: Place = ()) -> dict[Place, int]:
+    if node is None:
+        return {}
+    lines = {place: node.start_mark.line + 1}
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            inside = (*place, key.value)
+            # An entry stands where its name does.
+            lines |= _lines(value, inside) | {inside: key.start_mark.line + 1}
+    elif isinstance(node, SequenceNode):
+        for number, item in enumerate(node.value):
+            lines |= _lines(item, (*place, number))
+    return lines

@@ -1,0 +1,51 @@
+"""What a run prints, as `wokwi-cli` does: the serial port, and between its lines the steps."""
+
+import re
+from collections.abc import Callable
+
+import typer
+
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+Write = Callable[[bytes], None]
+
+
+class Output:
+    """Serial bytes and messages; a message never stands in the middle of a line."""
+
+    def __init__(
+        self, write: Write, name: str, *, quiet: bool = False, colour: bool = False
+    ) -> None:
+        self._write = write
+        self._name = name
+        self._quiet = quiet
+        self._colour = colour
+        self._at_start = True
+        # A message took the line end that the board has not sent yet.
+        self._skip = False
+
+    def status(self, text: str) -> None:
+        """What --quiet leaves out."""
+        if not self._quiet:
+            self.line(text)
+
+    def serial(self, data: bytes) -> None:
+        if self._skip:
+            for end in (b"\r\n", b"\n"):
+                if data.startswith(end):
+                    data = data[len(end) :]
+                    break
+        self._skip = False
+        if data:
+            self._at_start = data.endswith(b"\n")
+            self._write(data)
+
+    def step(self, text: str) -> None:
+        """What a step of the scenario did."""
+        self.line(f"{typer.style(f'[{self._name}]', fg='cyan')} {text}")
+
+    def line(self, text: str) -> None:
+        if not self._at_start:
+            self._write(b"\n")
+            self._skip = True
+        self._at_start = True
+        self._write((text if self._colour else _STYLE.sub("", text)).encode() + b"\n")

@@ -1,0 +1,178 @@
+"""What people write is read to the letter, and every fault is told with its line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from motekit.wokwi import diagram, project, scenario
+from motekit.wokwi.located import ProjectError
+
+HEAD = "name: A test\nversion: 1\nsteps:\n"
+EVERY_STEP = """
+  - delay: '0'
+  - delay: 1.5s
+  - {name: With a name, wait-serial: ready}
+  - write-serial: 'on'
+  - write-serial: [3, 255]
+  - expect-chip-output: done
+  - set-control: {part-id: dht, control: humidity, value: 39}
+  - set-control: {part-id: dht, name: humidity, value: 39.5}
+  - expect-pin: {part-id: esp, pin: 2, value: 1}
+  - expect-pin: {part-id: esp, name: D4, value: 0}
+  - take-screenshot: {part-id: led, save-to: a.png, compare-with: b.png}
+  - touch: {part-id: box, x: 1, y: 2.5, duration: 100ms, wait: true}
+  - touch-press: {part-id: box, x: 1, y: 2}
+  - touch-move: {part-id: box, x: 1, y: 2}
+  - touch-release: {part-id: box}
+"""
+
+
+def read_scenario(folder: Path, text: str) -> scenario.Scenario:
+    file = folder / "a.test.yaml"
+    file.write_text(text)
+    return scenario.read(file)
+
+
+def test_every_step_and_option_of_the_format_is_read(tmp_path: Path) -> None:
+    read = read_scenario(tmp_path, HEAD + EVERY_STEP)
+    kinds = {type(step.action) for step in read.steps}
+    assert kinds == set(scenario.STEPS.values())
+    assert len(read.steps) == 15 and read.steps[2].name == "With a name"
+    # YAML 1.2, as Wokwi reads it: `on` is a text.
+    assert read.steps[3].action.data == b"on"
+    assert read.steps[4].action.data == b"\x03\xff"
+
+
+@pytest.mark.parametrize(
+    ("step", "line", "told"),
+    [
+        ("- wait-seriel: x", 4, "did you mean wait-serial?"),
+        ("- shake: x", 4, "unknown: shake; known are delay,"),
+        ("- delay: 30", 4, "30 has no unit: write 30ms or 30s"),
+        ("- delay: soon", 4, "'soon' is no time"),
+        ("- delay: 1s\n    wait-serial: x", 4, "a step does one thing, this one 2"),
+        ("- name: nothing", 4, "a step does one thing, this one 0"),
+        ("- wait-serial: 5", 4, "string"),
+        ("- write-serial: []", 4, "at least 1 item"),
+        ("- write-serial: [256]", 4, "less than or equal to 255"),
+        ("- set-control:\n      control: a\n      value: 1", 4, "part-id: Field required"),
+        ("- set-control:\n      part-id: a\n      contrl: a\n      value: 1", 6, "unknown: contrl"),
+        ("- set-control: {part-id: $mqtt, control: up, value: 0}", 4, "tags: [local]"),
+        ("- expect-pin: {part-id: a, pin: 1, expected: 1}", 4, "the level is called `value`"),
+        ("- expect-pin:\n      part-id: a\n      pin: 1\n      value: 2", 7, "value: Input should"),
+        ("- expect-pin: {part-id: a, pin: 1, name: 1, value: 1}", 4, "give one of them"),
+        ("- take-screenshot: {part-id: a}", 4, "give `save-to` or `compare-with`"),
+        ("- touch: {part-id: a, x: 1}", 4, "y: Field required"),
+    ],
+)
+def test_a_wrong_step_is_told_with_its_line(
+    tmp_path: Path, step: str, line: int, told: str
+) -> None:
+    with pytest.raises(ProjectError) as error:
+        read_scenario(tmp_path, f"{HEAD}  {step}\n")
+    assert f"a.test.yaml:{line}: " in str(error.value)
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("version: 1\nsteps: [delay: 0]", 1, "name: Field required"),
+        ("name: a\nversion: 2\nsteps: [delay: 0]", 2, "version: Input should be 1"),
+        ("name: a\nversion: 1\nsteps: []", 3, "at least 1 item"),
+        ("name: a\nversion: 1\ntags: [cloud]\nsteps: [delay: 0]", 3, "should be 'local'"),
+        ("name: a\nversion: 1\nstep: 1\nsteps: [delay: 0]", 3, "did you mean steps?"),
+        ("name: a\nname: b", 2, "not YAML: found duplicate key"),
+        ("- a", 1, "a scenario begins with its name"),
+    ],
+)
+def test_a_wrong_head_is_told_with_its_line(
+    tmp_path: Path, text: str, line: int, told: str
+) -> None:
+    with pytest.raises(ProjectError) as error:
+        read_scenario(tmp_path, text)
+    assert f"a.test.yaml:{line}: " in str(error.value) and told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        ("[wokwi]\nversion = 1\n", 1, "firmware: Field required"),
+        ("[wokwi]\nversion = 1\nfirmware = 'a'\ngdbServrPort = 1\n", 4, "gdbServrPort"),
+        ("[wokwi]\nversion = 2\nfirmware = 'a'\n", 2, "version: Input should be 1"),
+        ("[wokwi\n", 1, "not TOML"),
+        (
+            "[wokwi]\nversion = 1\nfirmware = 'a'\n\n[[net.forward]]\nfrom = 'localhost:1'\n"
+            "to = 'esp:80'\n", 7, "pattern",
+        ),
+        (
+            "[wokwi]\nversion = 1\nfirmware = 'a'\n\n[[chip]]\nname = 'x'\nbinary = 'x.wasm'\n",
+            5, "run in Wokwi only",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_wokwi_toml_is_told_with_its_line(
+    tmp_path: Path, text: str, line: int, told: str
+) -> None:
+    (tmp_path / "wokwi.toml").write_text(text)
+    with pytest.raises(ProjectError) as error:
+        project.read(tmp_path)
+    assert f"wokwi.toml:{line}: " in str(error.value) and told in str(error.value)
+
+
+def test_every_option_of_wokwi_toml_is_read(tmp_path: Path) -> None:
+    (tmp_path / "wokwi.toml").write_text(
+        "[wokwi]\nversion = 1\nfirmware = 'a.bin'\nelf = 'a.elf'\ngdbServerPort = 3333\n"
+        "rfc2217ServerPort = 4000\nvcdFile = 'a.vcd'\n"
+        "[[net.forward]]\nfrom = 'localhost:8180'\nto = 'target:80'\n"
+    )
+    assert project.read(tmp_path).firmware == tmp_path / "a.bin"
+
+
+def test_firmware_that_is_not_there_is_told_with_what_makes_it(tmp_path: Path) -> None:
+    (tmp_path / "wokwi.toml").write_text("[wokwi]\nversion = 1\nfirmware = 'no.bin'\n")
+    with pytest.raises(ProjectError, match=r"wokwi.toml:3: .*no\.bin.*mote image"):
+        project.read(tmp_path).flash(4 << 20)
+
+
+def written(folder: Path, parts: list[dict], connections: list[list]) -> Path:
+    file = folder / "diagram.json"
+    document = {"version": 1, "parts": parts, "connections": connections}
+    file.write_text(json.dumps(document, indent=1))
+    return file
+
+
+BOARD = {"type": "board-esp32-devkit-c-v4", "id": "esp"}
+
+
+@pytest.mark.parametrize(
+    ("part", "wire", "told"),
+    [
+        ({"type": "wokwi-dht23", "id": "a"}, [], "did you mean wokwi-dht22?"),
+        ({"type": "wokwi-led", "id": "esp"}, [], "two parts esp"),
+        ({"type": "wokwi-led", "id": "a", "attrs": {"colour": "red"}}, [], "did you mean color?"),
+        ({"type": "wokwi-led", "id": "a", "x": 1}, [], "unknown: x"),
+        ({"type": "wokwi-led", "id": "a"}, ["a:B", "esp:2", ""], "a has no pin 'B'; A, C"),
+        ({"type": "wokwi-led", "id": "a"}, ["b:A", "esp:2", ""], "unknown: b"),
+        ({"type": "wokwi-led", "id": "a"}, ["a:A", "esp:2"], "a connection is"),
+        ({"type": "wokwi-led", "id": "a"}, ["a:A", "esp:2", "", ["x4"]], "no way of a wire"),
+    ],
+)
+def test_a_wrong_diagram_is_told_with_its_line(
+    tmp_path: Path, part: dict, wire: list, told: str
+) -> None:
+    file = written(tmp_path, [BOARD, part], [wire] if wire else [])
+    with pytest.raises(ProjectError) as error:
+        diagram.read(file)
+    assert told in str(error.value)
+    line = int(str(error.value).split("diagram.json:")[1].split(":")[0])
+    lines = file.read_text().splitlines()
+    # The line is where the fault stands: within the second part, or within the connection.
+    start = next(n for n, text in enumerate(lines) if text.strip() == "{" and n > 4)
+    assert line > start, (line, start)
+
+
+def test_a_diagram_that_is_no_json_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "diagram.json").write_text('{\n "version": 1,\n "parts": [,]\n}')
+    with pytest.raises(ProjectError, match=r"diagram.json:3: not JSON"):
+        diagram.read(tmp_path / "diagram.json")
