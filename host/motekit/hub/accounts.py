@@ -6,12 +6,12 @@ as strong as they are; a slow hash would only make a thousand boards wait for ea
 
 import hashlib
 import json
-import os
 import secrets
-import tempfile
 from pathlib import Path
 
 from mote import contract
+
+from motekit import private_files
 
 OWNER = "owner"
 
@@ -33,7 +33,7 @@ class Accounts:
         self._hashes: dict[str, str] = {}
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self._owner_path.exists():
-            _write_private(self._owner_path, self._set(OWNER))
+            private_files.write(self._owner_path, self._set(OWNER))
 
     @property
     def owner_password(self) -> str:
@@ -92,16 +92,8 @@ class Accounts:
             self._stamp = stamp
 
     def _write(self) -> None:
-        _write_private(self._path, json.dumps(self._hashes, indent=1))
+        private_files.write(self._path, json.dumps(self._hashes, indent=1))
 
 
 def _hash(salt: str, password: str) -> str:
     return hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and readable by nobody else from its first byte on."""
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).replace(path)
