@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from motekit.commands import demo, doctor, firmware, hub, listen, sim
+from motekit.commands import demo, doctor, firmware, hub, listen, sim, stack
 
 app = typer.Typer(
     name="mote",
@@ -21,6 +21,7 @@ app.command("firmware", epilog="Example: mote firmware build/board --board xiao-
 app.command("listen")(listen.command)
 app.add_typer(hub.app, name="hub")
 app.add_typer(sim.app, name="sim")
+app.add_typer(stack.app, name="stack")
 
 
 def _version(asked: bool) -> None:

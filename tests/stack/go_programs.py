@@ -74,7 +74,7 @@ INFLUX = GoProgram(
 
 @contextmanager
 def _module(program: GoProgram) -> Iterator[tuple[Path, dict[str, str]]]:
-    """A Go module of our own around the program: theirs have replacements that `install` refuses."""
+    """A module of our own around the program: theirs have replacements, which `install` refuses."""
     folder = CACHE / f"{program.name}.building"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

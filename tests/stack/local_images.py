@@ -1,7 +1,7 @@
 """Local images under the pinned names, for machines that reach no registry of images.
 
-Each has the paths, users, entry point and variables of the published one, and the same service in it:
-Debian's mosquitto, Telegraf and InfluxDB from their modules. `STACK_IMAGES=published` uses the
+Each has the paths, users, entry point and variables of the published one, and the same service in
+it: Debian's mosquitto, Telegraf and InfluxDB from their modules. `STACK_IMAGES=published` uses the
 published images. Grafana's is not to be had this way: its sources are in no package registry.
 """
 
@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import go_programs
-
 from motekit.stack.installation import versions
 
 HERE = Path(__file__).parent / "images"
@@ -36,6 +35,7 @@ class LocalImage:
     entrypoint: str
     command: list[str]
     scripts: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -79,6 +79,11 @@ IMAGES = [
         "/entrypoint.sh",
         ["influxd"],
         {"/entrypoint.sh": (HERE / "influxdb-entrypoint.sh").read_text()},
+        {
+            "INFLUXD_BOLT_PATH": "/var/lib/influxdb2/influxd.bolt",
+            "INFLUXD_ENGINE_PATH": "/var/lib/influxdb2/engine",
+            "INFLUX_CONFIGS_PATH": "/etc/influxdb2/influx-configs",
+        },
     ),
 ]
 
@@ -99,6 +104,7 @@ def build(image: LocalImage) -> None:
             f"ENTRYPOINT {_json([image.entrypoint])}",
             f"CMD {_json(image.command)}",
             "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            *(f"ENV {key}={value}" for key, value in image.variables.items()),
             f"LABEL {LABEL}={wanted}",
         ]
         archive = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)

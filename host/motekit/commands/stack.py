@@ -1,0 +1,291 @@
+"""`mote stack`: the backend on Docker Compose, its accounts and its secrets."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from motekit.exits import FAILED, fail
+
+if TYPE_CHECKING:
+    from motekit.stack.compose import Compose, Service
+    from motekit.stack.installation import Installation
+
+app = typer.Typer(
+    help="The backend on Docker: Mosquitto, Telegraf, InfluxDB, Grafana.", no_args_is_help=True
+)
+Services = Annotated[list[str] | None, typer.Argument(help="Only these services.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+WAIT_S = 300
+
+
+@app.callback()
+def _state(
+    context: typer.Context,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MOTE_STATE",
+            help="Folder of secrets, certificates and data; docker/state unless given.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    context.obj = state
+
+
+@app.command(epilog="Example: mote stack init --name broker.example.org")
+def init(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="A name or address of this machine, for its certificate."),
+    ] = None,
+) -> None:
+    """Make secrets, certificates and settings; what is there stays. `up` does it as well."""
+    installation = _installation(context)
+    for line in _make(installation, names):
+        typer.echo(f"made {line}")
+    typer.echo(f"Ready in {installation.state}. Next: mote stack up")
+
+
+@app.command(epilog="Example: mote stack up")
+def up(context: typer.Context, services: Services = None) -> None:
+    """Start everything, wait until it is healthy, say where. A second time changes nothing."""
+    from motekit.stack.compose import StackError
+
+    installation = _installation(context)
+    compose = _compose(installation)
+    made = _make(installation, None)
+    for line in made:
+        typer.echo(f"made {line}")
+    try:
+        compose.start(services or [])
+        if any(line.startswith("certificate") for line in made):
+            compose.signal("mosquitto", "HUP")
+        _wait(compose, services or [])
+    except StackError as error:
+        fail(str(error))
+    _say_where(installation, compose)
+
+
+@app.command(epilog="Example: mote stack status --json")
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show each service: state, health, ports. Ends with 1 unless all are healthy."""
+    from motekit.stack.compose import StackError
+
+    try:
+        found = _compose(_made(context)).services()
+    except StackError as error:
+        fail(str(error))
+    if as_json:
+        typer.echo(json.dumps([one.__dict__ | {"good": one.good} for one in found], indent=1))
+    else:
+        _print(found)
+    if not found or not all(one.good for one in found):
+        raise typer.Exit(FAILED)
+
+
+@app.command(epilog="Example: mote stack logs telegraf --follow")
+def logs(
+    context: typer.Context,
+    services: Services = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option(min=1, help="How many lines of each.")] = 100,
+) -> None:
+    """Show what the services say."""
+    code = _compose(_made(context)).logs(services or [], follow, lines)
+    raise typer.Exit(FAILED if code else 0)
+
+
+@app.command(epilog="Example: mote stack down")
+def down(context: typer.Context) -> None:
+    """Stop everything. Readings, accounts and secrets stay."""
+    from motekit.stack.compose import StackError
+
+    installation = _made(context)
+    try:
+        _compose(installation).stop()
+    except StackError as error:
+        fail(str(error))
+    typer.echo(f"Stopped. Data and secrets stay in {installation.state}")
+
+
+@app.command(epilog="Example: mote stack doctor --json")
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Look for what is wrong with this backend, and say how to mend it."""
+    from rich.console import Console
+
+    from motekit.stack.checkup import look
+
+    findings = list(look(_installation(context)))
+    if as_json:
+        typer.echo(json.dumps([one.__dict__ for one in findings], indent=1))
+    else:
+        console = Console(highlight=False)
+        for one in findings:
+            console.print(f"{'[green]✓[/]' if one.good else '[red]✗[/]'} {one.what}")
+            if not one.good:
+                console.print(f"  [dim]{one.remedy}[/]")
+    if not all(one.good for one in findings):
+        raise typer.Exit(FAILED)
+
+
+@app.command(epilog="Example: mote stack add greenhouse")
+def add(
+    context: typer.Context,
+    device: Annotated[str, typer.Argument(help="The device's id.")],
+    as_json: Json = False,
+) -> None:
+    """Make an account for a device and print its password, once."""
+    from motekit.stack.accounts import AccountError
+
+    installation = _made(context)
+    try:
+        password = installation.accounts.add(device)
+    except AccountError as error:
+        fail(str(error))
+    _reload(installation)
+    if as_json:
+        typer.echo(json.dumps({"user": device, "password": password}))
+        return
+    typer.echo(f"MQTT user      {device}\nMQTT password  {password}")
+    typer.echo(
+        "It is shown this once. Enter it under Advanced in the board's setup portal.", err=True
+    )
+
+
+@app.command(epilog="Example: mote stack remove greenhouse")
+def remove(
+    context: typer.Context,
+    device: Annotated[str, typer.Argument(help="The device's id.")],
+) -> None:
+    """Remove a device's account; what it has sent stays."""
+    from motekit.stack.accounts import AccountError
+
+    installation = _made(context)
+    try:
+        installation.accounts.remove(device)
+    except AccountError as error:
+        fail(str(error))
+    _reload(installation)
+    typer.echo(f"{device} can no longer log in.")
+
+
+@app.command("list", epilog="Example: mote stack list --json")
+def list_accounts(context: typer.Context, as_json: Json = False) -> None:
+    """List the devices that have an account."""
+    names = _made(context).accounts.devices()
+    if as_json:
+        typer.echo(json.dumps(names))
+    else:
+        typer.echo("\n".join(names) or "No device has an account yet: mote stack add DEVICE")
+
+
+@app.command(epilog="Example: mote stack secret grafana")
+def secret(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Which; without, the list.")] = "",
+) -> None:
+    """Print a secret that `init` made, and nothing else."""
+    from motekit.stack.installation import SECRETS
+
+    if name and name not in SECRETS:
+        raise typer.BadParameter(f"one of {', '.join(SECRETS)}", param_hint="NAME")
+    if name:
+        typer.echo(_made(context).secret(name))
+        return
+    for key, one in SECRETS.items():
+        who = f"user {one.user}" if one.user else "a token"
+        typer.echo(f"{key:<10}{one.opens} ({who}): mote stack secret {key}")
+
+
+def _installation(context: typer.Context) -> "Installation":
+    from motekit.stack.installation import DOCKER, Installation
+
+    return Installation(context.obj or DOCKER / "state")
+
+
+def _made(context: typer.Context) -> "Installation":
+    installation = _installation(context)
+    if not installation.made:
+        fail(f"there is no backend in {installation.state}: mote stack up makes one")
+    return installation
+
+
+def _make(installation: "Installation", names: list[str] | None) -> list[str]:
+    from motekit.stack.compose import is_rootless
+
+    try:
+        return installation.make(names, is_rootless())
+    except OSError as error:
+        fail(f"{error}")
+
+
+def _compose(installation: "Installation") -> "Compose":
+    from motekit.stack.compose import Compose, StackError, check_docker
+
+    try:
+        check_docker()
+    except StackError as error:
+        fail(str(error))
+    return Compose(installation)
+
+
+def _reload(installation: "Installation") -> None:
+    """Let a running broker read its accounts anew; without Docker there is nothing to reload."""
+    from motekit.stack.compose import Compose, StackError
+
+    try:
+        Compose(installation).signal("mosquitto", "HUP")
+    except (StackError, OSError):
+        typer.echo("The broker does not run; it knows at its next start.", err=True)
+
+
+def _wait(compose: "Compose", services: list[str]) -> None:
+    from rich.console import Console
+
+    with Console(stderr=True).status("waiting for the services") as line:
+
+        def tell(found: "list[Service]") -> None:
+            waiting = [one.name for one in found if not one.good]
+            line.update(f"waiting for {', '.join(waiting) or 'the services'}")
+
+        compose.wait(services, WAIT_S, tell)
+
+
+def _say_where(installation: "Installation", compose: "Compose") -> None:
+    settings = installation.settings()
+    host = settings["MOTE_NAMES"].split(",")[0]
+    running = {one.name for one in compose.services() if one.good}
+    typer.echo("")
+    if "grafana" in running:
+        typer.echo(f"Dashboards  http://{host}:{settings['MOTE_GRAFANA_PORT']}  user admin,")
+        typer.echo("            password: mote stack secret grafana")
+    if "mosquitto" in running:
+        typer.echo(f"MQTT        {host}:{settings['MOTE_MQTT_PORT']}, with TLS on port")
+        typer.echo(
+            f"            {settings['MOTE_MQTT_TLS_PORT']}; authority {_authority(installation)}"
+        )
+        typer.echo("Next        mote stack add DEVICE makes a login for a board")
+
+
+def _authority(installation: "Installation") -> str:
+    path = installation.authority / "ca.crt"
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _print(found: "list[Service]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not found:
+        typer.echo("Nothing runs: mote stack up")
+        return
+    table = Table("service", "state", "ports", box=None, pad_edge=False)
+    for one in found:
+        mark = "[green]✓[/]" if one.good else "[red]✗[/]"
+        table.add_row(f"{mark} {one.name}", one.status, " ".join(map(str, one.ports)))
+    Console(highlight=False).print(table)
