@@ -1,0 +1,133 @@
+"""The stack as its users have it: started by `mote stack`, spoken to by MQTT, asked by InfluxQL."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from motekit.stack.installation import DOCKER, Installation
+from paho.mqtt.enums import CallbackAPIVersion
+
+# What has an image on this machine; with the published ones, that is everything.
+CORE = ["mosquitto", "influxdb", "influxdb-setup", "telegraf"]
+PATIENCE_S = 60
+
+
+class RunningStack:
+    """One stack in folder `state`, on ports of its own (MQTT, MQTT with TLS, Grafana)."""
+
+    def __init__(self, state: Path, ports: list[int]) -> None:
+        self.installation = Installation(state)
+        self.port, self.tls_port, self.grafana_port = ports
+        self.services = [] if os.environ.get("STACK_IMAGES") == "published" else CORE
+        self._environment = os.environ | {
+            "MOTE_STATE": str(self.installation.state),
+            "COMPOSE_PROJECT_NAME": f"mote-test-{os.getpid()}",
+        }
+        self._passwords: dict[str, str] = {}
+
+    def start(self) -> None:
+        """`mote stack init` with our ports, then `mote stack up`."""
+        self.mote("init", "--name", "localhost", "--name", "127.0.0.1")
+        settings = self.installation.settings_file
+        text = settings.read_text()
+        for key, port in (
+            ("MOTE_MQTT_PORT", self.port),
+            ("MOTE_MQTT_TLS_PORT", self.tls_port),
+            ("MOTE_GRAFANA_PORT", self.grafana_port),
+        ):
+            text = re.sub(rf"^{key}=.*$", f"{key}={port}", text, flags=re.M)
+        settings.write_text(text)
+        self.mote("up", *self.services)
+
+    def stop(self) -> None:
+        self.mote("down")
+
+    def mote(self, *arguments: str, code: int = 0) -> str:
+        """Run `mote stack …`; its standard output."""
+        command = [Path(sys.executable).with_name("mote"), "stack", *arguments]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def compose(self, *arguments: str) -> str:
+        """Run `docker compose …` as `mote stack` runs it; its standard output."""
+        command = ["docker", "compose", *arguments]
+        done = subprocess.run(
+            command, cwd=DOCKER, env=self._environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def password(self, device: str) -> str:
+        """The password of a device's account, made at the first call."""
+        if device not in self._passwords:
+            answer = json.loads(self.mote("add", device, "--json"))
+            self._passwords[device] = answer["password"]
+        return self._passwords[device]
+
+    def client(self, user: str, password: str | None = None, **options: Any) -> mqtt.Client:
+        """An MQTT client, connected as `user` and running; a device's login unless told."""
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, **options)
+        if user:
+            client.username_pw_set(user, password or self.password(user))
+        client.connect("127.0.0.1", self.port)
+        client.loop_start()
+        # The broker reads a new account a moment after it was made; until then it refuses.
+        eventually(client.is_connected)
+        return client
+
+    def rows(self, query: str, database: str = "sensors") -> list[dict[str, Any]]:
+        """The rows of an InfluxQL query, tags among them, asked with the token that Grafana has."""
+        token = (self.installation.secrets / "grafana" / "influxdb_token").read_text()
+        question = urllib.parse.urlencode({"db": database, "q": query, "epoch": "ns"})
+        request = urllib.request.Request(
+            f"http://{self.address('influxdb')}:8086/query?{question}",
+            headers={"Authorization": f"Token {token}"},
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            result = json.load(answer)["results"][0]
+        assert "error" not in result, f"{query}: {result['error']}"
+        return [
+            dict(zip(series["columns"], row, strict=True)) | series.get("tags", {})
+            for series in result.get("series", [])
+            for row in series["values"]
+        ]
+
+    def address(self, service: str) -> str:
+        """Where a service is reached from this machine; no port of the host leads to it."""
+        container = self.compose("ps", "--quiet", service).strip()
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        command = ["docker", "inspect", "--format", form, container]
+        return subprocess.run(command, capture_output=True, text=True).stdout.split()[0]
+
+    def kill(self, service: str) -> None:
+        """`kill -9` of a service, from outside; Docker starts it again."""
+        container = self.compose("ps", "--quiet", service).strip()
+        form = ["docker", "inspect", "--format", "{{.State.Pid}} {{.RestartCount}}", container]
+        before, count = subprocess.run(form, capture_output=True, text=True).stdout.split()
+        os.kill(int(before), signal.SIGKILL)
+
+        def again() -> bool:
+            found = subprocess.run(form, capture_output=True, text=True).stdout.split()
+            return found[0] not in (before, "0") and found[1] != count
+
+        eventually(again)
+
+
+def eventually(true: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
+    """Wait until `true` gives something, and return that."""
+    until = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < until, f"not within {seconds} s: {true}"
+        time.sleep(0.2)
+    return found
