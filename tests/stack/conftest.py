@@ -1,6 +1,8 @@
 """The tests share one engine and one stack: the project's own compose files, started once."""
 
+import contextlib
 import os
+import random
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,8 +50,14 @@ def stack(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ru
 
 
 def _free_ports(count: int) -> list[int]:
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in taken]
-    for one in taken:
-        one.close()
-    return ports
+    """Ports below the range from which the system takes those of outgoing connections.
+
+    A client that tries again and again to reach a port in that range gets it as its own one day,
+    is connected to itself, and keeps the server from coming back.
+    """
+    free = []
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            free.append(port)
+    return free[:count]

@@ -68,23 +68,26 @@ class RunningStack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def password(self, device: str) -> str:
-        """The password of a device's account, made at the first call."""
-        if device not in self._passwords:
-            answer = json.loads(self.mote("add", device, "--json"))
-            self._passwords[device] = answer["password"]
-        return self._passwords[device]
-
-    def client(self, user: str, password: str | None = None, **options: Any) -> mqtt.Client:
+    def client(self, user: str, password: str | None = None) -> mqtt.Client:
         """An MQTT client, connected as `user` and running; a device's login unless told."""
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, **options)
-        if user:
-            client.username_pw_set(user, password or self.password(user))
-        client.connect("127.0.0.1", self.port)
+        if password is None:
+            password = self.passwords(user)[user]
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        client.username_pw_set(user, password)
+        client.reconnect_delay_set(1, 1)
+        # The broker restarts when it gets a new account: the first attempts may be too early.
+        client.connect_async("127.0.0.1", self.port)
         client.loop_start()
-        # The broker reads a new account a moment after it was made; until then it refuses.
         eventually(client.is_connected)
         return client
+
+    def passwords(self, *devices: str) -> dict[str, str]:
+        """The passwords of devices; accounts are made for those that have none."""
+        new = [device for device in devices if device not in self._passwords]
+        if new:
+            answer = json.loads(self.mote("add", *new, "--json"))
+            self._passwords |= {login["user"]: login["password"] for login in answer}
+        return {device: self._passwords[device] for device in devices}
 
     def rows(self, query: str, database: str = "sensors") -> list[dict[str, Any]]:
         """The rows of an InfluxQL query, tags among them, asked with the token that Grafana has."""

@@ -49,8 +49,9 @@ def test_a_device_comes_and_goes(stack: RunningStack) -> None:
     publish(client, "devices/gate/info", json.dumps({"rssi": -61, "queue": 3, "ip": "192.0.2.7"}))
     publish(client, "devices/gate/status", "offline", retain=True)
     states = "SELECT online FROM status WHERE device='gate'"
-    eventually(lambda: len(stack.rows(states, "operations")) == 2)
-    assert [row["online"] for row in stack.rows(states, "operations")] == [1, 0]
+    # What the broker retains may come once more, after Telegraf has connected anew.
+    eventually(lambda: len(stack.rows(states, "operations")) >= 2)
+    assert [row["online"] for row in stack.rows(states, "operations")][:2] == [1, 0]
     info = "SELECT rssi, queue FROM info WHERE device='gate'"
     found = eventually(lambda: stack.rows(info, "operations"))
     assert (found[0]["rssi"], found[0]["queue"]) == (-61, 3)
@@ -114,10 +115,11 @@ def test_nobody_gets_in_without_the_right_password(
 
 def test_tls_proves_the_broker_by_our_own_authority(stack: RunningStack) -> None:
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
-    client.username_pw_set("porch", stack.password("porch"))
+    client.username_pw_set("porch", stack.passwords("porch")["porch"])
     client.tls_set(str(stack.installation.authority / "ca.crt"))
-    client.connect("localhost", stack.tls_port)
+    client.connect_async("localhost", stack.tls_port)
     client.loop_start()
+    eventually(client.is_connected)
     publish(client, "sensors/porch/light", "7")
     client.loop_stop()
     query = "SELECT value FROM sensors WHERE device='porch'"
@@ -142,6 +144,7 @@ BAD_STORED = [
 
 
 def test_a_bad_payload_harms_nothing(stack: RunningStack) -> None:
+    stack.passwords("broken", "sound")
     client = stack.client("broken")
     good = stack.client("sound")
     for number, (live, stored) in enumerate(

@@ -27,24 +27,28 @@ class Accounts:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def add(self, device: str) -> str:
-        """Make an account for `device` and return its password, which is kept nowhere.
+    def add(self, devices: list[str]) -> dict[str, str]:
+        """Make an account for each device; their passwords, which are kept nowhere.
 
-        Raises AccountError for a name that is no device id, or is taken.
+        Raises AccountError, and makes none, for a name that is no device id, or is taken.
         """
-        if not contract.is_device_id(device) or device in (OWNER, *SERVICES):
-            raise AccountError(
-                f"{device!r} is no device id: 1 to {contract.ID_MAX} of A-Z a-z 0-9 _ - "
-                f"(and none of {', '.join((OWNER, *SERVICES))})"
-            )
-        if device in self._read():
-            raise AccountError(
-                f"there is already an account for {device}; to give it a new password, "
-                f"remove it first: mote stack remove {device}"
-            )
-        password = new_password()
-        self.keep(device, password)
-        return password
+        known = self._read()
+        for device in devices:
+            if not contract.is_device_id(device) or device in (OWNER, *SERVICES):
+                raise AccountError(
+                    f"{device!r} is no device id: 1 to {contract.ID_MAX} of A-Z a-z 0-9 _ - "
+                    f"(and none of {', '.join((OWNER, *SERVICES))})"
+                )
+            if device in known:
+                raise AccountError(
+                    f"there is already an account for {device}; to give it a new password, "
+                    f"remove it first: mote stack remove {device}"
+                )
+        passwords = {device: new_password() for device in devices}
+        for device, password in passwords.items():
+            known[device] = _salted(password)
+        self._write(known)
+        return passwords
 
     def remove(self, device: str) -> None:
         """Remove the account of `device`. Raises AccountError when there is none."""
@@ -61,7 +65,7 @@ class Accounts:
         """See to it that `name` logs in with `password`; nothing changes where that is so."""
         known = self._read()
         if not _matches(known.get(name, ""), password):
-            known[name] = _hash(password, secrets.token_bytes(_SALT_BYTES))
+            known[name] = _salted(password)
             self._write(known)
 
     def _read(self) -> dict[str, str]:
@@ -78,6 +82,10 @@ class Accounts:
 def new_password() -> str:
     """128 random bits, of characters that need no quoting anywhere."""
     return secrets.token_urlsafe(16)
+
+
+def _salted(password: str) -> str:
+    return _hash(password, secrets.token_bytes(_SALT_BYTES))
 
 
 def _hash(password: str, salt: bytes, rounds: int = _ROUNDS) -> str:

@@ -87,14 +87,12 @@ class Compose:
         lines = [json.loads(line) for line in done.splitlines() if line.startswith("{")]
         return sorted((_service(line) for line in lines), key=lambda one: one.name)
 
-    def signal(self, service: str, name: str) -> None:
-        """Send a signal to a running service; nothing happens where it does not run."""
-        if any(one.name == service and one.state == "running" for one in self.services()):
-            self._asked("kill", "--signal", name, service)
-
-    def restart(self, *services: str) -> None:
-        """Restart services that run."""
-        self._asked("restart", *services)
+    def restart(self, service: str) -> bool:
+        """Restart a service, so that it reads its files anew; False where it does not run."""
+        if not any(one.name == service and one.state == "running" for one in self.services()):
+            return False
+        self._asked("restart", service)
+        return True
 
     def stop(self) -> None:
         """Stop and remove the containers; data and secrets stay. Raises StackError."""
