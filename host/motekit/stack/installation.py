@@ -1,5 +1,6 @@
 """One installation of the backend: the folder of its secrets, certificates, accounts and data."""
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from motekit import places, private_files
 from motekit.stack import certificates
 from motekit.stack.accounts import OWNER, Accounts, new_password
+from motekit.stack.alerting import contact_points
 
 DOCKER = places.CHECKOUT / "docker"
 # For whom the containers run when root itself sets the stack up, and nobody stands behind it.
@@ -29,7 +31,8 @@ MOTE_GRAFANA_PORT=3000
 MOTE_INFLUXDB_MEMORY=2G
 MOTE_INFLUXDB_GOMEMLIMIT=1600MiB
 
-# Where alerts go; what stays empty sends nothing. A mail server as host:port.
+# Where alerts go; what stays empty sends nothing. A mail server as host:port. SMTP_PASSWORD is read
+# by `mote stack up`, which puts it where only Grafana sees it.
 ALERT_EMAIL=
 SMTP_HOST=
 SMTP_USER=
@@ -56,6 +59,8 @@ SECRETS = {
     "influxdb": Secret("influxdb/password", "the database's own pages", OWNER),
     "operator": Secret("influxdb/operator_token", "the database's interface", ""),
 }
+# Grafana encrypts with it what it stores; nobody needs to see it.
+_GRAFANA_KEY = "grafana/secret_key"
 # Accounts of the broker that services use, and where each one's password lies.
 _BROKER_SECRETS = {
     OWNER: "owner/mqtt_password",
@@ -75,6 +80,7 @@ class Installation:
         self.authority = self.state / "authority"
         self.certificates = self.state / "certificates"
         self.broker = self.state / "mosquitto"
+        self.contacts = self.state / "grafana" / "contacts.json"
         self.data = self.state / "data"
         self.accounts = Accounts(self.broker / "passwd")
 
@@ -101,13 +107,15 @@ class Installation:
             did.append(f"settings in {self.settings_file}")
         elif names:
             self._set("MOTE_NAMES", ",".join(names))
-        for secret in (*(s.file for s in SECRETS.values()), *_BROKER_SECRETS.values()):
+        files = [secret.file for secret in SECRETS.values()]
+        for secret in dict.fromkeys((*files, *_BROKER_SECRETS.values(), _GRAFANA_KEY)):
             if not (self.secrets / secret).exists():
                 private_files.write(self.secrets / secret, new_password())
                 did.append(f"secret {secret}")
         for name, secret in _BROKER_SECRETS.items():
             self.accounts.keep(name, (self.secrets / secret).read_text(encoding="utf-8"))
         self._write_health_login()
+        self._write_contacts()
         known = self.settings()["MOTE_NAMES"].split(",")
         if certificates.ensure(self.authority, self.certificates, known):
             did.append(f"certificate for {', '.join(known)}")
@@ -136,7 +144,7 @@ class Installation:
         top = (self.secrets, self.authority, self.certificates, self.broker, self.data)
         below = [self.secrets / name for name in ("owner", "influxdb", "telegraf", "grafana")]
         below += [self.data / name for name in ("mosquitto", "influxdb", "grafana")]
-        below.append(self.broker / "health")
+        below += [self.broker / "health", self.contacts.parent]
         for path in (*top, *below):
             private_files.folder(path)
 
@@ -144,14 +152,22 @@ class Installation:
         # mosquitto_sub reads its options from here, so that no command line shows a password.
         password = (self.secrets / _BROKER_SECRETS["health"]).read_text(encoding="utf-8")
         path = self.broker / "health" / "mosquitto_sub"
-        text = f"-u health\n-P {password}\n"
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            private_files.write(path, text)
+        _write_if_new(path, f"-u health\n-P {password}\n")
+
+    def _write_contacts(self) -> None:
+        settings = self.settings()
+        _write_if_new(self.contacts, json.dumps(contact_points(settings), indent=1))
+        _write_if_new(self.secrets / "grafana/smtp_password", settings.get("SMTP_PASSWORD", ""))
 
     def _set(self, key: str, value: str) -> None:
         lines = self.settings_file.read_text(encoding="utf-8").splitlines()
         lines = [f"{key}={value}" if line.startswith(f"{key}=") else line for line in lines]
         private_files.write(self.settings_file, "\n".join(lines) + "\n")
+
+
+def _write_if_new(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        private_files.write(path, text)
 
 
 def versions() -> dict[str, str]:
