@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
@@ -91,20 +92,37 @@ class RunningStack:
 
     def rows(self, query: str, database: str = "sensors") -> list[dict[str, Any]]:
         """The rows of an InfluxQL query, tags among them, asked with the token that Grafana has."""
-        token = (self.installation.secrets / "grafana" / "influxdb_token").read_text()
-        question = urllib.parse.urlencode({"db": database, "q": query, "epoch": "ns"})
-        request = urllib.request.Request(
-            f"http://{self.address('influxdb')}:8086/query?{question}",
-            headers={"Authorization": f"Token {token}"},
-        )
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
-            result = json.load(answer)["results"][0]
+        result = self.ask("grafana/influxdb_token", query, database)
         assert "error" not in result, f"{query}: {result['error']}"
         return [
             dict(zip(series["columns"], row, strict=True)) | series.get("tags", {})
             for series in result.get("series", [])
             for row in series["values"]
         ]
+
+    def ask(self, secret: str, query: str, database: str = "sensors") -> dict[str, Any]:
+        """The first result of an InfluxQL query, asked with the token in file `secret`."""
+        question = urllib.parse.urlencode({"db": database, "q": query, "epoch": "ns"})
+        code, text = self.http(secret, f"/query?{question}")
+        assert code == 200, text
+        return json.loads(text)["results"][0]
+
+    def http(
+        self, secret: str, path: str, method: str = "GET", body: str | None = None
+    ) -> tuple[int, str]:
+        """Code and text of the database's answer to a request with the token in file `secret`."""
+        token = (self.installation.secrets / secret).read_text()
+        request = urllib.request.Request(
+            f"http://{self.address('influxdb')}:8086{path}",
+            method=method,
+            data=body.encode() if body else None,
+            headers={"Authorization": f"Token {token}"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def address(self, service: str) -> str:
         """Where a service is reached from this machine; no port of the host leads to it."""

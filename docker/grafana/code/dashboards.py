@@ -216,7 +216,7 @@ def pipeline() -> Dashboard:
         .with_panel(
             lines(
                 "Time of a write",
-                f'SELECT max("write_time_ns") AS "time" {telegraf} {_TIME} fill(none)',
+                f'SELECT max("write_time_ns") AS "took" {telegraf} {_TIME} fill(none)',
                 OPERATIONS,
                 unit="ns",
             )

@@ -1,7 +1,6 @@
 """`mote stack`: the backend on Docker Compose, its accounts and its secrets."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -271,21 +270,14 @@ def _say_where(installation: "Installation", compose: "Compose") -> None:
     settings = installation.settings()
     host = settings["MOTE_NAMES"].split(",")[0]
     running = {one.name for one in compose.services() if one.good}
-    typer.echo("")
     if "grafana" in running:
-        typer.echo(f"Dashboards  http://{host}:{settings['MOTE_GRAFANA_PORT']}  user admin,")
+        typer.echo(f"\nDashboards  http://{host}:{settings['MOTE_GRAFANA_PORT']}  user admin,")
         typer.echo("            password: mote stack secret grafana")
     if "mosquitto" in running:
-        typer.echo(f"MQTT        {host}:{settings['MOTE_MQTT_PORT']}, with TLS on port")
-        typer.echo(
-            f"            {settings['MOTE_MQTT_TLS_PORT']}; authority {_authority(installation)}"
-        )
+        typer.echo(f"MQTT        {host}:{settings['MOTE_MQTT_PORT']}")
+        typer.echo(f"with TLS    {host}:{settings['MOTE_MQTT_TLS_PORT']}, proven by")
+        typer.echo(f"            {installation.authority / 'ca.crt'}")
         typer.echo("Next        mote stack add DEVICE makes a login for a board")
-
-
-def _authority(installation: "Installation") -> str:
-    path = installation.authority / "ca.crt"
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _print(found: "list[Service]") -> None:

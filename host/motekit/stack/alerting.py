@@ -1,4 +1,4 @@
-"""Where Grafana sends alerts: made from the settings, because it refuses a contact without address."""
+"""Where Grafana sends alerts, from the settings: it refuses to start with an empty address."""
 
 RECEIVER = "mote"
 
