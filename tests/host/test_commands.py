@@ -18,7 +18,8 @@ from motekit.hub import Hub
 MOTE = Path(sys.executable).with_name("mote")
 COMMANDS = ["demo", "doctor", "firmware", "hub", "hub add", "hub remove", "hub list", "listen",
             "sim", "sim list", "sim set", "sim press", "sim cut", "sim power", "sim reset",
-            "sim wifi"]  # fmt: skip
+            "sim wifi", "stack init", "stack up", "stack status", "stack logs", "stack down",
+            "stack doctor", "stack add", "stack remove", "stack list", "stack secret"]  # fmt: skip
 
 
 def mote(*arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess:

@@ -29,7 +29,10 @@ def lacking() -> str:
         needed += ["go", "cargo", "gcc", "mosquitto", "mosquitto_sub", "busybox"]
     missing = [program for program in needed if not shutil.which(program)]
     if missing:
-        return f"the stack needs {', '.join(missing)}: see mote doctor"
+        return (
+            f"the stack's tests need {', '.join(missing)}: Docker, and for images of our own Go "
+            "1.26 and Rust; with STACK_IMAGES=published they pull the published ones"
+        )
     if not _answers() and os.geteuid() != 0:
         return "no Docker Engine answers, and only root can start one"
     return ""
