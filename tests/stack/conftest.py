@@ -1,16 +1,12 @@
 """The tests share one engine and one stack: the project's own compose files, started once."""
 
-import contextlib
-import os
-import random
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import engine
 import local_images
 import pytest
-from running_stack import RunningStack
+from running_stack import RunningStack, free_ports
 
 # Building the images the first time takes minutes; afterwards seconds.
 FIRST_BUILD_S = 1500
@@ -35,29 +31,13 @@ def docker() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def images(docker: None) -> None:
     """The images of the services that can be had."""
-    if os.environ.get("STACK_IMAGES") != "published":
-        for image in local_images.IMAGES:
-            local_images.build(image)
+    local_images.bring()
 
 
 @pytest.fixture(scope="session")
 def stack(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The running stack, with everything but what has no image here."""
-    running = RunningStack(tmp_path_factory.mktemp("stack") / "state", _free_ports(3))
+    running = RunningStack(tmp_path_factory.mktemp("stack") / "state", free_ports(3))
     running.start()
     yield running
     running.stop()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports below the range from which the system takes those of outgoing connections.
-
-    A client that tries again and again to reach a port in that range gets it as its own one day,
-    is connected to itself, and keeps the server from coming back.
-    """
-    free = []
-    for port in random.sample(range(20_000, 32_000), 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            free.append(port)
-    return free[:count]

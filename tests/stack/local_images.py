@@ -88,6 +88,13 @@ IMAGES = [
 ]
 
 
+def bring() -> None:
+    """Make all images; the published ones come with `mote stack up`."""
+    if os.environ.get("STACK_IMAGES") != "published":
+        for image in IMAGES:
+            build(image)
+
+
 def build(image: LocalImage) -> None:
     """Make the image, unless the one that is there was made of the same."""
     programs = {place: _found(program) for place, program in image.programs.items()}

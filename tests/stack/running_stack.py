@@ -1,9 +1,12 @@
 """The stack as its users have it: started by `mote stack`, spoken to by MQTT, asked by InfluxQL."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -76,6 +79,7 @@ class RunningStack:
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         client.username_pw_set(user, password)
         client.reconnect_delay_set(1, 1)
+        client.max_inflight_messages_set(500)
         # The broker restarts when it gets a new account: the first attempts may be too early.
         client.connect_async("127.0.0.1", self.port)
         client.loop_start()
@@ -110,7 +114,10 @@ class RunningStack:
     def http(
         self, secret: str, path: str, method: str = "GET", body: str | None = None
     ) -> tuple[int, str]:
-        """Code and text of the database's answer to a request with the token in file `secret`."""
+        """Code and text of the database's answer to a request with the token in file `secret`.
+
+        While it is being started again, it is asked again.
+        """
         token = (self.installation.secrets / secret).read_text()
         request = urllib.request.Request(
             f"http://{self.address('influxdb')}:8086{path}",
@@ -118,11 +125,17 @@ class RunningStack:
             data=body.encode() if body else None,
             headers={"Authorization": f"Token {token}"},
         )
-        try:
-            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+
+        def answered() -> tuple[int, str] | None:
+            try:
+                with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+            except (urllib.error.URLError, ConnectionError):
+                return None
+
+        return eventually(answered)
 
     def address(self, service: str) -> str:
         """Where a service is reached from this machine; no port of the host leads to it."""
@@ -152,3 +165,17 @@ def eventually(true: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
         assert time.monotonic() < until, f"not within {seconds} s: {true}"
         time.sleep(0.2)
     return found
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports below the range from which the system takes those of outgoing connections.
+
+    A client that tries again and again to reach a port in that range gets it as its own one day,
+    is connected to itself, and keeps the server from coming back.
+    """
+    free = []
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            free.append(port)
+    return free[:count]

@@ -167,5 +167,8 @@ def test_a_bad_payload_harms_nothing(stack: RunningStack) -> None:
         "SELECT last(buffer_size) AS waiting FROM internal_write WHERE alias='readings' "
         "AND time > now() - 30s"
     )
-    eventually(lambda: stack.rows(waiting, "operations"))
-    assert stack.rows(waiting, "operations")[0]["waiting"] == 0
+
+    def is_done() -> bool:
+        return [row["waiting"] for row in stack.rows(waiting, "operations")] == [0]
+
+    eventually(is_done)
