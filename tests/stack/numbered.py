@@ -8,7 +8,7 @@ from running_stack import RunningStack, eventually
 
 # Devices publish side by side; a kill finds some of their messages at every place of the way.
 DEVICES = 4
-DRAIN_S = 60
+DRAIN_S = 120
 
 
 class Numbered:
@@ -32,13 +32,19 @@ class Numbered:
         return self._acknowledged
 
     def flow_while(self, *disturbances: Callable[[], None]) -> None:
-        """Publish all, disturbing at even distances, and wait until all are acknowledged."""
+        """Publish all, disturbing at even distances, and wait until all are acknowledged.
+
+        Before each disturbance everything is at work again.
+        """
         threads = [threading.Thread(target=self._publish, args=(n,)) for n in range(DEVICES)]
         for thread in threads:
             thread.start()
         step = DEVICES * self._share // (len(disturbances) + 1)
         for number, disturb in enumerate(disturbances, 1):
             eventually(lambda due=number * step: self._acknowledged >= due, DRAIN_S)
+            # One fault at a time: what came before has passed the whole way.
+            passed = self._acknowledged
+            eventually(lambda due=passed: len(self._stored()) >= due, DRAIN_S)
             disturb()
         for thread in threads:
             thread.join()
