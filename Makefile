@@ -10,6 +10,9 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 py
 # bash has a variable SECONDS of its own: only one given to make counts.
 RUN_SECONDS := $(if $(filter command%,$(origin SECONDS)),$(SECONDS))
 
+# The tests mostly wait: three files at a time take two cores. ARGS="-n 0" runs one after the other.
+SIDE_BY_SIDE := -n 3 --dist loadfile
+
 .PHONY: help demo test check bench soak pictures lock clean
 
 help: ## This list
@@ -21,11 +24,11 @@ demo: $(READY) ## Broker, store, dashboard and four virtual boards; SECONDS=60 r
 test: $(READY) ## Everything that proves the project, installing what it needs
 	@$(BIN)/python tests/system_packages.py
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(READY) ## The quick half: lint, types and tests without network namespaces or a browser
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest -m "not netns and not browser" $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not netns and not browser" $(ARGS)
 
 bench: $(READY) ## Figures, beside those of others where there are any; ONLY=<prefix> for a part
 	@$(BIN)/python tests/measure.py bench --only "$(ONLY)"

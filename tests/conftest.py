@@ -2,12 +2,17 @@
 
 import os
 import shutil
+import signal
 import sys
 
 import pytest
 
 # Debian keeps daemons in /usr/sbin, which a plain user's PATH lacks.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
+
+# Who is started in the background ignores Ctrl-C, and so would every program of the tests.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 

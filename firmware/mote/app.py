@@ -5,7 +5,7 @@ import gc
 import sys
 import time
 
-from mote import __version__, board, config, contract, led, log, starts, system
+from mote import __version__, board, config, contract, led, log, starts, system, update
 
 _PAUSE_S = 5
 # Collect after so many bytes: a heap that is left to run full is in splinters when it is needed in
@@ -54,6 +54,10 @@ async def _work():
     board.check_profile()
     settings, damage = _settings()
     asyncio.create_task(led.run())
+    if update.due():
+        from mote.update import trial
+
+        asyncio.create_task(trial.watch())
     if start == "crashed" and config.on_probation():
         _roll_back()
     if start == "crashed":

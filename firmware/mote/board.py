@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 
 import network
 from machine import Pin
@@ -68,17 +69,19 @@ async def watch_button(show, held):
     `show` is told "setup" and "error" while it is held, so that a person sees when to let go.
     """
     button = Pin(pin("button"), Pin.IN, Pin.PULL_UP)
-    down_ms = 0
+    pressed_ms = None
     while True:
         if button.value() == 0:
-            down_ms += _STEP_MS
-            if down_ms == patience.HOLD_FOR_SETUP_MS:
+            if pressed_ms is None:
+                pressed_ms, seen_ms = time.ticks_ms(), 0
+            before_ms, seen_ms = seen_ms, time.ticks_diff(time.ticks_ms(), pressed_ms)
+            if before_ms < patience.HOLD_FOR_SETUP_MS <= seen_ms:
                 show("setup")
-            if down_ms == patience.HOLD_TO_ERASE_MS:
+            if before_ms < patience.HOLD_TO_ERASE_MS <= seen_ms:
                 show("error")
                 held("erased")
-        else:
-            if patience.HOLD_FOR_SETUP_MS <= down_ms < patience.HOLD_TO_ERASE_MS:
+        elif pressed_ms is not None:
+            if patience.HOLD_FOR_SETUP_MS <= seen_ms < patience.HOLD_TO_ERASE_MS:
                 held("button")
-            down_ms = 0
+            pressed_ms = None
         await asyncio.sleep_ms(_STEP_MS)

@@ -22,7 +22,7 @@ class Refused(Exception):
 
 
 class Commands:
-    """Calls `handlers[name](command)`, an async function that returns the answer's own entries.
+    """Calls `handlers()[name](command)`, an async function that returns the answer's own entries.
 
     `answer(text)` is an async function that publishes. A handler may return (entries, after), where
     `after()` is called when the answer is out: a restart, mostly.
@@ -100,14 +100,16 @@ class Commands:
     async def _do(self, name, nonce, command):
         after = None
         try:
-            handler = self._handlers.get(name)
+            handlers = self._handlers()
+            handler = handlers.get(name)
             if handler is None:
-                known = ", ".join(sorted(self._handlers))
+                known = ", ".join(sorted(handlers))
                 raise Refused("there is no command %s; known: %s" % (name, known))
             entries = await handler(command)
             if isinstance(entries, tuple):
                 entries, after = entries
-            log.info("commands: %s" % name)
+            # The pieces of an update are many.
+            (log.debug if "at" in command else log.info)("commands: %s" % name)
             return _answer(name, nonce, True, entries or {}), after
         except Refused as refused:
             fault = str(refused)

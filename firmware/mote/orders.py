@@ -1,30 +1,34 @@
-"""What the board does when it is told to: one method for each command of contract 1."""
+"""What the board does when it is told to: one method for each command of contract 1.
+
+Loaded for a command, and forgotten soon after.
+"""
 
 import asyncio
 
 from mote import config, led, log, probation, starts
-from mote.commands import Commands, Refused
+from mote.commands import Refused
 
 IDENTIFY_S = 10
 _IDENTIFY_MAX_S = 300
 
 
 class Orders:
-    """`end(why, mode)` restarts the board, `answer(text)` publishes."""
+    """`delivery` replays, `end(why, mode)` restarts the board."""
 
-    def __init__(self, settings, end, answer):
+    def __init__(self, settings, delivery, end):
         self._settings = settings
+        self._delivery = delivery
         self._end = end
-        # The command that the board restarted for must not be done again.
-        self.commands = Commands(self._handlers(), answer, starts.last_nonce())
 
-    def _handlers(self):
+    def handlers(self):
         return {
             "restart": self._restart,
             "setup": self._setup,
             "identify": self._identify,
             "log": self._log,
+            "replay": self._replay,
             "config": self._config,
+            "update": self._update,
         }
 
     def _leave(self, command, why, mode="restart"):
@@ -54,6 +58,12 @@ class Orders:
             raise Refused("level is one of D, I, W, E") from None
         return {"level": level}
 
+    async def _replay(self, command):
+        since = command.get("since")
+        if not isinstance(since, int) or since < 0:
+            raise Refused("since is a Unix time in whole seconds")
+        return {"readings": self._delivery.replay(since * 1000)}
+
     async def _config(self, command):
         """Without `config` the answer is the present one, its secrets left out.
 
@@ -77,6 +87,11 @@ class Orders:
             # The stack is small, and a command may nest as deep as it likes.
             raise Refused("config is nested too deeply") from None
         return {"probation": True}, self._leave(command, "a new configuration is tried")
+
+    async def _update(self, command):
+        from mote.update import receive
+
+        return await receive.handle(command, self._leave)
 
 
 def _merged(target, patch):

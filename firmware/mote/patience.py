@@ -32,6 +32,9 @@ STEADY_MS = 300_000
 SAFE_MODE_MS = 600_000
 # A configuration that came over MQTT and does not get the board online makes room for the old one.
 PROBATION_MS = 180_000
+# So does a new version; it has so many starts for it. Not less than a router takes to come back.
+UPDATE_TRIAL_MS = 600_000
+UPDATE_STARTS = 3
 # Attempts to join and to connect: the pause grows with the outage, between these bounds.
 PAUSE_FIRST_MS = 1_000
 PAUSE_MAX_MS = 60_000

@@ -17,10 +17,13 @@ from mote import (
     sensors,
     starts,
     system,
+    update,
 )
-from mote.mqtt.queue import Queue
+from mote.clock.clock import Clock
+from mote.delivery import Delivery
 from mote.online import Online
 from mote.sensors import rounds
+from mote.store.ring import Ring
 from mote.wifi import station
 
 INFO_EVERY_MS = 300_000
@@ -41,10 +44,12 @@ class _Running:
         self._settings = settings
         self._device = settings["id"]
         self._interval_ms = int(settings["interval"] * 1000)
-        self._queue = Queue(self._interval_ms)
+        self._clock = Clock()
+        boot = starts.number()
+        self._delivery = Delivery(self._device, Ring(boot=boot), self._clock, boot)
         self._sensors = sensors.open_all(settings["sensors"])
         self._online = Online(settings, self._session, self._end)
-        self._orders = None
+        self._commands = None
         self._client = None
         self._first = True
         self._leave = asyncio.Event()
@@ -56,11 +61,13 @@ class _Running:
         log.tap = self._publish_log
         works = [self._online.stay(), board.watch_button(led.show, self._held), self._beat()]
         works += [self._measure(sensor) for sensor in self._sensors]
+        works.append(self._keep_time())
         if config.on_probation():
             works.append(self._prove())
         tasks = [asyncio.create_task(work) for work in works]
         try:
             await self._leave.wait()
+            self._delivery.keep()
             if self._client:
                 await self._client.leave()
         finally:
@@ -79,6 +86,16 @@ class _Running:
             config.erase()
             log.warning("run: BOOT held for 10 s: the configuration is erased")
         self._end("BOOT was held", mode)
+
+    async def _keep_time(self):
+        # A lookup without a network fails, and puts the server last.
+        while not station.address():
+            await asyncio.sleep_ms(_BEAT_MS)
+        await self._clock.keep(self._time_servers)
+
+    def _time_servers(self):
+        """The usual ones; in a network without the internet the server or the gateway may know."""
+        return contract.NTP_SERVERS + (self._settings["mqtt"]["host"], station.gateway())
 
     async def _prove(self):
         """A new configuration that does not get the board online makes room for the old one."""
@@ -102,7 +119,7 @@ class _Running:
             led.show("connected")
             tasks.append(asyncio.create_task(self._tell(client)))
             tasks.append(asyncio.create_task(_close_without_wifi(client)))
-            await self._queue.deliver(client, self._delivered)
+            await self._deliver(client)
         except OSError as error:
             client.close(error)
         finally:
@@ -113,7 +130,14 @@ class _Running:
         log.warning("%s%s: %r" % (contract.LOG_DISCONNECTED, client.server, client.reason))
         return time.ticks_diff(time.ticks_ms(), since)
 
-    def _delivered(self, topic):
+    async def _deliver(self, client):
+        task = asyncio.create_task(self._delivery.deliver(client, self._delivered))
+        try:
+            await client.closed.wait()
+        finally:
+            task.cancel()
+
+    def _delivered(self):
         if self._first:
             self._first = False
             log.info(contract.LOG_FIRST_READING)
@@ -139,6 +163,10 @@ class _Running:
                 await self._obey().conclude("config", *outcome)
             # Not before it is out: a lost connection must not swallow it.
             probation.told()
+        if update.due():
+            from mote.update import trial
+
+            await trial.conclude(self._obey())
         trace = starts.untold()
         if trace:
             await client.publish(self._topic("log"), trace, qos=1)
@@ -149,15 +177,21 @@ class _Running:
 
         metrics = [name for sensor in self._sensors for name in sensor.names]
         await homeassistant.announce(client, self._device, metrics, board.chip())
-        memory.forget("mote.homeassistant")
+        memory.forget("mote.homeassistant", "mote.units")
 
     def _obey(self):
         """What obeys: loaded with the first command, most boards never get one."""
-        if not self._orders:
-            from mote.orders import Orders
+        if not self._commands:
+            from mote.commands import Commands
 
-            self._orders = Orders(self._settings, self._end, self._reply)
-        return self._orders.commands
+            # The command that the board restarted for must not be done again.
+            self._commands = Commands(self._orders, self._reply, starts.last_nonce())
+        return self._commands
+
+    def _orders(self):
+        from mote.orders import Orders
+
+        return Orders(self._settings, self._delivery, self._end).handlers()
 
     def _topic(self, leaf):
         return contract.device_topic(self._device, leaf)
@@ -174,8 +208,9 @@ class _Running:
             "reset": system.reset_cause(),
             "crashes": starts.crashes(),
             "sensors": [sensor.kind for sensor in self._sensors if sensor.names],
-            "queue": len(self._queue),
-            "lost": self._queue.lost,
+            "queue": len(self._delivery),
+            "lost": self._delivery.lost,
+            "clock": self._clock.known,
         }
 
     async def _measure(self, sensor):
@@ -190,22 +225,24 @@ class _Running:
 
     def _put(self, metric, value):
         try:
-            payload = contract.format_value(value)
+            contract.format_value(value)
         except ValueError:
             log.warning("sensors: %s is not a finite number" % metric)
             return
-        self._queue.put(contract.sensor_topic(self._device, metric), payload)
+        self._delivery.take(metric, value)
 
     async def _beat(self):
         """Feed the watchdog for as long as readings get done; let a minute's log lines through."""
         beats = 0
         while True:
+            self._delivery.date()
             late_ms = time.ticks_diff(time.ticks_ms(), self._progress_ms) - self._interval_ms
             if not self._sensors or late_ms < _SLACK_MS:
                 system.feed()
             beats = (beats + 1) % (60_000 // _BEAT_MS)
             if not beats:
                 self._logs = 0
+                memory.forget("mote.orders", "mote.probation")
             await asyncio.sleep_ms(_BEAT_MS)
 
     async def _reply(self, text):

@@ -4,6 +4,7 @@ Kept in NVS (esp32.NVS), not in RTC memory: a person's quick resets cut the powe
 """
 
 import asyncio
+import gc
 import io
 import os
 import sys
@@ -14,7 +15,7 @@ from mote import log, patience, system
 
 TRACE = "/crash.txt"
 _TRACE_MAX = 1500
-_QUICK, _CRASHES, _UNTOLD, _NONCE = "quick", "crashes", "untold", "nonce"
+_QUICK, _CRASHES, _UNTOLD, _NONCE, _NUMBER = "quick", "crashes", "untold", "nonce", "starts"
 # Bytes of a nonce: at most 40 characters of UTF-8.
 _NONCE_MAX = 160
 
@@ -24,6 +25,7 @@ def begin(asked):
 
     Returns "resets" after three quick ones, "crashed" after five crashes, else an empty text.
     """
+    _set(_NUMBER, number() + 1)
     cause = system.reset_cause()
     if cause == "power-on":
         quick = _get(_QUICK) + 1
@@ -41,6 +43,11 @@ def begin(asked):
     return "crashed" if _get(_CRASHES) >= patience.CRASHES else ""
 
 
+def number():
+    """The number of this start; none comes twice."""
+    return _get(_NUMBER)
+
+
 async def settle():
     """A board that runs on has not been reset quickly, and later has not crashed."""
     await asyncio.sleep_ms(patience.QUICK_RESET_MS)
@@ -52,9 +59,14 @@ async def settle():
 
 def crashed(error):
     """An exception that nobody expected ends this start: count it and keep its traceback."""
-    text = io.StringIO()
-    sys.print_exception(error, text)
-    note(text.getvalue())
+    gc.collect()
+    try:
+        text = io.StringIO()
+        sys.print_exception(error, text)
+        note(text.getvalue())
+    except MemoryError:
+        # What ran out of memory is counted, too.
+        note(type(error).__name__)
 
 
 def note(text):

@@ -2,8 +2,7 @@
 
 from mote import failure, log
 from mote.failure import Failure
-from mote.mqtt.client import Client
-from mote.wifi import station
+from mote.wifi import joining, station
 
 # A server that is not where it was said to be may be elsewhere in the network.
 _SEEK_AFTER = (
@@ -21,16 +20,17 @@ async def run(document, progress):
     host is filled in where one server was found. `progress` is told each step as it begins: join
     address name server login.
     """
-    client = None
     found = []
     try:
-        await station.join(document["wifi"][:1], progress, attempts=2)
+        await joining.join(document["wifi"][:1], progress, attempts=2)
         if not document["mqtt"]["host"]:
             progress("name")
             found = await _servers()
             _take(document["mqtt"], found)
-        client = Client(document)
-        await client.connect(progress)
+        # Loaded when there is a network: until then the portal has its memory.
+        from mote.mqtt import connecting
+
+        client = await connecting.log_in(document, progress)
     except Failure as why:
         if why.reason in _SEEK_AFTER:
             found = await _servers()

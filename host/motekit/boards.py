@@ -1,10 +1,18 @@
 """The boards that Mote knows, from `provisioning/boards/*.toml`: the one place where pins stand."""
 
+import re
 import tomllib
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from motekit import places
 
@@ -46,8 +54,37 @@ class Led(BaseModel):
         return self
 
 
+def flash_bytes(text: object) -> int:
+    """The bytes of a flash whose size is written like 4MB. Raises ValueError."""
+    written = re.fullmatch(r"(\d{1,3})\s?MB", str(text).upper())
+    if not written or not 1 <= int(written[1]) <= 128:
+        raise ValueError(f"{text!r} is no size of a flash: write it like 4MB")
+    return int(written[1]) << 20
+
+
+class MicroPython(BaseModel):
+    """The official image of a chip: its name and release in the address it is downloaded from.
+
+    `sha256` is of the file as downloaded, None where nobody has pinned it yet.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^\w+$")
+    release: str = Field(pattern=r"^\d{8}-v[\w.-]+$")
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}-{self.release}.bin"
+
+
 class Profile(BaseModel):
-    """One board. `txpower` in dBm, where the board's antenna cannot stand full power."""
+    """One board. `txpower` in dBm, where the board's antenna cannot stand full power.
+
+    `flash_size` in bytes, written like 8MB. `micropython` stands in the default board of a chip,
+    and in one that needs an image of its own: see `micropython()`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,10 +95,12 @@ class Profile(BaseModel):
     pins: Pins
     led: Led
     txpower: float | None = Field(default=None, ge=2, le=20)
+    flash_size: Annotated[int, BeforeValidator(flash_bytes)] = 4 << 20
+    micropython: MicroPython | None = None
 
     def on_device(self) -> dict[str, object]:
         """What `mote/board.json` on the board says."""
-        return self.model_dump(exclude={"default", "name"}, exclude_none=True)
+        return self.model_dump(include={"key", "chip", "pins", "led", "txpower"}, exclude_none=True)
 
 
 @cache
@@ -91,3 +130,14 @@ def default_for(chip: str) -> Profile:
         if one.default and one.chip == chip.upper():
             return one
     raise BoardError(f"no board has the chip {chip}")
+
+
+def micropython(board: Profile) -> MicroPython:
+    """The official image of `board`: its own, or that of its chip. Raises BoardError."""
+    found = board.micropython or default_for(board.chip.lower()).micropython
+    if found is None:
+        raise BoardError(
+            f"no MicroPython image is known for the chip {board.chip}: write [micropython] into "
+            f"{FOLDER / default_for(board.chip.lower()).key}.toml, or give `--firmware FILE`"
+        )
+    return found

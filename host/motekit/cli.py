@@ -4,7 +4,27 @@ from typing import Annotated
 
 import typer
 
-from motekit.commands import demo, doctor, firmware, hub, listen, sim, stack
+from motekit.commands import (
+    bundle,
+    demo,
+    devices,
+    doctor,
+    firmware,
+    flash,
+    fleet,
+    hub,
+    image,
+    label,
+    listen,
+    monitor,
+    orders,
+    provision,
+    settings,
+    shell,
+    sim,
+    stack,
+    update,
+)
 
 app = typer.Typer(
     name="mote",
@@ -13,13 +33,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("bundle", epilog=bundle.EPILOG)(bundle.command)
 app.command("demo")(demo.command)
+app.command("devices", epilog=devices.EPILOG)(devices.command)
 app.command("doctor")(doctor.command)
 app.command("firmware", epilog="Example: mote firmware build/board --board xiao-esp32c3")(
     firmware.command
 )
+app.command("flash", epilog=flash.EPILOG)(flash.command)
+app.command("fleet", epilog=fleet.EXAMPLE)(fleet.command)
+app.command("identify", epilog=orders.IDENTIFY)(orders.identify)
+app.command("label", epilog=label.EPILOG)(label.command)
 app.command("listen")(listen.command)
+app.command("monitor")(monitor.command)
+app.command("provision", epilog=provision.EPILOG)(provision.command)
+app.command("replay", epilog=orders.REPLAY)(orders.replay)
+app.command("restart", epilog=orders.RESTART)(orders.restart)
+app.command("shell")(shell.command)
+app.command("update", epilog=update.EPILOG)(update.command)
+app.add_typer(settings.app, name="config")
 app.add_typer(hub.app, name="hub")
+app.add_typer(image.app, name="image")
 app.add_typer(sim.app, name="sim")
 app.add_typer(stack.app, name="stack")
 

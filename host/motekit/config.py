@@ -28,13 +28,18 @@ def checked(document: Any) -> dict[str, Any]:
     return filled
 
 
+def schema() -> dict[str, Any]:
+    """The one JSON Schema, as board and host have it."""
+    document: dict[str, Any] = json.loads(places.CONFIG_SCHEMA.read_text(encoding="utf-8"))
+    return document
+
+
 @cache
 def _validator() -> Any:
-    schema = json.loads(places.CONFIG_SCHEMA.read_text(encoding="utf-8"))
     own = {"maxBytes": _max_bytes, "pattern": _pattern}
     checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
     kind: Any = validators.extend(Draft202012Validator, own, type_checker=checker)  # type: ignore[no-untyped-call]
-    return kind(schema)
+    return kind(schema())
 
 
 def _is_integer(_: object, value: object) -> bool:
@@ -56,6 +61,9 @@ def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationEr
 
 def _text(error: ValidationError) -> str:
     expected = error.schema.get("expected") if isinstance(error.schema, dict) else None
+    if error.validator == "type":
+        # The library's own text has the value in it, which may be a password.
+        expected = expected or f"of the type {error.validator_value}"
     return f"must be {expected}" if expected else str(error.message)
 
 

@@ -7,11 +7,14 @@ import typer
 DONE = 0
 FAILED = 1
 USAGE = 2
+# As a shell reports a program that Ctrl-C ended.
+STOPPED = 130
 
 MEANING = {
     DONE: "done",
     FAILED: "failed; the last line says why and what to do",
     USAGE: "the command line was not understood",
+    STOPPED: "stopped with Ctrl-C",
 }
 
 

@@ -42,8 +42,7 @@ def folder(key: str) -> Path:
     Raises PackageError when there is no way to the package index, or the digest is wrong.
     """
     package = pinned(key)
-    # The digest is in the path: another version is another folder.
-    target = places.cache() / f"{key}-{package.sha256[:12]}"
+    target = _place(key)
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
             archive = _download(package, Path(scratch))
@@ -57,6 +56,16 @@ def folder(key: str) -> Path:
                 if not target.is_dir():
                     raise
     return target
+
+
+def present(*keys: str) -> list[Path]:
+    """The folders of those packages that have been fetched already."""
+    return [place for place in map(_place, keys) if place.is_dir()]
+
+
+def _place(key: str) -> Path:
+    # The digest is in the path: another version is another folder.
+    return places.cache() / f"{key}-{pinned(key).sha256[:12]}"
 
 
 def _download(package: Pinned, scratch: Path) -> Path:

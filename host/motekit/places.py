@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import mote
-from platformdirs import user_data_path
+from platformdirs import user_cache_path, user_data_path
 
 DEVICE_PACKAGE = Path(mote.__file__).parent
 FIRMWARE = DEVICE_PACKAGE.parent
@@ -17,6 +17,11 @@ def cache() -> Path:
     path = CHECKOUT / "build" / "cache"
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def downloads() -> Path:
+    """Folder for large files that are fetched once for every checkout of a user."""
+    return user_cache_path("mote", ensure_exists=True)
 
 
 def data() -> Path:

@@ -35,6 +35,8 @@ class AccessPoint:
     up: bool = True
     # Part of the packets that are lost, 0 to 1.
     loss: float = 0.0
+    # What it takes longer for a packet to get through, each way.
+    delay_s: float = 0.0
     subnet: str = "192.168.50"
     bssid: str = field(default="")
 

@@ -15,9 +15,9 @@ from motekit.boards import Profile
 
 from motesim.air import Air
 from motesim.chips import CHIPS
-from motesim.core import PWRON_RESET, Core
+from motesim.core import PWRON_RESET, SOFT_RESET, Core
 from motesim.errors import SimulationError, Stopped
-from motesim.flash import FS_START, Flash
+from motesim.flash import Flash
 from motesim.network import BoardNetwork
 from motesim.parts import Part
 from motesim.pins import Pins
@@ -28,6 +28,8 @@ from motesim.serial import SerialPort
 RUNTIME = Path(__file__).parents[1] / "runtime"
 # The heap of the process; what is above the board's own free heap is taken away at power-on.
 HEAP = "2M"
+# What the port says then (ports/esp32/main.c).
+SOFT_REBOOT = b"MPY: soft reboot\r\n"
 
 
 @dataclass
@@ -36,7 +38,10 @@ class BoardSpec:
 
     `chip` is esp32, esp32s3, esp32c3 or esp32c6, `board` one of provisioning/boards with that chip,
     empty for its usual one. `mac` is the station's, twelve hex digits, or empty for one that is
-    derived from the board's place in the world. `firmware` replaces Mote by a tree of other files.
+    derived from the board's place in the world. `firmware` replaces Mote by a tree of other files,
+    `image` by the bytes of a whole flash, as `mote image` makes them. `key` is the public key whose
+    updates over the air the board takes. With `two_slots` its flash has room for two images of
+    MicroPython, and less for files.
     """
 
     name: str
@@ -46,6 +51,9 @@ class BoardSpec:
     mac: str = ""
     board: str = ""
     firmware: Path | None = None
+    image: bytes | None = None
+    key: bytes = b""
+    two_slots: bool = False
 
 
 class VirtualBoard:
@@ -87,6 +95,10 @@ class VirtualBoard:
     @property
     def log(self) -> list[str]:
         return self.serial.log
+
+    def log_since(self, number: int) -> list[str]:
+        """The lines from `number` on, as `serial.count` counts them."""
+        return self.log[max(0, len(self.log) - (self.serial.count - number)) :]
 
     @property
     def serial_path(self) -> str:
@@ -188,16 +200,21 @@ class VirtualBoard:
         """What the chip's ROM is told at power-on."""
         return {
             "flash": str(self.flash.path.resolve()),
-            "fs_start": FS_START,
-            "fs_size": self.flash.fs_size,
+            "fs_start": self.flash.files_at.offset,
+            "two_slots": self.flash.two_slots,
+            "fs_size": self.flash.files_at.size,
             "cut_at": self.cut_at,
             "mapped": self.network.mapped,
+            "raw_repl": self.serial.raw_repl,
         }
 
     async def _start(self) -> None:
         question_end, ask_end = os.pipe()
         answer_end, reply_end = os.pipe()
-        console = self.serial.connect()
+        soft_reset = self.core.reset_cause == SOFT_RESET
+        if soft_reset:
+            self.serial.say(SOFT_REBOOT)
+        console = self.serial.connect(soft_reset=soft_reset)
         runtime = Path(sys.executable).with_name("micropython")
 
         def own_console() -> None:
@@ -225,6 +242,8 @@ class VirtualBoard:
                 pass_fds=(3, 4, ask_end, answer_end),
                 start_new_session=True,
                 preexec_fn=own_console,
+                # Without a home its REPL keeps no history on this machine.
+                env={"PATH": os.environ["PATH"]},
             )
         except FileNotFoundError:
             raise SimulationError(
@@ -258,4 +277,4 @@ class VirtualBoard:
         """The runtime ended by itself: a soft reset (Ctrl-D at the REPL), as on silicon."""
         await process.wait()
         if self._process is process:
-            self.ends_itself(cause=5)
+            self.ends_itself(SOFT_RESET)

@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 RTC_MEMORY = 2048
+RELEASE = "1.27.0"
 ESP_ERR_NVS_NOT_FOUND = "ESP_ERR_NVS_NOT_FOUND"
 # What an ESP32 has free at main.py, and how many bytes of the 64-bit runtime's heap hold the same
 # objects: see README.md, "The heap".
 ESP32_FREE_HEAP = 110 * 1024
 WIDTH_RATIO = 1.45
+# Bytes of the table of 640 names that a chip makes for the firmware; here one for 1280 is there
+# before (power_on.py), and the heap is smaller instead.
+NAMES = 640 * 11
 
 
 class Core:
@@ -27,8 +31,9 @@ class Core:
         self.chip = chip
         self._mac = mac
         self._board = board
-        self.heap = int(ESP32_FREE_HEAP * WIDTH_RATIO)
+        self.heap = int(ESP32_FREE_HEAP * WIDTH_RATIO) - NAMES
         self.heap_at_start = (0, 0)
+        self.slot, self.release = "", RELEASE
         self.reset_cause = PWRON_RESET
         self.celsius = 42.0
         self._rtc_offset_ns = 0
@@ -61,6 +66,14 @@ class Core:
 
     def running(self, free: int, used: int) -> None:
         self.heap_at_start = (free, used)
+        self._board.serial.booted = True
+
+    def boot(self, slot: str | None, release: str) -> None:
+        """The boot loader chose a slot; its image says which MicroPython it is."""
+        if slot is None:
+            raise Stopped
+        self.slot = slot
+        self.release = release or RELEASE
 
     def machine_reset(self) -> None:
         self._board.ends_itself(HARD_RESET)
@@ -82,7 +95,7 @@ class Core:
 
     def os_uname(self) -> list[str]:
         sysname = self.chip.sysname
-        return [sysname, sysname, "1.27.0", "v1.27.0 on 2025-12-09", self.chip.machine]
+        return [sysname, sysname, self.release, f"v{self.release} on 2025-12-09", self.chip.machine]
 
     def rtc_offset_ns(self) -> int:
         return self._rtc_offset_ns

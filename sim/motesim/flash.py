@@ -1,35 +1,49 @@
-"""The flash chip of a board, as a file of its real size, and what is written on it at the factory.
-
-The file system is at 0x200000 in blocks of 4096 bytes, as the ESP32 port mounts it (partition table
-of ESP32_GENERIC, ports/esp32/partitions-4MiBplus.csv).
-"""
+"""The flash chip of a board: a file of its real size, and what is written on it at the factory."""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from littlefs import LittleFS
+from motekit.image import Region, filesystem
 
-FS_START = 0x200000
-BLOCK = 4096
-DISK_VERSION = 0x00020001
+# Where the official images of 4 MB and more look for their files, up to the end of the flash; with
+# two slots for MicroPython (partitions-4MiB-ota.csv) there is less.
+FILES_START = 0x200000
+FILES_START_TWO_SLOTS = 0x310000
+FIRST_SLOT = 0x10000
 SKIPPED = {"__pycache__"}
 
 
 class Flash:
-    """The flash in the file `path`; made blank (all ones) when it is not there."""
+    """The flash in the file `path`, `files_at` of it the file system's.
 
-    def __init__(self, path: Path, size: int) -> None:
+    Made blank (all ones) with `size` bytes when it is not there. With `two_slots` it has room for
+    two images of MicroPython.
+    """
+
+    def __init__(
+        self, path: Path, size: int, files_at: Region | None = None, two_slots: bool = False
+    ) -> None:
         self.path = path
-        self.size = size
+        self.two_slots = two_slots
+        start = FILES_START_TWO_SLOTS if two_slots else FILES_START
+        self.files_at = files_at or Region(start, size - start)
         if not path.exists():
-            path.write_bytes(b"\xff" * size)
+            path.write_bytes(filesystem.blank(size))
+            if two_slots:
+                # As after esptool: a first slot that the boot loader takes for an image.
+                with path.open("r+b") as file:
+                    file.seek(FIRST_SLOT)
+                    file.write(b"\xe9")
 
-    @property
-    def fs_size(self) -> int:
-        return self.size - FS_START
+    @classmethod
+    def written(cls, path: Path, image: bytes, files_at: Region) -> "Flash":
+        """A flash with the very bytes of `image` on it."""
+        path.write_bytes(image)
+        return cls(path, len(image), files_at)
 
     def install(self, firmware: Path) -> None:
         """Copy a firmware tree to the root, as `mpremote fs cp -r` does to a board."""
@@ -41,12 +55,12 @@ class Flash:
                 if source.is_dir():
                     fs.makedirs("/" + place.as_posix(), exist_ok=True)
                 else:
-                    self._write(fs, place.as_posix(), source.read_bytes())
+                    filesystem.write(fs, place.as_posix(), source.read_bytes())
 
     def write(self, name: str, data: bytes) -> None:
         """Write one file, its folders included."""
         with self.mounted() as fs:
-            self._write(fs, name, data)
+            filesystem.write(fs, name, data)
 
     def write_config(self, document: dict[str, Any]) -> None:
         self.write("config.json", json.dumps(document).encode())
@@ -62,44 +76,18 @@ class Flash:
 
     def files(self) -> dict[str, int]:
         """Every file's size in bytes by its path."""
-        found = {}
         with self.mounted() as fs:
-            for top, _, names in fs.walk("/"):
-                for name in names:
-                    place = PurePosixPath(top) / name
-                    found[str(place)] = fs.stat(str(place)).size
-        return found
+            return {path: len(data) for path, data in filesystem.content(fs).items()}
 
     @contextmanager
     def mounted(self) -> Iterator[LittleFS]:
         """The file system, formatted if blank; changes are written back at the end."""
         whole = bytearray(self.path.read_bytes())
-        part = whole[FS_START:]
-        fs = LittleFS(
-            block_size=BLOCK,
-            block_count=len(part) // BLOCK,
-            read_size=32,
-            prog_size=32,
-            cache_size=128,
-            lookahead_size=32,
-            block_cycles=100,
-            name_max=255,
-            disk_version=DISK_VERSION,
-            mount=False,
-        )
-        fs.context.buffer = part
-        if part[:BLOCK] == b"\xff" * BLOCK:
-            fs.format()
-        fs.mount()
+        place = slice(self.files_at.offset, self.files_at.offset + self.files_at.size)
+        region = whole[place]
+        blank = region[: filesystem.BLOCK] == filesystem.blank(filesystem.BLOCK)
+        fs = (filesystem.formatted if blank else filesystem.mounted)(region)
         yield fs
         fs.unmount()
-        whole[FS_START:] = fs.context.buffer
+        whole[place] = region
         self.path.write_bytes(whole)
-
-    @staticmethod
-    def _write(fs: LittleFS, name: str, data: bytes) -> None:
-        place = PurePosixPath("/") / name
-        if str(place.parent) != "/":
-            fs.makedirs(str(place.parent), exist_ok=True)
-        with fs.open(str(place), "wb") as file:
-            file.write(data)

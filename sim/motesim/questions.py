@@ -5,7 +5,7 @@ import inspect
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from motesim.errors import Silicon, Stopped
@@ -34,8 +34,10 @@ class Questions:
         )
         try:
             while line := await reader.readline():
+                # Ctrl-C meets the board's own files, and not what starts them.
+                may_be_interrupted = self._board.serial.booted
                 reply = await self._answer(*json.loads(line))
-                if self._board.serial.interrupted():
+                if may_be_interrupted and self._board.serial.interrupted():
                     reply = ["KeyboardInterrupt", ""]
                 answer = json.dumps(reply).encode()
                 os.write(reply_end, b"%06d" % len(answer) + answer)
@@ -50,7 +52,7 @@ class Questions:
     async def _answer(self, operation: str, arguments: list[Any]) -> list[Any]:
         try:
             result = self._who(operation)(*arguments)
-            return ["ok", await result if inspect.isawaitable(result) else result]
+            return ["ok", await self._waited(result) if inspect.isawaitable(result) else result]
         except Silicon as error:
             return [error.kind, error.value]
         except (Stopped, asyncio.CancelledError):
@@ -59,6 +61,19 @@ class Questions:
             # A fault of the world is not one of the chip: say it aloud, and let the chip fail.
             LOGGER.exception("%s: the world cannot answer %s", self._board.name, operation)
             return ["OSError", 5]
+
+    async def _waited(self, result: Awaitable[Any]) -> Any:
+        """What is waited for, or None as soon as Ctrl-C ends the wait."""
+        waiting = asyncio.ensure_future(result)
+        self._board.serial.stop_waiting = waiting.cancel
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current and current.cancelling():
+                raise
+        finally:
+            self._board.serial.stop_waiting = None
 
     def _who(self, operation: str) -> Callable[..., Any]:
         subject = operation.split(".")[0]
@@ -71,6 +86,8 @@ class Questions:
             owner = board.pins
         elif subject == "net":
             owner = board.network
+        elif subject == "serial":
+            owner = board.serial
         elif subject == "flash":
             return board.loses_power
         return getattr(owner, name)  # type: ignore[no-any-return]

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from motekit import boards, firmware, packages
+from motekit import boards, firmware, image, packages
 
 from motesim.air import AccessPoint, Air
 from motesim.board import BoardSpec, VirtualBoard
@@ -32,6 +32,7 @@ class World:
 
     async def __aenter__(self) -> "World":
         self._folder.mkdir(parents=True, exist_ok=True)
+        await self.network.open()
         return self
 
     async def __aexit__(
@@ -69,12 +70,16 @@ class World:
             raise SimulationError(f"the board {spec.board} has an {profile.chip}, not {spec.chip}")
         index = len(self.boards)
         mac = spec.mac or f"{chip.mac_prefix}{2 * index + 0x10:06x}"
-        flash = Flash(self._folder / f"{spec.name.replace(' ', '-')}.flash", chip.flash_size)
         frozen = await asyncio.to_thread(packages.folder, "umqtt-simple")
-        tree = spec.firmware
-        if tree is None:
-            tree = await asyncio.to_thread(firmware.build, profile)
-        flash.install(tree)
+        path = self._folder / f"{spec.name.replace(' ', '-')}.flash"
+        if spec.image is not None:
+            flash = _flashed(path, spec.image, profile.chip)
+        else:
+            flash = Flash(path, chip.flash_size, two_slots=spec.two_slots)
+            tree = spec.firmware
+            if tree is None:
+                tree = await asyncio.to_thread(firmware.build, profile, key=spec.key)
+            flash.install(tree)
         if spec.config is not None:
             flash.write_config(spec.config)
         network = await self.network.board(spec.name, index)
@@ -97,3 +102,15 @@ class World:
             task = asyncio.create_task(board.radio.station.lost(ap))
             self._noticing.add(task)
             task.add_done_callback(self._noticing.discard)
+
+
+def _flashed(path: Path, data: bytes, chip: str) -> Flash:
+    """A flash that was written with an image. Raises SimulationError."""
+    try:
+        runtime = image.read(data)
+        files_at = runtime.file_system(len(data))
+    except image.ImageError as error:
+        raise SimulationError(f"this flash holds no image: {error}") from error
+    if runtime.chip != chip:
+        raise SimulationError(f"this image is for the chip {runtime.chip}, not {chip}")
+    return Flash.written(path, data, files_at)

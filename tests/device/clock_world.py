@@ -1,10 +1,10 @@
 """A world for the clock: time that passes by a number, a crystal that is off, time servers."""
 
 import random
-import sys
 import time
 
-from mote.clock import clock as module
+from mote.clock import rtc
+from mote.clock.clock import Clock
 
 # 2026-03-04 05:06:07.250
 NOW_MS = 1_772_600_767_250
@@ -25,9 +25,9 @@ class World:
         self._rtc_ms, self._up_ms = rtc_ms, up_ms
 
     def clock(self):
-        module._read_rtc = lambda: self._rtc_ms
-        module._set_rtc = self.rtc.append
-        return module.Clock(self.uptime_ms, self._ask)
+        rtc.read = lambda: self._rtc_ms
+        rtc.write = self.rtc.append
+        return Clock(self.uptime_ms, self._ask)
 
     def pass_ms(self, count):
         self.true_ms += count
@@ -55,27 +55,22 @@ class World:
 class Fields:
     """Puts `machine.RTC` in place, and a `time` that counts from the given epoch."""
 
-    real = module._read_rtc, module._set_rtc
+    real = rtc.read, rtc.write
 
     def __init__(self, epoch_s):
         self._epoch_s = epoch_s
         self.fields = None
 
     def __enter__(self):
-        self._before = module.time, module._EPOCH_S, sys.modules.get("machine")
-        self._stubbed = module._read_rtc, module._set_rtc
-        module.time, module._EPOCH_S = self, self._epoch_s
-        module._read_rtc, module._set_rtc = Fields.real
-        sys.modules["machine"] = self
+        self._before = rtc.time, rtc._EPOCH_S, rtc.machine
+        self._stubbed = rtc.read, rtc.write
+        rtc.time, rtc._EPOCH_S, rtc.machine = self, self._epoch_s, self
+        rtc.read, rtc.write = Fields.real
         return self
 
     def __exit__(self, *exc):
-        module.time, module._EPOCH_S, machine = self._before
-        module._read_rtc, module._set_rtc = self._stubbed
-        if machine:
-            sys.modules["machine"] = machine
-        else:
-            del sys.modules["machine"]
+        rtc.time, rtc._EPOCH_S, rtc.machine = self._before
+        rtc.read, rtc.write = self._stubbed
 
     def RTC(self):  # noqa: N802
         return self

@@ -17,8 +17,8 @@ from motekit import boards, firmware, packages
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RUNTIME = Path(sys.executable).with_name("micropython")
-HEAP = "400k"
-TIMEOUT_S = 60
+HEAP = "1M"
+TIMEOUT_S = 240
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -37,7 +37,8 @@ class DeviceFile(pytest.File):
 
     def run(self) -> dict[str, str | None]:
         if self.results is None:
-            built = firmware.build(boards.default_for("esp32"))
+            tree = firmware.build(boards.default_for("esp32"), lean=False)
+            built = tree / firmware.SLOT
             paths = [str(p) for p in (HERE, built, packages.folder("umqtt-simple"))]
             command = [str(RUNTIME), "-X", f"heapsize={HEAP}", str(HERE / "runner.py")]
             try:

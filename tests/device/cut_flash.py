@@ -33,7 +33,8 @@ class Flash:
 
     def image(self):
         """The content as it is now, for a chip that begins there."""
-        return [None if sector is None else bytes(sector) for sector in self._sectors]
+        # What was not touched is shared: it is in RAM once.
+        return [bytes(one) if isinstance(one, bytearray) else one for one in self._sectors]
 
     def readblocks(self, block, buffer, offset=0):
         if self.off:

@@ -3,8 +3,7 @@
 import random
 
 from clock_world import NOW_MS, Fields, World
-from mote.clock import clock as module
-from mote.clock import uptime
+from mote.clock import rtc, uptime
 from mote.clock.clock import Clock
 
 HOUR_MS = 3_600_000
@@ -178,10 +177,10 @@ def test_the_uptime_does_not_wrap_with_the_ticks():
 
 def test_the_rtc_is_set_to_utc_whatever_time_counts_from():
     for epoch_s in (0, 946_684_800):
-        with Fields(epoch_s) as rtc:
+        with Fields(epoch_s) as chip:
             # 2026-03-04 05:06:07.250, a Wednesday.
-            module._set_rtc(NOW_MS)
-            assert rtc.fields == (2026, 3, 4, 2, 5, 6, 7, 250_000)
-            assert module._read_rtc() == NOW_MS
-            rtc.fields = (2000, 1, 1, 5, 0, 0, 3, 999)
-            assert module._read_rtc() == 946_684_803_000
+            rtc.write(NOW_MS)
+            assert chip.fields == (2026, 3, 4, 2, 5, 6, 7, 250_000)
+            assert rtc.read() == NOW_MS
+            chip.fields = (2000, 1, 1, 5, 0, 0, 3, 999)
+            assert rtc.read() == 946_684_803_000

@@ -5,7 +5,7 @@ from errno import ETIMEDOUT
 
 from clock_world import NOW_MS, World
 from mote.clock import clock as module
-from mote.clock import sntp
+from mote.clock import judging, sntp
 
 HOUR_MS = 3_600_000
 HALF_HOUR_MS = HOUR_MS // 2
@@ -31,8 +31,8 @@ async def test_an_rtc_that_survived_the_reset_is_known_at_once():
     assert clock.known and clock.now_ms() == NOW_MS - 700
     # As after a power-on.
     assert not World({}, rtc_ms=946_684_800_123).clock().known
-    assert not World({}, rtc_ms=module._FIRST_MS - 1).clock().known
-    assert World({}, rtc_ms=module._FIRST_MS).clock().known
+    assert not World({}, rtc_ms=module.FIRST_MS - 1).clock().known
+    assert World({}, rtc_ms=module.FIRST_MS).clock().known
 
 
 async def test_an_rtc_has_no_voice_against_a_server():
@@ -135,7 +135,7 @@ async def test_three_are_asked_in_turn_and_the_rest_when_they_are_silent():
     await clock.poll(names)
     assert world.asked == [D, A, B]
     world.asked = []
-    world.pass_ms(module.REST_MS)
+    world.pass_ms(judging.REST_MS)
     await clock.poll(names)
     assert world.asked == [B]
 
@@ -155,7 +155,7 @@ async def test_a_server_that_refuses_is_left_alone_for_an_hour():
     for _ in range(3):
         assert not await clock.poll((A,))
     assert world.asked == [A]
-    world.pass_ms(module.REFUSED_MS)
+    world.pass_ms(judging.REFUSED_MS)
     world.servers = {A: 0}
     assert await clock.poll((A,))
 

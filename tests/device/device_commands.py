@@ -13,7 +13,7 @@ class Host:
     def __init__(self, **handlers):
         self.answers = []
         self.broken = False
-        self.commands = Commands(handlers, self.take, "before")
+        self.commands = Commands(lambda: handlers, self.take, "before")
 
     async def take(self, text):
         if self.broken:

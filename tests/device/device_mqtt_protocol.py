@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mote.mqtt import link, packets, protocol
+from mote.mqtt import connecting, packets, protocol
 from scripted_broker import Broker, publish_id, session
 from umqtt.simple import MQTTException
 
@@ -26,7 +26,7 @@ async def test_a_packet_leaves_in_one_write():
     async with Broker(script) as broker:
         writes = []
         one = protocol.Session("dev", "127.0.0.1", broker.port)
-        over = await link.connect(one.server, one.port)
+        over = await connecting.connect(one.server, one.port)
         send = over.write
         over.write = lambda packet: (writes.append(packet), send(packet))[1]
         await one.connect(over)
@@ -159,7 +159,7 @@ async def test_a_broker_that_closes_at_connect_is_a_clear_error_and_leaves_no_so
 
     async with Broker(script) as broker:
         one = protocol.Session("dev", "127.0.0.1", broker.port)
-        over = await link.connect(one.server, one.port)
+        over = await connecting.connect(one.server, one.port)
         await raises(packets.ProtocolError, one.connect(over))
         try:
             over._sock.write(b"x")
@@ -241,7 +241,7 @@ async def test_a_message_that_is_too_long_for_the_heap_is_passed_over():
         one = protocol.Session("dev", "127.0.0.1", broker.port)
         arrived = asyncio.Event()
         one.set_callback(lambda topic, message: (received.append(topic), arrived.set()))
-        await one.connect(await link.connect(one.server, one.port))
+        await one.connect(await connecting.connect(one.server, one.port))
         await asyncio.wait_for(arrived.wait(), 5)
         assert received == [b"small"], received
         one.close()
@@ -289,7 +289,7 @@ async def test_a_session_says_who_it_is_and_what_its_last_will_is():
     async with Broker(script) as broker:
         one = protocol.Session("dev", "127.0.0.1", broker.port, "u", "p", keepalive=20)
         one.set_last_will("w", "offline", True, 1)
-        await one.connect(await link.connect(one.server, one.port))
+        await one.connect(await connecting.connect(one.server, one.port))
         await asyncio.wait_for(one.closed.wait(), 5)
     assert seen == [
         b"\x00\x04MQTT\x04\xee\x00\x14\x00\x03dev\x00\x01w\x00\x07offline\x00\x01u\x00\x01p"

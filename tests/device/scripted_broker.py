@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from mote.mqtt import link, protocol
+from mote.mqtt import connecting, protocol
 
 CONNACK = b"\x20\x02\x00\x00"
 PINGRESP = b"\xd0\x00"
@@ -88,7 +88,7 @@ def publish_id(body):
 async def session(broker, **settings):
     """A session that is logged in to a scripted broker."""
     made = protocol.Session("dev", "127.0.0.1", broker.port, **settings)
-    await made.connect(await link.connect(made.server, made.port))
+    await made.connect(await connecting.connect(made.server, made.port))
     return made
 
 

@@ -46,6 +46,7 @@ async def ear(prefix: list[str], *options: str) -> AsyncIterator[Ear]:
     try:
         yield heard
     finally:
-        process.terminate()
+        # Its handler of a polite signal takes a lock that its own thread may hold, and stays.
+        process.kill()
         await process.wait()
         await listening

@@ -32,6 +32,37 @@ def test_a_reading_becomes_a_row_and_is_there_after_a_restart(tmp_path) -> None:
     again.store.close()
 
 
+@pytest.mark.parametrize("goodbye", [True, False])
+def test_what_was_acknowledged_before_the_connection_ended_is_stored(tmp_path, goodbye) -> None:
+    async def talk(port: int, name: bytes) -> None:
+        # As fast as the hub takes them, and gone with the last acknowledgement.
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(name).to_bytes(2, "big") + name
+        writer.write(bytes((0x10, len(head))) + head)
+        assert (await reader.readexactly(4))[3] == 0
+        topic = b"sensors/" + name + b"/t"
+        for pid in range(1, 201):
+            body = len(topic).to_bytes(2, "big") + topic + pid.to_bytes(2, "big") + b"%d" % pid
+            writer.write(bytes((0x32, len(body))) + body)
+        await reader.readexactly(200 * 4)
+        if goodbye:
+            writer.write(b"\xe0\x00")
+        writer.close()
+
+    async def run() -> None:
+        hub = new_hub(tmp_path)
+        await hub.start()
+        try:
+            await asyncio.gather(*(talk(hub.mqtt_port, b"d%d" % n) for n in range(10)))
+        finally:
+            await hub.stop()
+
+    asyncio.run(run())
+    store = new_hub(tmp_path).store
+    assert store.count_by_device() == {f"d{n}": 200 for n in range(10)}
+    store.close()
+
+
 def test_backfill_keeps_its_own_times_and_a_second_copy_changes_nothing(tmp_path) -> None:
     hub = new_hub(tmp_path)
     lines = "\n".join(
@@ -102,6 +133,31 @@ def test_a_device_writes_its_own_topics_and_reads_its_own_commands_only(tmp_path
         assert second.heard == []
         assert [r.value for r in hub.store.readings("plant2", "temperature", 0, 9)] == []
         for client in (device, owner, second):
+            client.close()
+
+    with_hub(hub, story)
+
+
+def test_who_connects_hears_nothing_that_others_have_subscribed_to(tmp_path) -> None:
+    hub = new_hub(tmp_path, host="0.0.0.0")
+    one, other = hub.accounts.add("plant1"), hub.accounts.add("plant2")
+
+    def story() -> None:
+        owner = Client(hub.mqtt_port, "owner", hub.accounts.owner_password)
+        owner.subscribe("devices/#")
+        device = Client(hub.mqtt_port, "plant1", one)
+        device.publish("devices/plant1/status", "online", retain=True)
+        until(lambda: ("devices/plant1/status", "online") in owner.heard)
+        second = Client(hub.mqtt_port, "plant2", other)
+        # What is retained comes before the answer to a subscription that was made later.
+        second.subscribe("devices/plant2/cmd")
+        owner.publish("devices/plant2/cmd", "{}")
+        until(lambda: second.heard)
+        assert second.heard == [("devices/plant2/cmd", "{}")]
+        late = Client(hub.mqtt_port, "owner", hub.accounts.owner_password)
+        late.subscribe("devices/#")
+        until(lambda: ("devices/plant1/status", "online") in late.heard)
+        for client in (device, owner, second, late):
             client.close()
 
     with_hub(hub, story)

@@ -5,7 +5,7 @@ from threading import Thread
 
 from boards import END, printed, run
 from motesim import AccessPoint, VirtualBoard, World
-from motesim.core import ESP32_FREE_HEAP, HARD_RESET, WIDTH_RATIO
+from motesim.core import ESP32_FREE_HEAP, HARD_RESET, NAMES, WIDTH_RATIO
 
 HOME = AccessPoint("Home", "correct horse")
 RADIO = """
@@ -258,5 +258,21 @@ print(gc.mem_free())
 half = bytearray(gc.mem_free() * 3 // 4)
 """
     free = int(printed(tmp_path, program)[0])
-    target = ESP32_FREE_HEAP * WIDTH_RATIO
+    target = ESP32_FREE_HEAP * WIDTH_RATIO - NAMES
     assert 0.97 * target < free < 1.01 * target
+
+
+def test_the_names_of_the_models_are_not_in_the_way_of_the_firmware(tmp_path) -> None:
+    program = """
+import gc
+names = [None] * 1000
+for i in range(1000):
+    gc.collect()
+    before = gc.mem_free()
+    setattr(type("Name", (), {}), "name_%d" % i, i)
+    gc.collect()
+    names[i] = before - gc.mem_free()
+print(max(names))
+"""
+    # A table of names that doubles would take 14 KB at once.
+    assert int(printed(tmp_path, program)[0]) < 1024

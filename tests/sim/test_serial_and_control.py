@@ -181,3 +181,72 @@ os.rename("/data.new", "/data.txt")
         assert cut > 10, "the power was cut at several operations"
 
     run(tmp_path, program, story)
+
+
+def test_a_board_that_nobody_listens_to_is_not_held_up(tmp_path) -> None:
+    program = """
+import time
+began = time.ticks_ms()
+for _ in range(4000):
+    print("nobody hears this line, which is fifty characters")
+print("took", time.ticks_diff(time.ticks_ms(), began))
+"""
+    took = printed(tmp_path, program)[-1]
+    assert int(took.split()[1]) < 5000, took
+
+
+def test_a_listener_who_stays_away_loses_what_does_not_fit_and_hears_the_rest(tmp_path) -> None:
+    program = """
+import machine, time
+print("begun")
+while True:
+    try:
+        time.sleep_ms(20)
+        machine.unique_id()
+    except KeyboardInterrupt:
+        for n in range(2000):
+            print("line", n)
+        print("all said")
+"""
+
+    async def story(_: World, board: VirtualBoard) -> None:
+        await board.wait_for_log("begun", 10)
+        wire = os.open(board.serial_path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            os.write(wire, b"\x03")
+            await board.wait_for_log("all said", 20)
+            heard = b""
+            while b"line 1\r\n" not in heard:
+                heard = os.read(wire, 65536)
+            assert b"all said" not in heard
+            os.write(wire, b"\x03")
+            while b"all said" not in heard:
+                try:
+                    heard += os.read(wire, 65536)
+                except BlockingIOError:
+                    await asyncio.sleep(0.01)
+            assert heard.count(b"line 1999\r\n") == 1
+        finally:
+            os.close(wire)
+
+    run(tmp_path, program, story)
+
+
+def test_ctrl_c_at_power_on_waits_for_the_files_of_the_board(tmp_path) -> None:
+    program = """
+import machine
+try:
+    while True:
+        machine.unique_id()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+    async def story(_: World, board: VirtualBoard) -> None:
+        for _ in range(3):
+            before = board.serial.count
+            board.serial.type(b"\x03")
+            await board.wait_for_log("interrupted", 10, since=before)
+            await board.reset()
+
+    run(tmp_path, program, story)

@@ -90,7 +90,8 @@ def on_device(target: str, count: int) -> tuple[int, int, int]:
     corpus = FOLDER / f"{target}.corpus"
     inputs = [path.read_bytes() for path in sorted((FOLDER / target).iterdir())]
     corpus.write_bytes(b"".join(len(one).to_bytes(2, "big") + one for one in inputs))
-    paths = [str(HERE), str(firmware.build(boards.default_for("esp32")))]
+    tree = firmware.build(boards.default_for("esp32"), lean=False)
+    paths = [str(HERE), str(tree / firmware.SLOT)]
     command = [str(RUNTIME), "-X", f"heapsize={HEAP}", str(HERE / "fuzz_on_device.py"), *paths]
     done = subprocess.run(
         [*command, "--", target, str(corpus), str(count), str(SEED)],

@@ -24,7 +24,10 @@ def run(figure: Callable[[str, float, str], None]) -> None:
     from motekit import boards, firmware
 
     script = HERE / "power_cut_on_device.py"
-    paths = [str(HERE.parent / "device"), str(firmware.build(boards.default_for("esp32")))]
+    paths = [
+        str(HERE.parent / "device"),
+        str(firmware.build(boards.default_for("esp32"), lean=False) / firmware.SLOT),
+    ]
     done = subprocess.run(
         [
             str(RUNTIME),

@@ -1,6 +1,7 @@
 """STATES.md, walked: every row of its table, on the real firmware with short times."""
 
 import asyncio
+import json
 import re
 import sys
 from pathlib import Path
@@ -215,6 +216,28 @@ async def test_a_configuration_that_makes_the_board_crash_makes_room_as_well(tmp
         await w.sees("crash 5 of 5", "safe mode", contract.LOG_SETUP, timeout=30)
         await w.board.cut_power()
         assert w.board.flash.read("config.json") == old
+
+
+@way("update")
+async def test_a_version_that_does_not_get_the_board_online_makes_room_for_the_old_one(
+    tmp_path,
+) -> None:
+    async with walk(tmp_path, broker=False) as w:
+        await w.sees(contract.LOG_JOINED)
+        await w.board.cut_power()
+        # What an update leaves behind (`mote.update.application`): the same version once more.
+        files = [name for name in w.board.flash.files() if name.startswith("/app_a/")]
+        for name, data in [(name, w.board.flash.read(name)) for name in files]:
+            w.board.flash.write(name.replace("/app_a/", "/app_b/"), data)
+        note = b'{"nonce": "n", "version": "9.9.9", "slot": "b"}'
+        w.board.flash.write("update.json", note)
+        w.board.flash.write("slots.json", b'{"slot": "b", "starts": 3}')
+        await w.board.power_on()
+        trial = contract.LOG_UPDATE_TRIAL + "9.9.9"
+        await w.sees(trial, contract.LOG_ROLLED_BACK, contract.LOG_RESTART, contract.LOG_BOOT)
+        await w.sees(contract.LOG_JOINED)
+        await w.board.cut_power()
+        assert json.loads(w.board.flash.read("slots.json"))["slot"] == "a"
 
 
 def test_every_way_is_walked() -> None:

@@ -26,6 +26,7 @@ SHORT = {
     "STEADY_MS": 3_000,
     "SAFE_MODE_MS": 4_000,
     "PROBATION_MS": 6_000,
+    "UPDATE_TRIAL_MS": 6_000,
 }
 HOME = ("home", "a good password")
 

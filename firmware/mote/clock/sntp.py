@@ -6,7 +6,7 @@ import socket
 import struct
 from errno import EAGAIN, ETIMEDOUT
 
-from mote.clock import uptime
+from mote.clock import Refused, uptime
 
 PORT = 123
 
@@ -17,10 +17,6 @@ _ALARM, _STRATUM_MAX = 3, 15
 _UNIX_1900, _ERA = 2_208_988_800, 1 << 32
 # A server whose clock ticks coarsely may claim to have held the question longer than we waited.
 _COARSE_MS = 20
-
-
-class Refused(OSError):
-    """A kiss of death (RFC 4330 section 8): this server wants to be left alone."""
 
 
 async def ask(host, wait_ms=2000):

@@ -7,7 +7,7 @@ packet for another, or leaves a socket open. Clause numbers are those of the OAS
 
 import asyncio
 import time
-from errno import ECONNRESET, ENOTCONN, ETIMEDOUT
+from errno import ECONNRESET, ENOMEM, ENOTCONN, ETIMEDOUT
 
 from umqtt.simple import MQTTClient, MQTTException
 
@@ -18,6 +18,8 @@ ANSWER_S = 10
 # Bigger than the longest command, a configuration with its CA; more is thrown away unread.
 RECEIVE_MAX = 6144
 _DISCARD = 512
+# How often answers that are due, and the silence of the broker, are looked at.
+_WATCH_MS = 1_000
 
 
 class Session(MQTTClient):
@@ -32,7 +34,8 @@ class Session(MQTTClient):
         # Why the connection ended, for the log; None when it was closed on purpose.
         self.reason = None
         self._link = None
-        self._answers = {}
+        # Packet identifier -> the answer that it waits for.
+        self._awaited = {}
         self._tasks = []
         self._sent_ms = 0
         self._heard_ms = 0
@@ -51,9 +54,8 @@ class Session(MQTTClient):
             over.close()
             raise
         self._sent_ms = self._heard_ms = time.ticks_ms()
-        self._tasks.append(asyncio.create_task(self._until_lost(self._read())))
-        if self.keepalive:
-            self._tasks.append(asyncio.create_task(self._until_lost(self._keep_alive())))
+        for work in (self._read(), self._watch()):
+            self._tasks.append(asyncio.create_task(self._until_lost(work)))
         return answer[2] & 1
 
     async def publish(self, topic, msg, retain=False, qos=0):
@@ -66,18 +68,33 @@ class Session(MQTTClient):
         if not qos:
             await self._send(packets.publish(topic, payload, retain, 0, 0))
             return
-        pid = self._next_id()
-        packet = packets.publish(topic, payload, retain, qos, pid)
-        await self._answered(packets.PUBACK, pid, packet)
+        awaited = _Answer(packets.PUBACK, asyncio.Event())
+        pid = self._expect(awaited)
+        await self._answered(awaited, packets.publish(topic, payload, retain, qos, pid))
+
+    async def publish_all(self, messages, news):
+        """Send (topic, payload) pairs at QoS 1, in one write, and do not wait for the broker.
+
+        Returns what is `left` to be acknowledged: a list of one number for each message, in order,
+        from which the broker takes. `news` is set when that is done, or the connection is gone.
+        Raises OSError as `publish`.
+        """
+        awaited = _Answer(packets.PUBACK, news)
+        packet = bytearray()
+        for topic, payload in messages:
+            pid = self._expect(awaited)
+            packet.extend(packets.publish(topic, payload.encode(), False, 1, pid))
+        await self._send(packet)
+        return awaited.left
 
     async def subscribe(self, topic, qos=0):
         """Subscribe, with messages going to the callback as (topic, payload), both bytes.
 
         Raises MQTTException(0x80) when the broker refuses (3.9.3), OSError as `publish`.
         """
-        pid = self._next_id()
-        answer = await self._answered(packets.SUBACK, pid, packets.subscribe(topic, qos, pid))
-        if answer[2] == 0x80:
+        awaited = _Answer(packets.SUBACK, asyncio.Event())
+        pid = self._expect(awaited)
+        if await self._answered(awaited, packets.subscribe(topic, qos, pid)) == 0x80:
             raise MQTTException(0x80)
 
     async def disconnect(self):
@@ -97,8 +114,8 @@ class Session(MQTTClient):
         for task in self._tasks:
             if task is not asyncio.current_task():
                 task.cancel()
-        for answer in self._answers.values():
-            answer.arrived.set()
+        for awaited in self._awaited.values():
+            awaited.news.set()
         if self._link:
             self._link.close()
 
@@ -116,11 +133,14 @@ class Session(MQTTClient):
             raise MQTTException(answer[3])
         return answer
 
-    def _next_id(self):
+    def _expect(self, awaited):
+        """A packet identifier for what gets the answer `awaited`."""
         # 1 to 65535, and none that still waits for its answer (2.3.1).
         while True:
             self.pid = self.pid % 0xFFFF + 1
-            if self.pid not in self._answers:
+            if self.pid not in self._awaited:
+                self._awaited[self.pid] = awaited
+                awaited.left.append(self.pid)
                 return self.pid
 
     async def _send(self, packet):
@@ -133,22 +153,26 @@ class Session(MQTTClient):
             raise
         self._sent_ms = time.ticks_ms()
 
-    async def _answered(self, kind, pid, packet):
-        answer = self._answers[pid] = _Answer(kind)
+    async def _answered(self, awaited, packet):
         try:
             await self._send(packet)
-            await link.within(ANSWER_S, answer.arrived.wait())
-            if answer.body is None:
+            await awaited.news.wait()
+            if awaited.left:
                 raise OSError(ENOTCONN)
-            return answer.body
+            return awaited.code
         finally:
-            del self._answers[pid]
+            # Given up, it is nobody's, and its time does not run out.
+            for pid in awaited.left:
+                del self._awaited[pid]
 
     async def _until_lost(self, work):
         try:
             await work
         except (OSError, ProtocolError) as error:
             self.close(error)
+        except MemoryError:
+            # What somebody sends must not end more than this connection.
+            self.close(OSError(ENOMEM))
 
     async def _read(self):
         while True:
@@ -161,6 +185,8 @@ class Session(MQTTClient):
             body = await self._link.read_exactly(size)
             self._heard_ms = time.ticks_ms()
             await self._handle(first, body)
+            # Not to be in the heap beside the next one.
+            body = None
 
     async def _remaining_length(self):
         size = shift = 0
@@ -187,39 +213,54 @@ class Session(MQTTClient):
             if pid:
                 await self._send(packets.puback(pid))
         elif kind in (packets.PUBACK, packets.SUBACK):
-            answer = self._answers.get(packets.packet_id(body))
-            # The answer to something that has been given up is nobody's.
-            if answer and answer.kind == kind and len(body) == answer.size:
-                answer.body = body
-                answer.arrived.set()
+            self._arrived(kind, body)
         elif kind != packets.PINGRESP:
             raise ProtocolError("a packet that only a client sends")
 
-    async def _keep_alive(self):
-        """Ping when either direction was quiet for half the keep-alive, and want an answer.
+    def _arrived(self, kind, body):
+        pid = packets.packet_id(body)
+        awaited = self._awaited.get(pid)
+        # The answer to something that has been given up is nobody's.
+        if awaited and awaited.kind == kind and len(body) == awaited.size:
+            del self._awaited[pid]
+            awaited.left.remove(pid)
+            awaited.code = body[-1]
+            if not awaited.left:
+                awaited.news.set()
+
+    async def _watch(self):
+        """Want every answer in time; ping when either direction was quiet for half the keep-alive.
 
         The broker drops a client that is silent (3.1.2.10); a broker that is silent is gone.
         """
         quiet_ms = self.keepalive * 500
+        # When the ping went out that has no answer yet.
+        pinged_ms = None
         while True:
-            now = time.ticks_ms()
-            since_ms = max(
-                time.ticks_diff(now, self._sent_ms), time.ticks_diff(now, self._heard_ms)
-            )
-            if since_ms < quiet_ms:
-                await asyncio.sleep_ms(quiet_ms - since_ms)
-                continue
-            await self._send(packets.packet(packets.PINGREQ))
-            await asyncio.sleep_ms(min(quiet_ms, ANSWER_S * 1000))
-            if time.ticks_diff(self._heard_ms, now) < 0:
-                raise OSError(ETIMEDOUT)
+            await asyncio.sleep_ms(min(_WATCH_MS, quiet_ms or _WATCH_MS))
+            now, answer_ms = time.ticks_ms(), int(ANSWER_S * 1000)
+            for awaited in self._awaited.values():
+                if time.ticks_diff(now, awaited.sent_ms) >= answer_ms:
+                    raise OSError(ETIMEDOUT)
+            heard_ms = time.ticks_diff(now, self._heard_ms)
+            if pinged_ms is not None:
+                since_ping_ms = time.ticks_diff(now, pinged_ms)
+                if heard_ms <= since_ping_ms:
+                    pinged_ms = None
+                elif since_ping_ms >= min(quiet_ms, answer_ms):
+                    raise OSError(ETIMEDOUT)
+            elif quiet_ms and max(heard_ms, time.ticks_diff(now, self._sent_ms)) >= quiet_ms:
+                await self._send(packets.packet(packets.PINGREQ))
+                pinged_ms = now
 
 
 class _Answer:
-    """What a packet with an identifier waits for."""
+    """What one or more packets with an identifier wait for: `left` are those without an answer."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, news):
         self.kind = kind
         self.size = 2 if kind == packets.PUBACK else 3
-        self.body = None
-        self.arrived = asyncio.Event()
+        self.left = []
+        self.code = 0
+        self.news = news
+        self.sent_ms = time.ticks_ms()

@@ -8,7 +8,6 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -85,18 +84,14 @@ def look() -> Iterator[Finding]:
 
 
 def _serial_ports() -> Iterator[Finding]:
-    from serial.tools.list_ports import comports
+    from motekit.serial import ports
 
-    ports = [port.device for port in comports()]
-    remedy = "plug a board in with a USB cable that carries data, not only power"
-    yield Finding(
-        f"board on a serial port {' '.join(ports)}".strip(), "boards", bool(ports), remedy
-    )
-    for port in ports:
-        usable = os.access(port, os.R_OK | os.W_OK)
-        group = Path(port).group() if sys.platform == "linux" else "dialout"
-        remedy = f"sudo usermod -aG {group} $USER, then log out and in again"
-        yield Finding(f"permission for {port}", "boards", usable, remedy)
+    found = ports.find()
+    names = " ".join(port.path for port in found)
+    yield Finding(f"board on USB {names}".strip(), "boards", bool(found), ports.NO_BOARD)
+    for port in found:
+        remedy = ports.permission(port.path)
+        yield Finding(f"permission for {port.path}", "boards", not remedy, remedy)
 
 
 def _print(findings: list[Finding]) -> None:

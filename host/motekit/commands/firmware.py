@@ -1,14 +1,12 @@
 """`mote firmware`: the files that belong on a board, compiled and with its pins."""
 
-import re
 import shutil
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from mote import contract, qr
 
+from motekit.commands import setup_network
 from motekit.exits import fail
 
 
@@ -33,56 +31,34 @@ def command(
     ] = False,
 ) -> None:
     """Make the files for a board's flash in FOLDER, ready for `mpremote fs cp -r FOLDER/. :`."""
-    from motekit import boards, firmware
-    from motekit.firmware import factory
+    from motekit import boards, firmware, update
 
     if list_boards:
         _list()
         raise typer.Exit
-    name = _network(mac)
-    own = bool(portal_password)
-    if protect and not own:
-        portal_password = factory.new_password()
-    if portal_password and not 8 <= len(portal_password.encode()) <= 63:
-        fail("the password of the setup network needs 8 to 63 bytes (WPA2)")
+    name = setup_network.network(mac)
+    secret = setup_network.password(protect, portal_password)
     # Only what an earlier run made is made anew: the sources have no board.json.
-    ours = (folder / "mote" / "board.json").is_file()
+    ours = any((folder / slot / "mote" / "board.json").is_file() for slot in (firmware.SLOT, ""))
     if folder.exists() and not ours and any(folder.iterdir()):
         fail(f"{folder} is not empty: choose another folder, or empty it")
     try:
-        tree = firmware.build(boards.profile(board))
-    except (boards.BoardError, firmware.FirmwareError) as error:
+        key = update.public_bytes(update.private_key())
+        tree = firmware.build(boards.profile(board), key=key)
+    except (boards.BoardError, firmware.FirmwareError, update.KeyFileError) as error:
         fail(str(error))
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(tree, folder)
-    if portal_password:
-        firmware.write_factory(folder, portal_password)
+    if secret:
+        firmware.write_factory(folder, secret)
     count = sum(1 for path in folder.rglob("*") if path.is_file())
     typer.echo(f"{count} files for {boards.profile(board).name} in {folder}")
-    if portal_password:
-        _tell(name, portal_password, own)
+    if secret:
+        setup_network.tell(name, secret, own=bool(portal_password))
+    typer.echo(
+        f"It takes updates over the air that are signed with {update.key_file()}: keep a copy"
+    )
     typer.echo(f"Next: mpremote fs cp -r {folder}/. : + reset")
-
-
-def _network(mac: str) -> str:
-    """The name of the setup network of the board with this MAC, empty for none."""
-    digits = mac.replace(":", "").replace("-", "").upper()
-    if digits and not re.fullmatch("[0-9A-F]{12}", digits):
-        fail(f"{mac!r} is no MAC: twelve hex digits, as `esptool read-mac` prints them")
-    return contract.AP_PREFIX + digits if digits else ""
-
-
-def _tell(network: str, password: str, own: bool) -> None:
-    """Say a password that was made here once, and show the code by which a phone joins."""
-    asks = "for your password" if own else f"for the password {password}"
-    typer.echo(f"The setup network asks {asks}")
-    if network:
-        import segno
-
-        typer.echo(f"Scan this with a phone to join {network}:")
-        segno.make(qr.wifi(network, password), error="m").terminal(sys.stdout, compact=True)
-    else:
-        typer.echo("With --mac, the code that a phone joins by is printed as well.")
 
 
 def _list() -> None:

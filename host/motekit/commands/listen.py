@@ -1,7 +1,6 @@
 """`mote listen`: readings as they arrive."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 from mote import contract
 
-from motekit import places
+from motekit import login
 from motekit.exits import FAILED, fail
 
 CONNECT_S = 5.0
@@ -53,30 +52,14 @@ def command(
 
     Example: mote listen --device greenhouse --json
     """
-    host, _, port = server.partition(":")
-    if port and not port.isdigit():
-        fail(f"{server!r} is no server: give host or host:port, such as 192.168.1.10:1883")
-    name, password = _login(user, host, data)
-    heard = _readings(
-        host, int(port or contract.MQTT_PORT), name, password, (device, metric), timeout
-    )
+    host, port = login.server(server)
+    name, password = login.login(user, host, data)
+    heard = _readings(host, port, name, password, (device, metric), timeout)
     if as_json or not sys.stdout.isatty():
         enough = _print_lines(heard, count, as_json)
     else:
         enough = _show_table(heard, count)
     raise typer.Exit(0 if enough or not count else FAILED)
-
-
-def _login(user: str, host: str, data: Path | None) -> tuple[str, str]:
-    """Who we are: the given user, the owner of the hub on this machine, or nobody."""
-    if user:
-        return user, os.environ.get("MOTE_PASSWORD") or typer.prompt("Password", hide_input=True)
-    owner = (data or places.data() / "hub") / "owner.password"
-    if host in ("127.0.0.1", "localhost") and owner.is_file():
-        from motekit.hub.accounts import OWNER
-
-        return OWNER, owner.read_text(encoding="utf-8")
-    return "", ""
 
 
 def _readings(

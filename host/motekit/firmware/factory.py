@@ -13,8 +13,21 @@ def new_password() -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(10))
 
 
+def content(portal_password: str) -> bytes:
+    """The file with the password of a board's setup network."""
+    return json.dumps({"portal_password": portal_password}).encode()
+
+
+def password(content: bytes) -> str:
+    """The password in such a file, empty where there is none."""
+    try:
+        return str(json.loads(content).get("portal_password", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
 def write_factory(tree: Path, portal_password: str) -> None:
     """Put the password of the board's setup network into its tree of files."""
     file = tree / NAME
-    file.write_text(json.dumps({"portal_password": portal_password}), encoding="utf-8")
+    file.write_bytes(content(portal_password))
     file.chmod(0o600)

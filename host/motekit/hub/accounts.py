@@ -33,7 +33,9 @@ class Accounts:
         self._hashes: dict[str, str] = {}
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self._owner_path.exists():
-            private_files.write(self._owner_path, self._set(OWNER))
+            password = secrets.token_urlsafe(16)
+            self.put(OWNER, password)
+            private_files.write(self._owner_path, password)
 
     @property
     def owner_password(self) -> str:
@@ -44,17 +46,31 @@ class Accounts:
 
         Raises AccountError for a name that is no device id, or is taken.
         """
-        if not contract.is_device_id(device) or device == OWNER:
-            raise AccountError(
-                f"{device!r} is no device id: 1 to {contract.ID_MAX} of A-Z a-z 0-9 _ - "
-                f"(and not {OWNER!r})"
-            )
+        password = self.new_password(device)
         if device in self.names():
             raise AccountError(
                 f"there is already an account for {device}; to give it a new password, "
                 f"remove it first: mote hub remove {device}"
             )
-        return self._set(device)
+        self.put(device, password)
+        return password
+
+    @staticmethod
+    def new_password(device: str) -> str:
+        """A password for `device`, valid after `put`. Raises AccountError for no device id."""
+        if not contract.is_device_id(device) or device == OWNER:
+            raise AccountError(
+                f"{device!r} is no device id: 1 to {contract.ID_MAX} of A-Z a-z 0-9 _ - "
+                f"(and not {OWNER!r})"
+            )
+        return secrets.token_urlsafe(16)
+
+    def put(self, device: str, password: str) -> None:
+        """Let `device` log in with `password`, and no longer with the one before it."""
+        self._read()
+        salt = secrets.token_hex(8)
+        self._hashes[device] = f"{salt}:{_hash(salt, password)}"
+        self._write()
 
     def remove(self, device: str) -> None:
         """Remove the account of `device`. Raises AccountError when there is none."""
@@ -73,14 +89,6 @@ class Accounts:
         self._read()
         salt, _, expected = self._hashes.get(name, "-:-").partition(":")
         return secrets.compare_digest(_hash(salt, password), expected)
-
-    def _set(self, name: str) -> str:
-        self._read()
-        password = secrets.token_urlsafe(16)
-        salt = secrets.token_hex(8)
-        self._hashes[name] = f"{salt}:{_hash(salt, password)}"
-        self._write()
-        return password
 
     def _read(self) -> None:
         try:

@@ -10,14 +10,18 @@ SERVICE = "_mqtt._tcp.local."
 STOP_S = 2.0
 
 
+def own_name() -> str:
+    """The `.local` name under which boards find this machine while its hub runs."""
+    return (socket.gethostname().split(".")[0] or "mote") + ".local"
+
+
 class Announcement:
     """The hub's entry, from `start` to `stop`."""
 
     def __init__(self, port: int) -> None:
-        name = socket.gethostname().split(".")[0] or "mote"
-        self._info = ServiceInfo(
-            SERVICE, f"Mote hub on {name}.{SERVICE}", port, server=f"{name}.local."
-        )
+        host = own_name()
+        name = host.removesuffix(".local")
+        self._info = ServiceInfo(SERVICE, f"Mote hub on {name}.{SERVICE}", port, server=f"{host}.")
         self._zeroconf: AsyncZeroconf | None = None
 
     @property

@@ -1,12 +1,15 @@
 """The MQTT broker: amqtt in the process, with our accounts, rights and ingest plugged in."""
 
+import asyncio
 import ipaddress
 import logging
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 from amqtt.broker import Broker, RetainedApplicationMessage
 from amqtt.contexts import Action, BaseContext, BrokerConfig, ListenerConfig
+from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.plugins.base import BaseAuthPlugin, BasePlugin, BaseTopicPlugin
 from amqtt.session import ApplicationMessage, Session
 
@@ -86,6 +89,47 @@ class IngestPlugin(BasePlugin[BaseContext]):  # type: ignore[misc]
         self.config.ingest.retained(retained_message.topic, bytes(retained_message.data or b""))
 
 
+class KeepingBroker(Broker):  # type: ignore[misc]
+    """amqtt, but what it has acknowledged it also takes, when the connection ends at once.
+
+    It queues what a client publishes, and at the end of the connection throws the queue away.
+    """
+
+    async def _handle_disconnect(
+        self, session: Session, handler: BrokerProtocolHandler, waiter: asyncio.Future[Any]
+    ) -> None:
+        # Before the last will: what was said comes first.
+        await self._take_the_rest(session, handler)
+        await super()._handle_disconnect(session, handler, waiter)
+
+    async def _client_message_loop(self, session: Session, handler: BrokerProtocolHandler) -> None:
+        await super()._client_message_loop(session, handler)
+        await self._take_the_rest(session, handler)
+
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Session
+    ) -> None:
+        # amqtt would tell who connects what anybody else has subscribed to.
+        subscribers = self._subscriptions.get(subscription[0], ())
+        if any(one.client_id == session.client_id for one, _ in subscribers):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
+
+    async def _cleanup_session(self, client_id: str) -> None:
+        session, handler = self._sessions.get(client_id, (None, None))
+        if session and handler:
+            # From here on nothing more is acknowledged.
+            await self._stop_handler(handler)
+            await self._take_the_rest(session, handler)
+        await super()._cleanup_session(client_id)
+
+    async def _take_the_rest(self, session: Session, handler: BrokerProtocolHandler) -> None:
+        queue = session.delivered_message_queue
+        while not queue.empty():
+            message = asyncio.get_running_loop().create_future()
+            message.set_result(queue.get_nowait())
+            await self._handle_message_delivery(session, handler, message)
+
+
 def make(host: str, port: int, accounts: Accounts, ingest: Ingest, keep_alive: KeepAlive) -> Broker:
     """A broker on `host`:`port`, not started yet."""
     here = __name__
@@ -102,4 +146,4 @@ def make(host: str, port: int, accounts: Accounts, ingest: Ingest, keep_alive: K
             f"{KeepAlivePlugin.__module__}.KeepAlivePlugin": {"keep_alive": keep_alive},
         },
     )
-    return Broker(config)
+    return KeepingBroker(config)

@@ -11,6 +11,7 @@ from mote import contract
 
 from motekit.hub.accounts import Accounts
 from motekit.hub.ingest import Ingest
+from motekit.hub.refill import Refill
 from motekit.hub.store import Store, StoreError
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Hub:
         self._web: Server | None = None
         self._serving: asyncio.Task[Any] | None = None
         self._announcement: Announcement | None = None
+        self._sayings: set[asyncio.Task[None]] = set()
 
     @property
     def dashboard_url(self) -> str:
@@ -73,6 +75,7 @@ class Hub:
         self._keep_alive = keepalive.KeepAlive()
         listener = (self.mqtt_host, self.mqtt_port)
         self._broker = broker.make(*listener, self.accounts, self.ingest, self._keep_alive)
+        self.ingest.arrivals.append(Refill(self.store, self._say).came_online)
         await self._broker.start()
         self._keep_alive.start(self._broker)
         await self._remember_retained()
@@ -106,6 +109,13 @@ class Hub:
                 await asyncio.wait_for(self._broker.shutdown(), STOP_S)
         await self.ingest.stop()
         self.store.close()
+
+    def _say(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 1, without waiting for anyone."""
+        assert self._broker
+        saying = asyncio.create_task(self._broker.internal_message_broadcast(topic, payload, 1))
+        self._sayings.add(saying)
+        saying.add_done_callback(self._sayings.discard)
 
     async def _remember_retained(self) -> None:
         """Retained messages outlive a restart of the hub, as on any broker with persistence."""

@@ -30,6 +30,8 @@ class Ingest:
         self.refused = 0
         self.accepted = 0
         self.listeners: list[Listener] = []
+        # Told the name of each device that comes online.
+        self.arrivals: list[Callable[[str], None]] = []
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._commit())
@@ -57,6 +59,8 @@ class Ingest:
         if level[2] == "status":
             online = payload.decode(errors="replace") == contract.ONLINE
             self._store.set_status(level[1], online=online, time_ns=time.time_ns())
+            for listener in self.arrivals if online else ():
+                listener(level[1])
         elif level[2] == "info":
             try:
                 self._store.set_info(level[1], json.dumps(json.loads(payload)))

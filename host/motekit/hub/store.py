@@ -170,6 +170,14 @@ class Store:
         )
         return {str(device): int(count) for device, count in rows}
 
+    def last_by_device(self) -> dict[str, int]:
+        """The time of the newest reading of each device, in ns."""
+        rows = self._query(
+            "SELECT s.device, max((SELECT max(time_ns) FROM reading WHERE series = s.id)) "
+            "FROM series s GROUP BY s.device"
+        )
+        return {str(device): int(last) for device, last in rows if last is not None}
+
     def close(self) -> None:
         """Fold the log into the file and close it."""
         with self._lock:

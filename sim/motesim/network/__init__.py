@@ -58,6 +58,10 @@ class BoardNetwork(ABC):
 class Network(ABC):
     """The kind of network that a world uses."""
 
+    async def open(self) -> None:
+        """Make what is there before any board or access point is."""
+        return
+
     @abstractmethod
     async def board(self, name: str, index: int) -> BoardNetwork:
         """The network of a new board."""

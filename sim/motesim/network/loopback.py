@@ -7,16 +7,22 @@ silent instead of being reset, and lost packets are late ones.
 import asyncio
 import socket
 
+from mote import contract
+
 from motesim.air import AccessPoint
 from motesim.errors import Silicon
 from motesim.network import Address, BoardNetwork, Network
 from motesim.network.hosts import Host
 from motesim.network.neighbours import Neighbours
 from motesim.network.relay import Relay, blackhole, free_port
+from motesim.network.time_server import TimeServer
 from motesim.network.visitor import Visitor
 
 AP_ADDRESS = "192.168.4.1"
 MDNS_GROUP = "224.0.0.251"
+NTP_PORT = 123
+# For documentation only (RFC 5737): nobody's.
+INTERNET = "203.0.113"
 WRONG_NAME_S = 0.026
 WRONG_LOCAL_NAME_S = 12
 LWIP_EHOSTUNREACH = 118
@@ -28,6 +34,13 @@ class LoopbackNetwork(Network):
     def __init__(self) -> None:
         self.hosts: dict[str, Host] = {}
         self.neighbours = Neighbours(lambda: self.hosts.values())
+        self.time_server = TimeServer()
+
+    async def open(self) -> None:
+        """The internet behind every access point: its time servers."""
+        at = await self.time_server.open()
+        for number, name in enumerate(contract.NTP_SERVERS):
+            self.add_host(name, f"{INTERNET}.{number + 1}", {NTP_PORT: at})
 
     def add_host(self, name: str, address: str, ports: dict[int, tuple[str, int]]) -> None:
         """Make services of this machine reachable under a name and address of the home network."""
@@ -41,6 +54,7 @@ class LoopbackNetwork(Network):
 
     async def close(self) -> None:
         self.neighbours.close()
+        self.time_server.close()
 
 
 class LoopbackBoard(BoardNetwork):
@@ -127,7 +141,12 @@ class LoopbackBoard(BoardNetwork):
         target = host.ports.get(port)
         if target is None:
             return "127.0.0.1", free_port()
-        relay = Relay(target, self._link, lambda: self._ap.loss if self._ap else 1.0)
+        relay = Relay(
+            target,
+            self._link,
+            lambda: self._ap.loss if self._ap else 1.0,
+            lambda: self._ap.delay_s if self._ap else 0.0,
+        )
         entrance = await relay.open()
         if entrance is None:
             return "127.0.0.1", free_port()
@@ -140,6 +159,11 @@ class LoopbackBoard(BoardNetwork):
             if not self._ap:
                 raise Silicon("OSError", LWIP_EHOSTUNREACH)
             return await self._network.neighbours.address()
+        for host in self._network.hosts.values():
+            if host.address == address:
+                if not self._ap:
+                    raise Silicon("OSError", LWIP_EHOSTUNREACH)
+                return host.ports.get(port) or ("127.0.0.1", free_port(socket.SOCK_DGRAM))
         # Answers of the board's own DNS go back to where the question came from.
         return address, port
 

@@ -40,11 +40,16 @@ class Relay:
     """Carries bytes between a board and `target` while `link` is set."""
 
     def __init__(
-        self, target: tuple[str, int], link: asyncio.Event, loss: Callable[[], float]
+        self,
+        target: tuple[str, int],
+        link: asyncio.Event,
+        loss: Callable[[], float],
+        delay_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._target = target
         self._link = link
         self._loss = loss
+        self._delay_s = delay_s
         self._server: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._writers: list[asyncio.StreamWriter] = []
@@ -99,6 +104,9 @@ class Relay:
                 data = await reader.read(CHUNK)
                 if not data:
                     break
+                # A window of lwIP (5,760 bytes) a round trip is what a slow network lets through.
+                if self._delay_s():
+                    await asyncio.sleep(self._delay_s())
                 while random.random() < self._loss():
                     await asyncio.sleep(RETRANSMIT_S)
                 await self._link.wait()

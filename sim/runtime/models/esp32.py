@@ -1,7 +1,10 @@
-"""`esp32` of the port: chip temperature, IDF heaps, non-volatile storage."""
+"""`esp32` of the port: chip temperature, IDF heaps, non-volatile storage, application slots."""
 
+import partition
 import world
 
+_slots = partition.Slots()
+Partition = partition.partition(_slots)
 HEAP_DATA = 4
 HEAP_EXEC = 1
 WAKEUP_ALL_LOW = False

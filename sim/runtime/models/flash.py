@@ -13,46 +13,31 @@ _ERASED = b"\xff" * SECTOR
 _host = vfs.VfsPosix("/")
 
 
-class Flash:
-    """The block device of the file system's partition; counts its operations."""
+class Chip:
+    """The whole chip; counts its operations."""
 
-    def __init__(self, path, start, size, cut_at):
+    def __init__(self, path, cut_at):
         self._file = _host.open(path, "r+b")
-        self._start = start
-        self._sectors = size // SECTOR
         self._cut_at = cut_at
         self._operations = 0
         self._page = bytearray(SECTOR)
 
-    def readblocks(self, block, buffer, offset=0):
-        self._file.seek(self._start + block * SECTOR + offset)
+    def read(self, place, buffer):
+        self._file.seek(place)
         self._file.readinto(buffer)
 
-    def writeblocks(self, block, buffer, offset=None):
-        if offset is None:
-            self._erase(block)
-            offset = 0
-        place = self._start + block * SECTOR + offset
-        present = memoryview(self._page)[: len(buffer)]
-        self._file.seek(place)
-        self._file.readinto(present)
-        for i in range(len(buffer)):
-            present[i] &= buffer[i]
-        self._write(place, present)
+    def write(self, place, data):
+        present = memoryview(self._page)[: len(data)]
+        self.read(place, present)
+        for i in range(len(data)):
+            present[i] &= data[i]
+        self._operate(place, present)
 
-    def ioctl(self, operation, argument):
-        if operation == 4:
-            return self._sectors
-        if operation == 5:
-            return SECTOR
-        if operation == 6:
-            self._erase(argument)
-        return 0
+    def erase(self, place):
+        """The sector at `place`."""
+        self._operate(place, _ERASED)
 
-    def _erase(self, block):
-        self._write(self._start + block * SECTOR, _ERASED)
-
-    def _write(self, place, data):
+    def _operate(self, place, data):
         self._operations += 1
         torn = self._operations == self._cut_at
         self._file.seek(place)
@@ -61,9 +46,36 @@ class Flash:
             world.ask("flash.cut")
 
 
-def file_system(power):
+class Flash:
+    """The block device of the file system's partition."""
+
+    def __init__(self, chip, start, size):
+        self._chip = chip
+        self._start = start
+        self._sectors = size // SECTOR
+
+    def readblocks(self, block, buffer, offset=0):
+        self._chip.read(self._start + block * SECTOR + offset, buffer)
+
+    def writeblocks(self, block, buffer, offset=None):
+        place = self._start + block * SECTOR
+        if offset is None:
+            self._chip.erase(place)
+        self._chip.write(place + (offset or 0), buffer)
+
+    def ioctl(self, operation, argument):
+        if operation == 4:
+            return self._sectors
+        if operation == 5:
+            return SECTOR
+        if operation == 6:
+            self._chip.erase(self._start + argument * SECTOR)
+        return 0
+
+
+def file_system(chip, power):
     """The mounted-to-be file system of the board that `power` describes; made when it is blank."""
-    device = Flash(power["flash"], power["fs_start"], power["fs_size"], power["cut_at"])
+    device = Flash(chip, power["fs_start"], power["fs_size"])
     sizes = {"progsize": 32, "readsize": 32, "lookahead": 32}
     first = bytearray(SECTOR)
     device.readblocks(0, first)

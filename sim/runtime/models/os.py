@@ -10,11 +10,13 @@ from uos import (
     ilistdir,
     listdir,
     mkdir,
+    mount,
     remove,
     rename,
     rmdir,
     stat,
     statvfs,
+    umount,
     unlink,
     urandom,
 )

@@ -9,6 +9,8 @@ import json
 
 _out = open("/dev/fd/3", "wb")
 _in = open("/dev/fd/4", "rb")
+# What of the process's heap is no board's.
+taken = None
 _ERRORS = {
     "KeyboardInterrupt": KeyboardInterrupt,
     "OSError": OSError,

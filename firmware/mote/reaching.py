@@ -1,0 +1,97 @@
+"""Gets the board to its server: joins the WiFi, logs in; opens the portal beside when it is time.
+
+Loaded for that, and forgotten while the board is online.
+"""
+
+import asyncio
+
+from mote import failure, led, log, memory, patience, system
+from mote.failure import Failure
+from mote.mqtt import MODULES as MQTT
+from mote.wifi import joining, station
+
+# `isconnected` does not notice every loss: a server that stays silent may be the radio's fault.
+REJOIN_AFTER = 3
+_SILENCE = (failure.NAME_NOT_FOUND, failure.UNREACHABLE, failure.NO_ANSWER)
+# What is loaded for the portal alone.
+_PORTAL = ("mote.setup", "mote.portal", "mote.trial", "mote.qr")
+_STEP_MS = 1_000
+
+
+async def server(online):
+    """A client that is logged in; until then every failure is followed by another attempt."""
+    silent = 0
+    while True:
+        try:
+            if not station.address() or silent >= REJOIN_AFTER:
+                silent = 0
+                await _join(online)
+            led.show("joining")
+            # Loaded when there is a network: without one the portal needs its memory.
+            from mote.mqtt import connecting
+
+            return await connecting.log_in(online.settings)
+        except Failure as error:
+            log.warning("run: %s" % error)
+            silent += error.reason in _SILENCE
+            if error.step in ("join", "address"):
+                continue
+        await online.pause()
+
+
+async def _join(online):
+    """Join a known network. Raises Failure after a pause; opens the portal when it is time."""
+    if not online.portal:
+        led.show("joining")
+    try:
+        await joining.join(online.settings["wifi"])
+    except Failure:
+        online.wifi.failed()
+        pause_ms = online.wifi.pause_ms()
+        if online.wifi.outage_ms() >= _wifi_patience_ms(online) and not online.portal:
+            await _open_portal(online)
+        if online.portal:
+            pause_ms = patience.RETRY_BESIDE_PORTAL_MS
+        led.show("setup" if online.portal else "error")
+        await asyncio.sleep_ms(pause_ms)
+        # A phone on the portal has the radio for itself.
+        while online.portal and online.portal.busy:
+            await asyncio.sleep_ms(_STEP_MS)
+        raise
+    online.wifi.over()
+    if online.portal and not online.portal.busy:
+        log.info("run: the known WiFi is back, the portal closes")
+        online.portal.close()
+        online.portal = None
+        memory.forget(*_PORTAL)
+
+
+def _wifi_patience_ms(online):
+    if online.settings["deep_sleep"]:
+        return patience.WIFI_LOST_ON_BATTERY_MS
+    return patience.WIFI_LOST_MS
+
+
+async def _open_portal(online):
+    memory.forget(*MQTT)
+    try:
+        from mote.setup import Portal
+
+        online.portal = Portal(online.settings, "wifi")
+        await online.portal.open()
+    except MemoryError:
+        # With sensors that need much, one has to go: the portal is the way back.
+        online.end("no memory for the portal beside running", "button")
+        return
+    asyncio.create_task(_watch_portal(online))
+
+
+async def _watch_portal(online):
+    while online.portal:
+        if online.portal.finished:
+            online.end("settings saved")
+            return
+        on_battery = online.settings["deep_sleep"]
+        if on_battery and online.portal.unused_ms > patience.PORTAL_ON_BATTERY_MS:
+            system.sleep(patience.SLEEP_ON_BATTERY_MS)
+        await asyncio.sleep_ms(_STEP_MS)

@@ -1,0 +1,119 @@
+"""The command `update` (UPDATES.md): begin, the pieces of the stream, finish."""
+
+import asyncio
+import binascii
+import time
+
+from mote import config, log, memory, starts
+from mote.commands import Refused
+
+# Bytes of a piece: a part of a sector of the flash. In base64, on its way through MQTT and JSON, it
+# is in the heap five times over, each time in one piece.
+CHUNK = 1024
+# A sender that stays silent this long is gone; what it sent stays on the flash.
+_IDLE_MS = 120_000
+_JUDGES = ("manifest", "signature", "versions")
+_MODULES = _JUDGES + ("receive", "incoming", "application", "image", "slots")
+
+
+class _Receiver:
+    def __init__(self):
+        self.turn = asyncio.Lock()
+        self.stream = None
+        self.size = 0
+        self.used_ms = 0
+
+
+_receiver = _Receiver()
+
+
+async def handle(command, leave):
+    """The answer to one `update` command. `leave(command, why)` gives what restarts the board.
+
+    Raises Refused, MemoryError.
+    """
+    async with _receiver.turn:
+        _receiver.used_ms = time.ticks_ms()
+        try:
+            if "begin" in command:
+                return await _begin(command["begin"])
+            if _receiver.stream is None:
+                raise Refused("begin comes first")
+            if command.get("finish"):
+                return await _finish(command, leave)
+            return _take(command.get("at"), command.get("data"))
+        except OSError as error:
+            raise Refused("the flash does not take it: errno %s" % error.errno) from None
+
+
+async def _begin(bundle):
+    if config.on_probation(over=True):
+        raise Refused("a configuration is on trial: try again in some minutes")
+    _receiver.stream = None
+    if not isinstance(bundle, dict):
+        raise Refused("begin holds manifest and signature")
+    text = bundle.get("manifest")
+    found = await _accepted(text, bundle.get("signature"))
+    try:
+        if found["kind"] == "image":
+            from mote.update.image import Image as Stream
+        else:
+            from mote.update.application import Application as Stream
+        _receiver.stream = Stream(found, text)
+    except (ValueError, KeyError, TypeError):
+        raise Refused("the bundle's manifest is damaged") from None
+    _receiver.size = found["size"]
+    log.info("update: receiving %s %s" % (found["kind"], found["version"]))
+    asyncio.create_task(_forget_when_idle(_receiver.stream))
+    return _progress()
+
+
+async def _accepted(text, signature):
+    from mote.update import manifest
+
+    try:
+        return await manifest.accepted(text, signature)
+    finally:
+        # The pieces of the stream need the room.
+        _forget(_JUDGES)
+
+
+def _take(at, data):
+    if at != _receiver.stream.offset:
+        # A copy, or one after one that was lost: the answer says where to go on.
+        return _progress()
+    try:
+        data = binascii.a2b_base64(data)
+    except (ValueError, TypeError):
+        raise Refused("the piece at %d arrived damaged" % at) from None
+    if len(data) != min(CHUNK, _receiver.size - at):
+        raise Refused("the piece at %d arrived with %d bytes" % (at, len(data)))
+    _receiver.stream.write(data)
+    return _progress()
+
+
+async def _finish(command, leave):
+    stream, _receiver.stream = _receiver.stream, None
+    if stream.offset != _receiver.size:
+        raise Refused("%d of %d bytes are there" % (stream.offset, _receiver.size))
+    await stream.check()
+    stream.switch(command["nonce"])
+    # What crashed before does not count for the new version.
+    starts.forget()
+    return {"trial": True}, leave(command, "a new version is tried")
+
+
+def _progress():
+    return {"at": _receiver.stream.offset, "size": _receiver.size, "chunk": CHUNK}
+
+
+async def _forget_when_idle(stream):
+    while _receiver.stream is stream:
+        await asyncio.sleep_ms(_IDLE_MS)
+        if time.ticks_diff(time.ticks_ms(), _receiver.used_ms) > _IDLE_MS:
+            _receiver.stream = None
+            _forget(_MODULES)
+
+
+def _forget(modules):
+    memory.forget(*["mote.update." + name for name in modules])

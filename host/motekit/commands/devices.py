@@ -1,0 +1,157 @@
+"""`mote devices`: the boards on a server, as they come and go."""
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motekit.commands import meeting
+from motekit.exits import fail
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from motekit.orders import Device, Roster
+
+EPILOG = (
+    "Example: mote devices --once --json\n\n"
+    "Ends with 0, 1 when the server cannot be reached, 2 when the command line was not "
+    "understood, 130 after Ctrl-C."
+)
+REFRESH_S = 1.0
+
+
+def command(
+    once: Annotated[
+        bool, typer.Option("--once", help="Show it once and end; so it does without a terminal.")
+    ] = False,
+    listen: Annotated[
+        float,
+        typer.Option(
+            min=0, help="With --once, seconds to listen for a reading of each board that is online."
+        ),
+    ] = 3,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="With --once a list; else an object a line for each change."),
+    ] = False,
+    server: meeting.Server_ = meeting.HERE,
+    user: meeting.User = "",
+    ca: meeting.Ca = None,
+    data: meeting.Data = None,
+) -> None:
+    """Show the boards: online or not, version, signal, readings that wait or were lost, the last.
+
+    Boards that a hub on this machine knows are shown with the time since when they are offline.
+    """
+    where = meeting.server(server, user, ca, data)
+
+    async def show() -> None:
+        async with meeting.meeting(where, data=data) as met:
+            if not await met.roster.watch(readings=True):
+                fail(
+                    f"{where} does not let this login read devices/ and sensors/: "
+                    "log in with one that may, such as the hub's owner"
+                )
+            if once or not (as_json or sys.stdout.isatty()):
+                await _once(met.roster, listen, as_json)
+            elif as_json:
+                await _changes(met.roster)
+            else:
+                await _live(met.roster)
+
+    meeting.run(show())
+
+
+async def _once(roster: "Roster", listen: float, as_json: bool) -> None:
+    from rich.console import Console
+
+    async for _ in roster.until(listen):
+        if all(roster.devices[name].readings for name in roster.online()):
+            break
+    if as_json:
+        typer.echo(json.dumps([_as_object(one) for one in _sorted(roster)], indent=1))
+    elif roster.devices:
+        # As wide as it needs to be where nobody looks at the width.
+        width = None if sys.stdout.isatty() else 200
+        Console(width=width).print(_table(roster))
+    else:
+        typer.echo("No board has ever been on this server.", err=True)
+
+
+async def _changes(roster: "Roster") -> None:
+    shown: dict[str, dict[str, Any]] = {}
+    async for _ in roster.until(float("inf")):
+        for one in _sorted(roster):
+            present = _as_object(one)
+            if shown.get(one.id) != present:
+                shown[one.id] = present
+                typer.echo(json.dumps(present))
+
+
+async def _live(roster: "Roster") -> None:
+    import asyncio
+
+    from rich.live import Live
+
+    with Live(_table(roster), auto_refresh=False) as live:
+        while True:
+            live.update(_table(roster), refresh=True)
+            await asyncio.sleep(REFRESH_S)
+
+
+def _sorted(roster: "Roster") -> "list[Device]":
+    return [roster.devices[name] for name in sorted(roster.devices)]
+
+
+def _as_object(device: "Device") -> dict[str, Any]:
+    readings = {m: {"value": v, "time": t} for m, (v, t) in sorted(device.readings.items())}
+    return {
+        "id": device.id,
+        "online": bool(device.online),
+        # Unix time, or null where nobody knows.
+        "changed": device.changed or None,
+        "info": device.info,
+        "readings": readings,
+    }
+
+
+def _table(roster: "Roster") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    from motekit.orders import since
+
+    shown = Table(
+        "Device", "State", "Version", "Signal", "Waiting", "Lost", "Last reading",
+        box=None, header_style="bold green",
+    )  # fmt: skip
+    for number in (3, 4, 5):
+        shown.columns[number].justify = "right"
+    for one in _sorted(roster):
+        state = Text("online", "green") if one.online else Text("offline" + since(one), "red")
+        rssi = one.info.get("rssi")
+        shown.add_row(
+            one.id,
+            state,
+            one.version or "-",
+            f"{rssi} dBm" if rssi else "-",
+            *(str(one.info.get(key, "-")) for key in ("queue", "lost")),
+            _last(one),
+        )
+    return shown
+
+
+def _last(device: "Device") -> str:
+    """The most telling metric of those that were heard, and how long ago."""
+    from motekit.hub.metrics import describe, rank
+    from motekit.hub.metrics import show as shown
+
+    if not device.readings:
+        return "-"
+    metric = min(device.readings, key=rank)
+    value, heard = device.readings[metric]
+    age = max(0, time.time() - heard)
+    return f"{shown(metric, value)} {describe(metric).unit} {metric}, {age:.0f} s ago"

@@ -1,0 +1,94 @@
+"""`mote label`: what is stuck onto a board."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from motekit.commands import setup_network
+from motekit.exits import fail
+
+if TYPE_CHECKING:
+    from motekit.labels import Label
+
+EPILOG = (
+    "Example: mote label labels.pdf --csv provisioning/fleet.example.csv\n\n"
+    "Example: mote label plant1.svg --port /dev/ttyUSB0"
+)
+
+
+def command(
+    file: Annotated[
+        Path, typer.Argument(help="The file to write: .pdf, .svg or .png.", dir_okay=False)
+    ],
+    csv: Annotated[
+        Path | None, typer.Option(help="All boards of this class that are done, on A4 sheets.")
+    ] = None,
+    port: Annotated[
+        str, typer.Option(help="Port of the board, which says the rest; the only one there is.")
+    ] = "",
+    dashboard: Annotated[
+        str, typer.Option(help="Address of the dashboard; the hub on this computer unless given.")
+    ] = "",
+    sheet: Annotated[bool, typer.Option("--sheet", help="A4, also for a single label.")] = False,
+) -> None:
+    """Make labels to print: the name, a code that joins the setup network, one for the dashboard.
+
+    A label tells the password of the setup network: the file is readable by you alone. Sheets are
+    A4 with 3 times 8 labels of 70 by 37 mm; print them at 100 %.
+    """
+    from motekit.labels import LabelError, render
+
+    try:
+        labels = _of_class(csv, dashboard) if csv else [_of_board(port, dashboard)]
+        data = render(labels, file.suffix.removeprefix(".").lower(), sheet=sheet or bool(csv))
+        write(file, data)
+    except (LabelError, OSError) as error:
+        fail(str(error))
+    typer.echo(f"{file}: {len(labels)} label{'s' * (len(labels) > 1)}, to be printed at 100 %")
+
+
+def write(file: Path, data: bytes) -> None:
+    """Store a label, whole and readable by its owner alone. Raises OSError."""
+    new = file.with_name(f".{file.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    new.write_bytes(data)
+    new.replace(file)
+
+
+def address(device: str, given: str = "") -> str:
+    """The page of a device on the dashboard: the one `given`, or the hub's on this computer."""
+    from motekit.hub import announce
+
+    base = given or f"http://{announce.own_name()}:8080"
+    return f"{base.rstrip('/')}/device/{device}"
+
+
+def _of_class(csv: Path, dashboard: str) -> "list[Label]":
+    from motekit.labels import Label
+    from motekit.provision import journal
+
+    try:
+        entries = journal.read(journal.beside(csv))
+    except journal.JournalError as error:
+        fail(str(error))
+    done = [one for one in entries if one.done]
+    if not done:
+        fail(f"no board of {csv} is done yet: mote provision --csv {csv}")
+    return [Label(one.id, one.mac, one.setup_password, address(one.id, dashboard)) for one in done]
+
+
+def _of_board(port: str, dashboard: str) -> "Label":
+    from motekit.labels import Label
+    from motekit.provision import DeviceError, device
+    from motekit.serial import PortError, ports
+
+    try:
+        with device.at(ports.choose(port)) as board:
+            seen = board.look()
+            secret = board.setup_password()
+    except (DeviceError, PortError) as error:
+        fail(str(error))
+    name = seen.id or setup_network.network(seen.mac)
+    return Label(name, seen.mac, secret, address(seen.id, dashboard) if seen.id else "")

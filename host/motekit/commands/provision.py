@@ -1,0 +1,192 @@
+"""`mote provision`: a configuration over USB, for one board or for a whole class."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motekit import places
+from motekit.commands import provision_class
+from motekit.exits import STOPPED, fail
+
+if TYPE_CHECKING:
+    from motekit.hub.accounts import Accounts
+    from motekit.provision import Provisioned
+
+EPILOG = (
+    "Example: mote provision --id plant1 --wifi Home --label plant1.pdf\n\n"
+    "Example: mote provision --csv provisioning/fleet.example.csv --config class.json\n\n"
+    "Ends with 0 when every board is done, 1 when one is not (the last line says why and what to "
+    "do), 2 when the command line was not understood, 130 after Ctrl-C. After 1 and 130 the same "
+    "command goes on where it stopped."
+)
+WIFI_PASSWORD = "MOTE_WIFI_PASSWORD"
+
+
+def command(
+    port: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="The board's port; the only board there is unless given. With --csv several, "
+            "or none: then each board that is plugged in.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option("--id", help="The device's id: its name everywhere.")] = "",
+    wifi: Annotated[
+        str,
+        typer.Option(help=f"Name of the WiFi. Its password is asked for, or in {WIFI_PASSWORD}."),
+    ] = "",
+    server: Annotated[
+        str, typer.Option(help="MQTT server, as host or host:port. The hub on this computer else.")
+    ] = "",
+    put: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other setting, such as interval=60 or mqtt.tls=true."),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--config", help="A configuration, or a part of one, in JSON.")
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="A class of boards, a row each; a journal beside it knows who is done."),
+    ] = None,
+    label: Annotated[
+        Path | None,
+        typer.Option(help="Where a label goes: .pdf, .svg or .png; with --csv a folder."),
+    ] = None,
+    firmware: Annotated[
+        Path | None,
+        typer.Option(help="With --csv: MicroPython image for boards that need to be flashed."),
+    ] = None,
+    login: Annotated[
+        bool, typer.Option(help="Make a login in the hub for each board, that nobody gets to see.")
+    ] = True,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the hub.", show_default=False)
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for the board to run; 0 does not.")
+    ] = 30,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print JSON, with the password of each setup network."),
+    ] = False,
+) -> None:
+    """Give a board its settings over USB: checked first, stored whole or not at all, read back.
+
+    Settings come from --config, then the CSV, then the options; the later ones win.
+    """
+    from motekit.provision import SettingsError, settings
+
+    try:
+        document = settings.read(file) if file else {}
+        document = settings.overlaid(document, _values(device, wifi, server, put or []))
+        accounts = _accounts(data) if login else None
+        if login:
+            document = _with_server(document)
+        if csv:
+            provision_class.run(csv, port or [], document, accounts, label, firmware, wait, as_json)
+            return
+        document = settings.checked(document)
+    except SettingsError as error:
+        fail(str(error))
+    done = _one(port or [], document, accounts, wait)
+    if label:
+        provision_class.labelled(label, done.id, done.mac, done.setup_password)
+    if as_json:
+        typer.echo(json.dumps([asdict(done)]))
+    else:
+        _tell(done)
+
+
+def _one(
+    given: list[str], document: dict[str, Any], accounts: "Accounts | None", wait: float
+) -> "Provisioned":
+    from motekit.firmware import factory
+    from motekit.flash import FlashError
+    from motekit.hub.accounts import AccountError
+    from motekit.provision import DeviceError, SettingsError, device, provision
+    from motekit.serial import PortError, ports
+
+    if len(given) > 1:
+        raise typer.BadParameter("one port, or --csv for several boards", param_hint="PORT")
+    try:
+        path = ports.choose(given[0] if given else "")
+        with device.at(path) as board:
+            new = factory.new_password()
+            return provision(board, document, accounts, new, _says(path), wait)
+    except (DeviceError, PortError, FlashError, SettingsError, AccountError, OSError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        typer.secho("mote: stopped; the same command goes on where it was", err=True, fg="red")
+        raise typer.Exit(STOPPED) from None
+
+
+def _says(path: str) -> Any:
+    return lambda text: typer.echo(f"{path}: {text}", err=True)
+
+
+def _values(device: str, wifi: str, server: str, put: list[str]) -> dict[str, str]:
+    """What the options say, by the paths of settings."""
+    values = {}
+    for one in put:
+        path, sign, text = one.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"{one!r} is not PATH=VALUE", param_hint="--set")
+        if path.endswith("password"):
+            raise typer.BadParameter(
+                f"{path} would be seen by every user of this computer: write it into a file for "
+                "--config",
+                param_hint="--set",
+            )
+        values[path] = text
+    if device:
+        values["id"] = device
+    if wifi:
+        values["wifi.0.ssid"] = wifi
+        values["wifi.0.password"] = _wifi_password(wifi)
+    if server:
+        from motekit import login
+
+        host, number = login.server(server)
+        values |= {"mqtt.host": host, "mqtt.port": str(number)}
+    return values
+
+
+def _wifi_password(wifi: str) -> str:
+    given = os.environ.get(WIFI_PASSWORD)
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        fail(f"nobody is there to be asked for the password of {wifi}: put it in {WIFI_PASSWORD}")
+    asked = f"Password of {wifi} (empty for none)"
+    return str(typer.prompt(asked, default="", hide_input=True, show_default=False, err=True))
+
+
+def _with_server(document: dict[str, Any]) -> dict[str, Any]:
+    """`document`, which finds the hub of this computer when it names no server."""
+    if document.get("mqtt", {}).get("host"):
+        return document
+    from motekit.hub import announce
+
+    host = announce.own_name()
+    typer.echo(f"The board will look for the hub on this computer, {host}", err=True)
+    return {**document, "mqtt": {**document.get("mqtt", {}), "host": host}}
+
+
+def _accounts(data: Path | None) -> "Accounts":
+    from motekit.hub.accounts import Accounts
+
+    return Accounts(data or places.data() / "hub")
+
+
+def _tell(done: "Provisioned") -> None:
+    typer.echo(f"{done.port}: {done.mac} is {done.id} now, with Mote {done.mote}")
+    if done.account:
+        typer.echo("Its login is registered with the hub, which lets it in at once")
+    typer.echo("Next: mote listen shows its readings; mote label prints a label for it")

@@ -1,0 +1,145 @@
+"""`mote provision --csv`: the boards of a class, one after the other as they are plugged in."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from motekit.commands import label as labels
+from motekit.exits import FAILED, STOPPED, fail
+
+if TYPE_CHECKING:
+    from motekit.hub.accounts import Accounts
+    from motekit.provision import Provisioned
+    from motekit.provision.fleet import Fleet
+    from motekit.provision.journal import Entry
+
+
+def run(
+    csv: Path,
+    given: list[str],
+    common: dict[str, Any],
+    accounts: "Accounts | None",
+    folder: Path | None,
+    firmware: Path | None,
+    wait: float,
+    as_json: bool,
+) -> None:
+    """Serve the boards at the `given` ports, or each that is plugged in until no row is left.
+
+    Raises SettingsError, typer.Exit.
+    """
+    from motekit.provision import fleet, journal
+
+    rows = fleet.rows(csv, common)
+    place = folder or csv.with_suffix(".labels")
+
+    def label(entry: "Entry") -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        labelled(place / f"{entry.id}.pdf", entry.id, entry.mac, entry.setup_password)
+
+    try:
+        with journal.opened(csv) as book:
+            work = fleet.Fleet(rows, book, accounts, _flasher(firmware), label, wait)
+            failed = _served(work, given, as_json)
+    except journal.JournalError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        typer.secho("mote: stopped; the same command goes on where it was", err=True, fg="red")
+        raise typer.Exit(STOPPED) from None
+    if failed:
+        raise typer.Exit(FAILED)
+    _say(f"Labels are in {place}; a sheet of them: mote label labels.pdf --csv {csv}")
+
+
+def labelled(file: Path, name: str, mac: str, setup_password: str) -> None:
+    """Write the label of one board. Raises typer.Exit."""
+    from motekit.labels import Label, LabelError, render
+
+    kind = file.suffix.removeprefix(".").lower()
+    try:
+        data = render([Label(name, mac, setup_password, labels.address(name))], kind)
+        labels.write(file, data)
+    except (LabelError, OSError) as error:
+        fail(str(error))
+
+
+def _served(work: "Fleet", given: list[str], as_json: bool) -> bool:
+    """Whether a board failed and was not done in a later attempt."""
+    from motekit.provision import fleet
+    from motekit.serial import PortError, ports
+
+    failed: set[str] = set()
+    total = len(work.rows)
+    try:
+        waiting = iter([ports.choose(one) for one in given]) if given else fleet.plugged(_present)
+    except PortError as error:
+        fail(str(error))
+    while given or work.left:
+        left = work.left
+        if not given:
+            _say(f"{total - len(left)} of {total} done; plug in the board for {left[0]}")
+        port = next(waiting, None)
+        if port is None:
+            break
+        done = _tried(work, port)
+        if isinstance(done, str):
+            failed.add(port)
+            typer.secho(f"mote: {port}: {done}", err=True, fg=typer.colors.RED)
+            continue
+        failed.discard(port)
+        if done and as_json:
+            typer.echo(json.dumps(asdict(done)))
+        elif done:
+            typer.echo(f"{port}: {done.mac} is {done.id} now. It can be unplugged")
+    return bool(failed)
+
+
+def _tried(work: "Fleet", port: str) -> "Provisioned | str | None":
+    """What became of the board at `port`; why not, as text."""
+    from motekit import boards, image
+    from motekit import firmware as tree
+    from motekit.flash import FlashError
+    from motekit.hub.accounts import AccountError
+    from motekit.provision import DeviceError, SettingsError
+    from motekit.provision.journal import JournalError
+    from motekit.serial import PortError
+    from motekit.serial.remote import RemoteError
+
+    known = (DeviceError, SettingsError, RemoteError, JournalError, AccountError, PortError)
+    of_flashing = (FlashError, image.ImageError, tree.FirmwareError, boards.BoardError, OSError)
+    try:
+        return work.serve(port, lambda text: _say(f"{port}: {text}"))
+    except (*known, *of_flashing) as error:
+        return str(error)
+
+
+def _flasher(firmware: Path | None) -> Callable[[str, str], object]:
+    from motekit.commands import runtimes
+
+    runtime = runtimes.Shared(firmware, "")
+
+    def flashed(port: str, board: str) -> object:
+        from rich.console import Console
+
+        from motekit.flash import Wish, display, flash
+        from motekit.serial import ports
+
+        with display.on(Console(stderr=True), asks=sys.stdin.isatty()) as shown:
+            return flash(port, ports.opened, Wish(runtime, board), shown.watch(port))
+
+    return flashed
+
+
+def _present() -> list[str]:
+    from motekit.serial import ports
+
+    return [port.path for port in ports.find()]
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

@@ -1,0 +1,164 @@
+"""`mote config`: the configuration of boards that are online, told and changed over MQTT."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motekit.commands import meeting
+from motekit.exits import fail
+
+if TYPE_CHECKING:
+    from motekit.flash import Watch
+
+app = typer.Typer(help="Tell and change the configuration of boards, over MQTT.")
+GET = f"Example: mote config get greenhouse interval\n\n{meeting.ENDS}"
+SET = (
+    "Example: mote config set greenhouse interval=30 mqtt.password\n\n"
+    f"{meeting.ENDS} With 1, a board has the configuration that it had before."
+)
+
+
+@app.command("get", epilog=GET)
+def get(
+    device: Annotated[str, typer.Argument(help="The device.")],
+    key: Annotated[
+        str, typer.Argument(help="Only this entry, such as mqtt.host.", show_default=False)
+    ] = "",
+    wait: meeting.Wait = meeting.WAIT_S,
+    as_json: meeting.AsJson = False,
+    server: meeting.Server_ = meeting.HERE,
+    user: meeting.User = "",
+    ca: meeting.Ca = None,
+    data: meeting.Data = None,
+) -> None:
+    """Tell the configuration of a board; of passwords only whether there are any."""
+    (name,) = meeting.boards([device])
+    where = meeting.server(server, user, ca, data)
+
+    async def work() -> Any:
+        async with meeting.meeting(where, wait, data) as met:
+            return (await met.orders.do(name, "config"))["config"]
+
+    found = meeting.run(work())
+    for part in key.split(".") if key else ():
+        if not isinstance(found, dict) or part not in found:
+            fail(f"{name} has no entry {key}: `mote config get {name}` shows all of them")
+        found = found[part]
+    if as_json or not isinstance(found, str):
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        typer.echo(found)
+
+
+@app.command("set", epilog=SET)
+def put(
+    device: Annotated[
+        str, typer.Argument(help="The device, several as a,b,c, or all that are online.")
+    ],
+    change: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE...",
+            help="Entries, such as mqtt.port=8883; null removes one. A text without =VALUE is "
+            "asked for and not shown: so keep passwords out of the command line.",
+            show_default=False,
+        ),
+    ] = None,
+    file: Annotated[
+        typer.FileText | None,
+        typer.Option(help="Entries as a JSON object; - is standard input.", encoding="utf-8"),
+    ] = None,
+    wait: meeting.Wait = meeting.WAIT_S,
+    yes: meeting.Yes = False,
+    as_json: meeting.AsJson = False,
+    server: meeting.Server_ = meeting.HERE,
+    user: meeting.User = "",
+    ca: meeting.Ca = None,
+    data: meeting.Data = None,
+) -> None:
+    """Change entries of the configuration; the rest stays as it is.
+
+    The board checks the whole, restarts with it, and takes the old one back by itself when it is
+    not online within 3 minutes. Waits for the outcome.
+    """
+    names = meeting.boards(device.split(","))
+    patch = _patch(change or [], file)
+    if "id" in patch and (len(names) > 1 or names == [meeting.ALL]):
+        raise typer.BadParameter("two devices cannot have one id", param_hint="KEY=VALUE")
+    where = meeting.server(server, user, ca, data)
+
+    async def work() -> list[meeting.Result]:
+        async with meeting.meeting(where, wait, data) as met:
+
+            async def one(name: str, watch: "Watch") -> meeting.Result:
+                watch.begins("trying the new configuration")
+                await met.orders.configure(name, patch)
+                return {}
+
+            does = f"changes {', '.join(patch)} of {{}}"
+            return await meeting.each(await meeting.chosen(met, names, does, yes), one)
+
+    # Stopped in the middle, the board decides by itself.
+    stopped = "stopped; a board that was told already goes on by itself"
+    meeting.tell(
+        meeting.run(work(), stopped),
+        as_json,
+        lambda r: f"{r['device']} is online with the new configuration",
+    )
+
+
+def _patch(changes: list[str], file: typer.FileText | None) -> dict[str, Any]:
+    """What to merge into the configuration. Raises typer.BadParameter, typer.Exit."""
+    if bool(changes) == bool(file):
+        raise typer.BadParameter("give either entries or --file", param_hint="KEY=VALUE")
+    if file:
+        return _read(file)
+    patch: dict[str, Any] = {}
+    for change in changes:
+        key, given, text = change.partition("=")
+        kind = _kind(key)
+        if not given:
+            if kind != "string":
+                raise typer.BadParameter(f"{change!r} has no =VALUE", param_hint="KEY=VALUE")
+            text = typer.prompt(key, hide_input=True, default="", show_default=False)
+        place = patch
+        *folders, leaf = key.split(".")
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[leaf] = text if kind == "string" else _value(key, text)
+    return patch
+
+
+def _read(file: typer.FileText) -> dict[str, Any]:
+    try:
+        found = json.load(file)
+    except ValueError as error:
+        fail(f"{file.name} is no JSON: {error}")
+    if not isinstance(found, dict) or not found:
+        fail(f"{file.name} must hold a JSON object with the entries to change")
+    return found
+
+
+def _kind(key: str) -> str:
+    """The JSON type of an entry, empty where it may be several. Raises typer.BadParameter."""
+    from motekit import config
+
+    schema: dict[str, Any] = config.schema()
+    for part in key.split("."):
+        known = schema.get("properties", {})
+        if part not in known:
+            raise typer.BadParameter(
+                f"there is no entry {key!r}; known here: {', '.join(known) or 'none'}",
+                param_hint="KEY=VALUE",
+            )
+        schema = known[part]
+    return str(schema.get("type", ""))
+
+
+def _value(key: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        # A word, such as `sensors=auto`; what it may be is for the board to say.
+        return text

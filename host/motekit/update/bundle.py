@@ -1,0 +1,188 @@
+"""A bundle: one file with a signed manifest and the stream that a board receives.
+
+It is a zip of `manifest.json`, `signature` (hex of r and s) and `stream`. What the manifest says is
+written in `firmware/mote/update/manifest.py`, what the stream is in `application.py` and `image.py`
+beside it. The SHA-256 of all of it hangs on the signature.
+"""
+
+import hashlib
+import json
+import struct
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from mote.update import versions
+
+FORMAT = 1
+OLDEST_MICROPYTHON = "1.24"
+APPLICATION, IMAGE = "application", "image"
+_BLOCK = 4096
+_NAMES = ("manifest.json", "signature", "stream")
+# Every file has the same time: the same files give the same bytes, but for the signature.
+_TIME = (1980, 1, 1, 0, 0, 0)
+# ESP-IDF, "App Image Format": the first byte, and the chips' numbers at byte 12.
+_IMAGE_MAGIC = 0xE9
+_CHIPS = {0: "ESP32", 2: "ESP32S2", 5: "ESP32C3", 9: "ESP32S3", 13: "ESP32C6"}
+
+
+class BundleError(Exception):
+    """The bundle, or what shall become one, is not right; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose parts belong together; `verify` tells who signed it."""
+
+    text: str
+    signature: bytes
+    stream: bytes
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.text)
+        return found
+
+    def __str__(self) -> str:
+        about = self.manifest
+        return f"{about['kind']} {about['version']} for {about.get('board', about['chip'])}"
+
+    def verify(self, public: ec.EllipticCurvePublicKey) -> None:
+        """Raises BundleError when it was not signed by the private half of `public`."""
+        try:
+            r, s = (int.from_bytes(half, "big") for half in _halves(self.signature))
+            der = utils.encode_dss_signature(r, s)
+            public.verify(der, self.text.encode(), ec.ECDSA(hashes.SHA256()))
+        except (InvalidSignature, ValueError):
+            raise BundleError("the bundle was not signed with this key") from None
+
+    def write(self, file: Path) -> None:
+        """Raises OSError."""
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            contents = (self.text.encode(), self.signature.hex().encode(), self.stream)
+            for name, content in zip(_NAMES, contents, strict=True):
+                archive.writestr(zipfile.ZipInfo(name, _TIME), content, zipfile.ZIP_DEFLATED)
+
+
+def make_application(
+    tree: Path, version: str, key: ec.EllipticCurvePrivateKey, *,
+    micropython: str = OLDEST_MICROPYTHON, downgrade: bool = False,
+) -> Bundle:  # fmt: skip
+    """The bundle of one slot of a tree that `firmware.build` made, the public key in it included.
+
+    `downgrade` lets it replace a newer version. Raises BundleError.
+    """
+    files = sorted(path for path in tree.rglob("*") if path.is_file())
+    try:
+        board = json.loads((tree / "mote" / "board.json").read_text(encoding="utf-8"))
+    except OSError:
+        raise BundleError(f"{tree} has no mote/board.json: it is no application") from None
+    listed = []
+    for path in files:
+        name, data = path.relative_to(tree).as_posix(), path.read_bytes()
+        if not name.isascii() or " " in name or not data:
+            raise BundleError(f"{name}: a board takes no empty file and no such name")
+        listed.append(f"{len(data)} {hashlib.sha256(data).hexdigest()} {name}\n")
+    names = "".join(listed).encode("ascii")
+    folders = {parent for path in files for parent in path.parents if parent.is_relative_to(tree)}
+    blocks = sum(-(-path.stat().st_size // _BLOCK) for path in files) + 2 * len(folders)
+    manifest = {
+        "kind": APPLICATION,
+        "version": version,
+        "chip": board["chip"],
+        "board": board["key"],
+        "micropython": micropython,
+        # The list and the manifest come on top, and the two notes of a switch.
+        "space": (blocks + -(-len(names) // _BLOCK) + 4) * _BLOCK,
+    }
+    stream = names + b"".join(path.read_bytes() for path in files)
+    return _signed(manifest, names, stream, key, downgrade)
+
+
+def make_image(
+    image: Path, version: str, key: ec.EllipticCurvePrivateKey, *, downgrade: bool = False
+) -> Bundle:
+    """The bundle of a MicroPython application image (`.app-bin`), for boards with two slots for it.
+
+    `version` is MicroPython's. Raises BundleError.
+    """
+    try:
+        data = image.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{image}: {error.strerror}") from error
+    if len(data) < 24 or data[0] != _IMAGE_MAGIC:
+        raise BundleError(f"{image} is no application image of an ESP32: take the .app-bin file")
+    (number,) = struct.unpack_from("<H", data, 12)
+    if number not in _CHIPS:
+        raise BundleError(f"{image} is for a chip that Mote does not know (number {number})")
+    return _signed({"kind": IMAGE, "version": version, "chip": _CHIPS[number]}, data, data, key,
+                   downgrade)  # fmt: skip
+
+
+def read(file: Path) -> Bundle:
+    """A bundle whose parts are whole and belong together. Raises BundleError.
+
+    Who signed it is for `verify`, and for the board.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            text, signature, stream = (archive.read(name) for name in _NAMES)
+        bundle = Bundle(text.decode(), bytes.fromhex(signature.decode("ascii")), stream)
+        fault = _fault(bundle)
+    except OSError as error:
+        raise BundleError(f"{file}: {error.strerror}") from error
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError):
+        fault = "is no bundle, or a damaged one"
+    if fault:
+        raise BundleError(f"{file} {fault}")
+    return bundle
+
+
+def _signed(
+    manifest: dict[str, Any], first: bytes, stream: bytes, key: ec.EllipticCurvePrivateKey,
+    downgrade: bool,
+) -> Bundle:  # fmt: skip
+    try:
+        for name in {"version", "micropython"} & manifest.keys():
+            versions.key(manifest[name])
+    except ValueError as error:
+        raise BundleError(f"{error} is no version such as 1.2.3") from None
+    manifest |= {
+        "mote": FORMAT,
+        "size": len(stream),
+        "first": {"size": len(first), "sha256": hashlib.sha256(first).hexdigest()},
+    }
+    if downgrade:
+        manifest["downgrade"] = True
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    r, s = utils.decode_dss_signature(key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
+    return Bundle(text, r.to_bytes(32, "big") + s.to_bytes(32, "big"), stream)
+
+
+def _fault(bundle: Bundle) -> str:
+    """What is wrong with a bundle that was read, or an empty text."""
+    about, stream = bundle.manifest, bundle.stream
+    if about["mote"] != FORMAT:
+        return f"is in format {about['mote']}: it needs a newer Mote"
+    first = stream[: about["first"]["size"]]
+    if len(stream) != about["size"] or not _is(first, about["first"]["sha256"]):
+        return "is damaged"
+    place = len(first)
+    for line in first.decode("ascii").splitlines() if about["kind"] == APPLICATION else ():
+        size, digest, name = line.split()
+        if not _is(stream[place : place + int(size)], digest):
+            return f"is damaged: {name}"
+        place += int(size)
+    return "" if place == len(stream) else "is damaged"
+
+
+def _is(data: bytes, digest: str) -> bool:
+    return hashlib.sha256(data).hexdigest() == digest
+
+
+def _halves(signature: bytes) -> tuple[bytes, bytes]:
+    return signature[:32], signature[32:]
