@@ -12,6 +12,8 @@ say() { echo "influxdb-setup: $*"; }
 stack=$(influx stacks --stack-name mote --hide-headers | cut -f 1)
 if [ -z "$stack" ]; then
     stack=$(influx stacks init --stack-name mote --hide-headers | cut -f 1)
+    # A new database lacks everything that boards still have.
+    echo 0 >>/refill/losses
 fi
 influx apply --stack-id "$stack" --file /setup/buckets.yaml --file /setup/tasks.yaml \
     --force yes --quiet >/dev/null

@@ -22,7 +22,7 @@ from motekit.stack.installation import DOCKER, Installation
 from paho.mqtt.enums import CallbackAPIVersion
 
 # What has an image on this machine; with the published ones, that is everything.
-CORE = ["mosquitto", "influxdb", "influxdb-setup", "telegraf"]
+CORE = ["mosquitto", "refill", "influxdb", "influxdb-setup", "telegraf"]
 PATIENCE_S = 60
 
 
@@ -33,7 +33,7 @@ class RunningStack:
         self.installation = Installation(state)
         self.port, self.tls_port, self.grafana_port = ports
         self.services = [] if os.environ.get("STACK_IMAGES") == "published" else CORE
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "MOTE_STATE": str(self.installation.state),
             "COMPOSE_PROJECT_NAME": f"mote-test-{os.getpid()}",
         }
@@ -56,18 +56,31 @@ class RunningStack:
     def stop(self) -> None:
         self.mote("down")
 
-    def mote(self, *arguments: str, code: int = 0) -> str:
+    def mote(self, *arguments: str) -> str:
         """Run `mote stack …`; its standard output."""
-        command = [Path(sys.executable).with_name("mote"), "stack", *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
+        done = self._mote(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def mote_fails(self, *arguments: str) -> str:
+        """Run `mote stack …`, which ends with 1; what it says of it, in one line."""
+        done = self._mote(*arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return " ".join(done.stderr.split())
+
+    def _mote(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [Path(sys.executable).with_name("mote"), "stack", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True)
+
+    def only(self) -> list[str]:
+        """The services of `start`, as options."""
+        return [part for service in self.services for part in ("--only", service)]
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose …` as `mote stack` runs it; its standard output."""
         command = ["docker", "compose", *arguments]
         done = subprocess.run(
-            command, cwd=DOCKER, env=self._environment, capture_output=True, text=True
+            command, cwd=DOCKER, env=self.environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -66,6 +66,7 @@ _BROKER_SECRETS = {
     OWNER: "owner/mqtt_password",
     "telegraf": "telegraf/mqtt_password",
     "grafana": "grafana/mqtt_password",
+    "refill": "owner/refill_password",
     "health": "owner/health_password",
 }
 
@@ -82,6 +83,8 @@ class Installation:
         self.broker = self.state / "mosquitto"
         self.contacts = self.state / "grafana" / "contacts.json"
         self.data = self.state / "data"
+        self.backups = self.state / "backups"
+        self.losses = self.data / "refill" / "losses"
         self.accounts = Accounts(self.broker / "passwd")
 
     @property
@@ -99,11 +102,13 @@ class Installation:
                 f"{self.state} belongs to {self.state.owner()}: run mote stack as that user"
             )
         did = []
-        self._make_folders(rootless)
+        self.make_folders(rootless)
         if not self.made:
-            user = "0:0" if rootless else f"{self.state.stat().st_uid}:{self.state.stat().st_gid}"
             found = ",".join(names or certificates.own_names())
-            private_files.write(self.settings_file, _SETTINGS.format(user=user, names=found))
+            private_files.write(
+                self.settings_file,
+                _SETTINGS.format(user=self._user(rootless), names=found),
+            )
             did.append(f"settings in {self.settings_file}")
         elif names:
             self._set("MOTE_NAMES", ",".join(names))
@@ -114,7 +119,7 @@ class Installation:
                 did.append(f"secret {secret}")
         for name, secret in _BROKER_SECRETS.items():
             self.accounts.keep(name, (self.secrets / secret).read_text(encoding="utf-8"))
-        self._write_health_login()
+        self._write_logins()
         self._write_contacts()
         known = self.settings()["MOTE_NAMES"].split(",")
         if certificates.ensure(self.authority, self.certificates, known):
@@ -124,6 +129,16 @@ class Installation:
     def settings(self) -> dict[str, str]:
         """The settings of this installation."""
         return read_env(self.settings_file)
+
+    def adopt(self, rootless: bool) -> None:
+        """Give what came from elsewhere to the user for whom the containers run here."""
+        for path in self.state.rglob("*"):
+            private_files.give_to_owner_of(self.state, path)
+        self._set("MOTE_USER", self._user(rootless))
+
+    def _user(self, rootless: bool) -> str:
+        owner = self.state.stat()
+        return "0:0" if rootless else f"{owner.st_uid}:{owner.st_gid}"
 
     def secret(self, name: str) -> str:
         """The secret that SECRETS calls `name`."""
@@ -135,24 +150,37 @@ class Installation:
         private += [self.broker / "passwd", self.certificates / "server.key"]
         return [path for path in private if path.is_file() and path.stat().st_mode & 0o077]
 
-    def _make_folders(self, rootless: bool) -> None:
+    def make_folders(self, rootless: bool) -> None:
+        """The folders, for the user for whom the containers run."""
         if not self.state.is_dir():
             self.state.mkdir(parents=True, mode=0o700)
             if os.geteuid() == 0 and not rootless:
                 user = int(os.environ.get("SUDO_UID", _NOBODYS_USER))
                 os.chown(self.state, user, int(os.environ.get("SUDO_GID", user)))
-        top = (self.secrets, self.authority, self.certificates, self.broker, self.data)
+        top = (
+            self.secrets,
+            self.authority,
+            self.certificates,
+            self.broker,
+            self.data,
+            self.backups,
+        )
         below = [self.secrets / name for name in ("owner", "influxdb", "telegraf", "grafana")]
-        below += [self.data / name for name in ("mosquitto", "influxdb", "grafana")]
-        below += [self.broker / "health", self.contacts.parent]
+        below += [self.data / name for name in ("mosquitto", "influxdb", "grafana", "refill")]
+        below += [self.broker / "health", self.broker / "refill", self.contacts.parent]
         for path in (*top, *below):
             private_files.folder(path)
 
-    def _write_health_login(self) -> None:
-        # mosquitto_sub reads its options from here, so that no command line shows a password.
-        password = (self.secrets / _BROKER_SECRETS["health"]).read_text(encoding="utf-8")
-        path = self.broker / "health" / "mosquitto_sub"
-        _write_if_new(path, f"-u health\n-P {password}\n")
+    def _write_logins(self) -> None:
+        # mosquitto_sub and _pub read options from here, so that no command line shows a password.
+        for name, options, programs in (
+            ("health", "", ("mosquitto_sub",)),
+            ("refill", "-h mosquitto\n", ("mosquitto_sub", "mosquitto_pub")),
+        ):
+            password = (self.secrets / _BROKER_SECRETS[name]).read_text(encoding="utf-8")
+            for program in programs:
+                path = self.broker / name / program
+                _write_if_new(path, f"{options}-u {name}\n-P {password}\n")
 
     def _write_contacts(self) -> None:
         settings = self.settings()

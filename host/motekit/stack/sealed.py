@@ -65,6 +65,8 @@ class Opening(io.RawIOBase):
         self._cipher = AESGCM(_key(passphrase, head[len(MAGIC) :]))
         self._number = 0
         self._ahead = file.read(_PIECE + _TAG)
+        if not self._ahead:
+            raise SealError("it is cut off")
         self._clear = b""
 
     def readable(self) -> bool:
@@ -78,7 +80,7 @@ class Opening(io.RawIOBase):
                 self._clear = self._cipher.decrypt(nonce, piece, None)
             except InvalidTag as error:
                 raise SealError(
-                    "this is another passphrase than the one that it was sealed with"
+                    "it was sealed with another passphrase, or is damaged"
                     if self._number == 0
                     else "it is damaged or cut off"
                 ) from error
