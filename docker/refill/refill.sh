@@ -9,8 +9,10 @@ mkdir -p answered
 touch losses
 # The broker tells its uptime every 10 s, so it was there so much longer than it was heard.
 MARGIN_S=15
+[ -e heard ] || echo "$(date +%s) 0" >heard
 known=$(grep -c . losses || true)
-nonce="refill-$known"
+# A board does what bears the same nonce once: after a restore the count begins anew.
+nonce="refill-$known-$(tail -n 1 losses)"
 # Payloads come in hex: what a device sends cannot look like a line of another device.
 ONLINE=6f6e6c696e65
 mine=$(printf '"%s"' "$nonce" | od -An -v -tx1 | tr -d ' \n')
@@ -28,10 +30,12 @@ ask() {
 
 # Whoever finds a new loss ends here, is started again, and gets the status of every board anew.
 beat() {
-    read -r heard before <heard 2>/dev/null || heard=0 before=0
-    echo "$(date +%s) $1" >heard.new
+    read -r heard before <heard
+    now=$(date +%s)
+    echo "$now $1" >heard.new
     mv heard.new heard
-    if [ "$1" -lt "$before" ]; then
+    # What it said last may be heard 10 s later once more.
+    if [ "$1" -lt "$before" ] || [ $((now - $1 - heard + before)) -gt 10 ]; then
         say "the broker was restarted"
         echo $((heard - MARGIN_S)) >>losses
     fi
@@ -40,6 +44,7 @@ beat() {
 
 mosquitto_sub -q 1 -t '$SYS/broker/uptime' -t 'devices/+/status' -t 'devices/+/reply' -F '%t %x' |
     while read -r topic payload; do
+        payload=${payload:-}
         device=${topic#devices/}
         device=${device%/*}
         case $topic in

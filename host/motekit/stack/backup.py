@@ -28,7 +28,7 @@ _DASHBOARDS = "data/grafana/grafana.db"
 _DATABASE = "data/influxdb/backup"
 # The same folder, as the database sees it.
 _INSIDE = "/var/lib/influxdb2/backup"
-_WITH_TOKEN = 'INFLUX_TOKEN="$(cat /run/secrets/operator_token)" influx'
+_INFLUX = 'INFLUX_HOST=http://127.0.0.1:8086 INFLUX_TOKEN="$(cat /run/secrets/operator_token)" influx'
 START_S = 300
 Tell = Callable[[str], None]
 
@@ -84,7 +84,7 @@ def _collect(
             tar.add(copy, _DASHBOARDS)
     tell("the database")
     try:
-        compose.inside("influxdb", f"rm -rf {_INSIDE} && {_WITH_TOKEN} backup {_INSIDE}")
+        compose.inside("influxdb", f"rm -rf {_INSIDE} && {_INFLUX} backup {_INSIDE}")
         tell("the database: writing its copy")
         tar.add(state / _DATABASE, _DATABASE)
     finally:
@@ -127,7 +127,7 @@ def restore(
     compose.start(["influxdb"])
     compose.wait(["influxdb"], START_S, _silent)
     tell("the database: restoring")
-    compose.inside("influxdb", f"{_WITH_TOKEN} restore --full {_INSIDE} && rm -rf {_INSIDE}")
+    compose.inside("influxdb", f"{_INFLUX} restore --full {_INSIDE} && rm -rf {_INSIDE}")
     return aside
 
 
