@@ -28,7 +28,9 @@ _DASHBOARDS = "data/grafana/grafana.db"
 _DATABASE = "data/influxdb/backup"
 # The same folder, as the database sees it.
 _INSIDE = "/var/lib/influxdb2/backup"
-_INFLUX = 'INFLUX_HOST=http://127.0.0.1:8086 INFLUX_TOKEN="$(cat /run/secrets/operator_token)" influx'
+_INFLUX = (
+    'INFLUX_HOST=http://127.0.0.1:8086 INFLUX_TOKEN="$(cat /run/secrets/operator_token)" influx'
+)
 START_S = 300
 Tell = Callable[[str], None]
 
