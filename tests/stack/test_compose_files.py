@@ -1,10 +1,11 @@
 """What the compose files promise of every service."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
-from motekit.stack.installation import versions
+from motekit.stack.installation import DOCKER, versions
 from running_stack import CORE, RunningStack
 
 pytestmark = pytest.mark.stack
@@ -56,6 +57,23 @@ def test_the_host_has_only_the_ports_of_devices_and_people(services: dict[str, A
         assert set(service["networks"]) == (
             {"backend", "edge"} if name in PUBLISHED else {"backend"}
         )
+
+
+def test_the_settings_of_a_raspberry_pi_leave_it_room(docker: None, tmp_path: Path) -> None:
+    unborn = RunningStack(tmp_path / "state", [1883, 8883, 3000])
+    unborn.mote("init")
+    with unborn.installation.settings_file.open("a") as file:
+        file.write((DOCKER / "raspberry-pi.env").read_text())
+    found = json.loads(unborn.compose("config", "--format", "json"))["services"]
+    memory = {
+        name: int(service["deploy"]["resources"]["limits"]["memory"])
+        for name, service in found.items()
+    }
+    database = found["influxdb"]["environment"]
+    assert sum(memory.values()) < 3.5 * 2**30, memory
+    assert int(database["GOMEMLIMIT"].removesuffix("MiB")) * 2**20 < 0.85 * memory["influxdb"]
+    assert int(database["INFLUXD_STORAGE_CACHE_MAX_MEMORY_SIZE"]) < memory["influxdb"] / 2
+    assert database["INFLUXD_STORAGE_MAX_CONCURRENT_COMPACTIONS"] == "1"
 
 
 def test_no_secret_is_in_the_configuration(stack: RunningStack) -> None:

@@ -27,7 +27,7 @@ MOTE_MQTT_PORT=1883
 MOTE_MQTT_TLS_PORT=8883
 MOTE_GRAFANA_PORT=3000
 
-# Memory for the database. A Raspberry Pi with 4 GB: 1G and 800MiB.
+# Memory for the database. For a Raspberry Pi 4: docker/raspberry-pi.env.
 MOTE_INFLUXDB_MEMORY=2G
 MOTE_INFLUXDB_GOMEMLIMIT=1600MiB
 
