@@ -75,11 +75,19 @@ def _daemon() -> Iterator[None]:
             assert daemon.poll() is None, f"dockerd ended: {(folder / 'log').read_text()[-2000:]}"
             assert time.monotonic() < until, "dockerd does not answer"
             time.sleep(0.2)
+        _clear()
         yield
     finally:
         daemon.send_signal(signal.SIGTERM)
         daemon.wait(60)
         socket.unlink(missing_ok=True)
+
+
+def _clear() -> None:
+    """Remove what a run that was killed left in our own engine: it starts again with it."""
+    left = subprocess.run(["docker", "ps", "--all", "--quiet"], capture_output=True, text=True)
+    if left.stdout:
+        subprocess.run(["docker", "rm", "--force", *left.stdout.split()], capture_output=True)
 
 
 def _answers() -> bool:
