@@ -28,6 +28,8 @@ def parts(kind: str, only: str) -> list[ModuleType]:
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec and spec.loader
         part = importlib.util.module_from_spec(spec)
+        # Dataclasses look for the module that they are in.
+        sys.modules[path.stem] = part
         spec.loader.exec_module(part)
         names = getattr(part, "NAMES", ())
         if any(name.startswith(only) for name in names):

@@ -25,6 +25,7 @@ from motekit.commands import (
     shell,
     sim,
     sim_test,
+    stack,
     update,
 )
 
@@ -43,6 +44,7 @@ app.command("doctor", epilog=doctor.EPILOG, rich_help_panel=HERE)(doctor.command
 app.add_typer(hub.app, name="hub", rich_help_panel=HERE)
 sim.app.command("test", epilog=sim_test.EPILOG)(sim_test.command)
 app.add_typer(sim.app, name="sim", rich_help_panel=HERE)
+app.add_typer(stack.app, name="stack", rich_help_panel=HERE)
 
 CABLE = "A board at its USB cable"
 app.command("flash", epilog=flash.EPILOG, rich_help_panel=CABLE)(flash.command)

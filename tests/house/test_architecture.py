@@ -102,6 +102,7 @@ def test_every_room_in_the_plan_is_there() -> None:
         ("firmware/", ROOT / "firmware"),
         ("sim/", ROOT / "sim"),
         ("host/motekit/", ROOT / "host" / "motekit"),
+        ("docker/", ROOT / "docker"),
     ):
         text = PLAN.split(f"## {section}")[1].split("```")[1]
         parents: dict[int, str] = {}

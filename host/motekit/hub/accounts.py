@@ -6,12 +6,13 @@ as strong as they are; a slow hash would only make a thousand boards wait for ea
 
 import hashlib
 import json
-import os
 import secrets
-import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 from mote import contract
+
+from motekit import private_files
 
 OWNER = "owner"
 
@@ -26,6 +27,8 @@ class Accounts:
     Both files can be read by their owner alone. Changes of another process are noticed.
     """
 
+    remove_command: ClassVar[str] = "mote hub remove"
+
     def __init__(self, data: Path) -> None:
         self._path = data / "accounts.json"
         self._owner_path = data / "owner.password"
@@ -35,7 +38,7 @@ class Accounts:
         if not self._owner_path.exists():
             password = secrets.token_urlsafe(16)
             self.put(OWNER, password)
-            _write_private(self._owner_path, password)
+            private_files.write(self._owner_path, password)
 
     @property
     def owner_password(self) -> str:
@@ -50,7 +53,7 @@ class Accounts:
         if device in self.names():
             raise AccountError(
                 f"there is already an account for {device}; to give it a new password, "
-                f"remove it first: mote hub remove {device}"
+                f"remove it first: {self.remove_command} {device}"
             )
         self.put(device, password)
         return password
@@ -100,16 +103,8 @@ class Accounts:
             self._stamp = stamp
 
     def _write(self) -> None:
-        _write_private(self._path, json.dumps(self._hashes, indent=1))
+        private_files.write(self._path, json.dumps(self._hashes, indent=1))
 
 
 def _hash(salt: str, password: str) -> str:
     return hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Whole or not at all, and readable by nobody else from its first byte on."""
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(name).replace(path)

@@ -1,0 +1,151 @@
+"""A certificate authority of one's own, and the broker's certificate: for TLS without a domain."""
+
+import datetime
+import ipaddress
+import socket
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from motekit import private_files
+
+DAY = datetime.timedelta(days=1)
+# A board keeps the authority for its life; the server's certificate is renewed by `mote stack up`.
+AUTHORITY_DAYS = 3650
+SERVER_DAYS = 397
+RENEW_DAYS = 60
+
+
+def ensure(authority: Path, server: Path, names: list[str]) -> bool:
+    """Make `ca.crt`, `ca.key` in `authority` and `server.crt`, `server.key` in `server`.
+
+    `names` are the host names and addresses by which clients call the server. What is there, still
+    good for two months and for these names, stays. True when the server's certificate is new.
+    """
+    if not (authority / "ca.key").exists():
+        _make_authority(authority)
+    if _still_good(authority / "ca.crt", server / "server.crt", names):
+        return False
+    issuer = x509.load_pem_x509_certificate((authority / "ca.crt").read_bytes())
+    issuer_key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
+    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
+    key = _key()
+    made = (
+        _builder(names[0], SERVER_DAYS, key)
+        .issuer_name(issuer.subject)
+        .add_extension(_alternative_names(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False
+        )
+        .sign(issuer_key, hashes.SHA256())
+    )
+    private_files.write(server / "server.key", _pem(key))
+    private_files.write(server / "server.crt", _pem(made))
+    return True
+
+
+def expires(certificate: Path) -> datetime.datetime:
+    """When the certificate in this file ends."""
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+
+
+def own_names() -> list[str]:
+    """What this machine is called in its network: its name, with .local, and its addresses."""
+    host = socket.gethostname().split(".")[0]
+    names = [f"{host}.local", host, "localhost", "127.0.0.1"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Connecting a datagram socket sends nothing; it picks the address of the default route.
+            probe.connect(("192.0.2.1", 9))
+            names.append(probe.getsockname()[0])
+        except OSError:
+            pass
+    return names
+
+
+def _make_authority(folder: Path) -> None:
+    key = _key()
+    name = f"Mote {socket.gethostname()}"
+    made = (
+        _builder(name, AUTHORITY_DAYS, key)
+        .issuer_name(_name(name))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        .add_extension(_may_sign(), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private_files.write(folder / "ca.key", _pem(key))
+    private_files.write(folder / "ca.crt", _pem(made))
+
+
+def _still_good(authority: Path, server: Path, names: list[str]) -> bool:
+    if not server.exists() or not server.with_suffix(".key").exists():
+        return False
+    known = x509.load_pem_x509_certificate(server.read_bytes())
+    issuer = x509.load_pem_x509_certificate(authority.read_bytes())
+    found = known.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    covered = {str(name.value) for name in found}
+    left = known.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    return known.issuer == issuer.subject and set(names) <= covered and left > RENEW_DAYS * DAY
+
+
+def _builder(name: str, days: int, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_name(name))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A board whose clock is a little behind accepts it at once.
+        .not_valid_before(now - DAY)
+        .not_valid_after(now + days * DAY)
+    )
+
+
+def _alternative_names(names: list[str]) -> x509.SubjectAlternativeName:
+    entries: list[x509.GeneralName] = []
+    for name in names:
+        try:
+            entries.append(x509.IPAddress(ipaddress.ip_address(name)))
+        except ValueError:
+            entries.append(x509.DNSName(name))
+    return x509.SubjectAlternativeName(entries)
+
+
+def _may_sign() -> x509.KeyUsage:
+    others = dict.fromkeys(
+        (
+            "content_commitment",
+            "key_encipherment",
+            "data_encipherment",
+            "key_agreement",
+            "encipher_only",
+            "decipher_only",
+        ),
+        False,
+    )
+    return x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **others)
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _key() -> ec.EllipticCurvePrivateKey:
+    # P-256: what a board's TLS does fastest.
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def _pem(what: x509.Certificate | ec.EllipticCurvePrivateKey) -> str:
+    if isinstance(what, x509.Certificate):
+        return what.public_bytes(serialization.Encoding.PEM).decode()
+    return what.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()

@@ -1,0 +1,197 @@
+"""Docker Compose, as the stack uses it: starts and stops services and tells how they are."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from motekit.stack.installation import DOCKER, Installation
+
+# `include` with several env files, and `depends_on` a service that has done its work.
+OLDEST = (2, 24)
+_POLL_S = 1.0
+_LOG_LINES = 15
+
+
+class StackError(Exception):
+    """The stack cannot do what was asked; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as it is: `state` is Docker's (running, exited), `health` empty without a check."""
+
+    name: str
+    state: str
+    health: str
+    exit_code: int
+    status: str
+    ports: list[int]
+
+    @property
+    def good(self) -> bool:
+        """Healthy, or done with its work."""
+        if self.state == "exited":
+            return self.exit_code == 0
+        return self.state == "running" and self.health in ("", "healthy")
+
+    @property
+    def failed(self) -> bool:
+        """It will not get good by waiting."""
+        return self.health == "unhealthy" or (self.state == "exited" and self.exit_code != 0)
+
+
+class Compose:
+    """`docker compose` in `docker/` for one installation."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._environment = os.environ | {"MOTE_STATE": str(installation.state)}
+
+    def start(self, services: list[str]) -> None:
+        """Pull what is missing and start `services` (all when empty), with progress.
+
+        Raises StackError.
+        """
+        self.pull(services)
+        if self._call("up", "--detach", "--remove-orphans", *services):
+            bad = [one for one in self.services(services) if not one.good]
+            raise StackError(f"not everything started\n{self._ends(bad)}")
+
+    def pull(self, services: list[str]) -> None:
+        """Pull the images that are not here, with progress. Raises StackError."""
+        if self._call("pull", "--policy", "missing", *services):
+            raise StackError(
+                "an image could not be pulled: check the connection to the registry, or bring "
+                "the images of docker/versions.env here with `docker load`, and start again"
+            )
+
+    def outdated(self) -> dict[str, tuple[str, str]]:
+        """Services whose image is not the pinned one: what they have, and what is pinned."""
+        wanted = json.loads(self._asked("config", "--format", "json"))["services"]
+        lines = self._asked("ps", "--all", "--format", "json").splitlines()
+        running = {one["Service"]: one["Image"] for one in map(json.loads, lines)}
+        return {
+            name: (image, wanted[name]["image"])
+            for name, image in sorted(running.items())
+            if name in wanted and image != wanted[name]["image"]
+        }
+
+    def wait(
+        self, services: list[str], seconds: float, tell: Callable[[list[Service]], None]
+    ) -> None:
+        """Wait until all are good, telling how they are. Raises StackError, with a log's end."""
+        until = time.monotonic() + seconds
+        while True:
+            found = self.services(services)
+            tell(found)
+            bad = [one for one in found if not one.good]
+            if found and not bad:
+                return
+            if time.monotonic() > until or any(one.failed for one in bad):
+                names = ", ".join(one.name for one in bad) or "no service at all"
+                raise StackError(f"not healthy: {names}\n{self._ends(bad)}")
+            time.sleep(_POLL_S)
+
+    def services(self, wanted: list[str] | None = None) -> list[Service]:
+        """How the services are. Raises StackError when Docker does not answer."""
+        done = self._asked("ps", "--all", "--format", "json", *(wanted or []))
+        lines = [json.loads(line) for line in done.splitlines() if line.startswith("{")]
+        return sorted((_service(line) for line in lines), key=lambda one: one.name)
+
+    def restart(self, service: str) -> bool:
+        """Restart a service, so that it reads its files anew; False where it does not run."""
+        if not any(one.name == service and one.state == "running" for one in self.services()):
+            return False
+        self._asked("restart", service)
+        return True
+
+    def stop(self) -> None:
+        """Stop and remove the containers; data and secrets stay. Raises StackError."""
+        if self._call("down"):
+            raise StackError("Docker could not stop everything: see above, and `mote stack doctor`")
+
+    def inside(self, service: str, script: str) -> str:
+        """Run a shell script in a running service; what it prints. Raises StackError."""
+        return self._asked("exec", "--no-TTY", service, "sh", "-c", script)
+
+    def logs(self, services: list[str], follow: bool, lines: int) -> int:
+        """Show what services say; the exit code."""
+        options = ["--follow"] if follow else []
+        return self._call("logs", *options, "--tail", str(lines), *services)
+
+    def _ends(self, services: list[Service]) -> str:
+        ends = []
+        for one in services:
+            if one.state == "created":
+                ends.append(f"--- {one.name}: waits for the others")
+                continue
+            log = self._asked("logs", "--no-log-prefix", "--tail", str(_LOG_LINES), one.name)
+            ends.append(f"--- {one.name}: {one.status or one.state}, its log ends:\n{log.rstrip()}")
+        return "\n".join(ends)
+
+    def _asked(self, *arguments: str) -> str:
+        command = ["docker", "compose", *arguments]
+        done = subprocess.run(
+            command, cwd=DOCKER, env=self._environment, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise StackError(f"docker compose {arguments[0]}: {done.stderr.strip()}")
+        return done.stdout
+
+    def _call(self, *arguments: str) -> int:
+        command = ["docker", "compose", *arguments]
+        return subprocess.run(command, cwd=DOCKER, env=self._environment).returncode
+
+
+def check_docker() -> None:
+    """Raises StackError unless Docker runs and has a Compose that is new enough."""
+    if not shutil.which("docker"):
+        raise StackError("Docker is not installed: https://docs.docker.com/engine/install")
+    engine = _output("docker", "info", "--format", "{{.ServerVersion}}")
+    if not engine:
+        raise StackError(
+            "Docker does not answer: start it (Linux: sudo systemctl start docker), and let this "
+            "user use it (sudo usermod -aG docker $USER, then log in again)"
+        )
+    found = compose_version()
+    if not found or found < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        has = f"Compose {'.'.join(map(str, found))}" if found else "no Compose"
+        raise StackError(
+            f"this Docker has {has}, the stack needs {wanted} or newer: "
+            "install docker-compose-plugin from https://docs.docker.com/compose/install"
+        )
+
+
+def compose_version() -> tuple[int, ...] | None:
+    """The version of `docker compose`, None where there is none."""
+    numbers = re.match(r"v?(\d+)\.(\d+)", _output("docker", "compose", "version", "--short"))
+    return tuple(int(number) for number in numbers.groups()) if numbers else None
+
+
+def is_rootless() -> bool:
+    """Whether Docker runs as this user, whom a container then sees as root."""
+    return "rootless" in _output("docker", "info", "--format", "{{.SecurityOptions}}")
+
+
+def _output(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _service(line: dict[str, object]) -> Service:
+    publishers = line.get("Publishers") or []
+    assert isinstance(publishers, list)
+    ports = sorted({int(one["PublishedPort"]) for one in publishers if one["PublishedPort"]})
+    return Service(
+        name=str(line["Service"]),
+        state=str(line["State"]),
+        health=str(line.get("Health") or ""),
+        exit_code=int(str(line.get("ExitCode") or 0)),
+        status=str(line.get("Status") or ""),
+        ports=ports,
+    )

@@ -1,0 +1,210 @@
+"""One installation of the backend: the folder of its secrets, certificates, accounts and data."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from motekit import places, private_files
+from motekit.stack import certificates
+from motekit.stack.accounts import OWNER, Accounts, new_password
+from motekit.stack.alerting import contact_points
+
+DOCKER = places.CHECKOUT / "docker"
+# For whom the containers run when root itself sets the stack up, and nobody stands behind it.
+_NOBODYS_USER = 10001
+_SETTINGS = """\
+# Settings of this backend, for `mote stack` and `docker compose`. After a change: mote stack up
+
+# For whom the containers run; the secrets beside this file are theirs alone.
+MOTE_USER={user}
+
+# By which names and addresses boards and browsers reach this machine (its certificate has them).
+MOTE_NAMES={names}
+
+# Ports of this machine: MQTT for the local network, MQTT with TLS, Grafana.
+MOTE_MQTT_PORT=1883
+MOTE_MQTT_TLS_PORT=8883
+MOTE_GRAFANA_PORT=3000
+
+# Memory for the database. For a Raspberry Pi 4: docker/raspberry-pi.env.
+MOTE_INFLUXDB_MEMORY=2G
+MOTE_INFLUXDB_GOMEMLIMIT=1600MiB
+
+# Where alerts go; what stays empty sends nothing. A mail server as host:port. SMTP_PASSWORD is read
+# by `mote stack up`, which puts it where only Grafana sees it.
+ALERT_EMAIL=
+SMTP_HOST=
+SMTP_USER=
+SMTP_PASSWORD=
+SMTP_FROM=
+ALERT_WEBHOOK=
+ALERT_TELEGRAM_TOKEN=
+ALERT_TELEGRAM_CHAT=
+"""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret that `mote stack` made: its file below `secrets/`, and what it opens."""
+
+    file: str
+    opens: str
+    user: str
+
+
+SECRETS = {
+    "grafana": Secret("grafana/admin_password", "the dashboards", "admin"),
+    "mqtt": Secret("owner/mqtt_password", "the broker, every topic", OWNER),
+    "influxdb": Secret("influxdb/password", "the database's own pages", OWNER),
+    "operator": Secret("influxdb/operator_token", "the database's interface", ""),
+}
+# Grafana encrypts with it what it stores; nobody needs to see it.
+_GRAFANA_KEY = "grafana/secret_key"
+# Accounts of the broker that services use, and where each one's password lies.
+_BROKER_SECRETS = {
+    OWNER: "owner/mqtt_password",
+    "telegraf": "telegraf/mqtt_password",
+    "grafana": "grafana/mqtt_password",
+    "refill": "owner/refill_password",
+    "health": "owner/health_password",
+}
+
+
+class Installation:
+    """The files in folder `state`. Made by `make`, then read by the services."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state.resolve()
+        self.settings_file = self.state / "settings.env"
+        self.secrets = self.state / "secrets"
+        self.authority = self.state / "authority"
+        self.certificates = self.state / "certificates"
+        self.broker = self.state / "mosquitto"
+        self.contacts = self.state / "grafana" / "contacts.json"
+        self.data = self.state / "data"
+        self.backups = self.state / "backups"
+        self.losses = self.data / "refill" / "losses"
+        self.accounts = Accounts(self.broker / "passwd")
+
+    @property
+    def made(self) -> bool:
+        return self.settings_file.exists()
+
+    def make(self, names: list[str] | None = None, rootless: bool = False) -> list[str]:
+        """Make what is not there yet; what is there stays. Returns what was made, for people.
+
+        `names` replace those in the certificate. With `rootless`, Docker runs as this user, whom a
+        container sees as root.
+        """
+        if self.made and self.state.stat().st_uid != os.geteuid() != 0:
+            raise PermissionError(
+                f"{self.state} belongs to {self.state.owner()}: run mote stack as that user"
+            )
+        did = []
+        self.make_folders(rootless)
+        if not self.made:
+            found = ",".join(names or certificates.own_names())
+            private_files.write(
+                self.settings_file,
+                _SETTINGS.format(user=self._user(rootless), names=found),
+            )
+            did.append(f"settings in {self.settings_file}")
+        elif names:
+            self._set("MOTE_NAMES", ",".join(names))
+        files = [secret.file for secret in SECRETS.values()]
+        for secret in dict.fromkeys((*files, *_BROKER_SECRETS.values(), _GRAFANA_KEY)):
+            if not (self.secrets / secret).exists():
+                private_files.write(self.secrets / secret, new_password())
+                did.append(f"secret {secret}")
+        for name, secret in _BROKER_SECRETS.items():
+            self.accounts.keep(name, (self.secrets / secret).read_text(encoding="utf-8"))
+        self._write_logins()
+        self._write_contacts()
+        known = self.settings()["MOTE_NAMES"].split(",")
+        if certificates.ensure(self.authority, self.certificates, known):
+            did.append(f"certificate for {', '.join(known)}")
+        return did
+
+    def settings(self) -> dict[str, str]:
+        """The settings of this installation."""
+        return read_env(self.settings_file)
+
+    def adopt(self, rootless: bool) -> None:
+        """Give what came from elsewhere to the user for whom the containers run here."""
+        for path in self.state.rglob("*"):
+            private_files.give_to_owner_of(self.state, path)
+        self._set("MOTE_USER", self._user(rootless))
+
+    def _user(self, rootless: bool) -> str:
+        owner = self.state.stat()
+        return "0:0" if rootless else f"{owner.st_uid}:{owner.st_gid}"
+
+    def secret(self, name: str) -> str:
+        """The secret that SECRETS calls `name`."""
+        return (self.secrets / SECRETS[name].file).read_text(encoding="utf-8")
+
+    def exposed(self) -> list[Path]:
+        """Files with secrets that others than their owner may read."""
+        private = [self.settings_file, *self.secrets.rglob("*"), *self.authority.glob("*.key")]
+        private += [self.broker / "passwd", self.certificates / "server.key"]
+        return [path for path in private if path.is_file() and path.stat().st_mode & 0o077]
+
+    def make_folders(self, rootless: bool) -> None:
+        """The folders, for the user for whom the containers run."""
+        if not self.state.is_dir():
+            self.state.mkdir(parents=True, mode=0o700)
+            if os.geteuid() == 0 and not rootless:
+                user = int(os.environ.get("SUDO_UID", _NOBODYS_USER))
+                os.chown(self.state, user, int(os.environ.get("SUDO_GID", user)))
+        top = (
+            self.secrets,
+            self.authority,
+            self.certificates,
+            self.broker,
+            self.data,
+            self.backups,
+        )
+        below = [self.secrets / name for name in ("owner", "influxdb", "telegraf", "grafana")]
+        below += [self.data / name for name in ("mosquitto", "influxdb", "grafana", "refill")]
+        below += [self.broker / "health", self.broker / "refill", self.contacts.parent]
+        for path in (*top, *below):
+            private_files.folder(path)
+
+    def _write_logins(self) -> None:
+        # mosquitto_sub and _pub read options from here, so that no command line shows a password.
+        for name, options, programs in (
+            ("health", "", ("mosquitto_sub",)),
+            ("refill", "-h mosquitto\n", ("mosquitto_sub", "mosquitto_pub")),
+        ):
+            password = (self.secrets / _BROKER_SECRETS[name]).read_text(encoding="utf-8")
+            for program in programs:
+                path = self.broker / name / program
+                _write_if_new(path, f"{options}-u {name}\n-P {password}\n")
+
+    def _write_contacts(self) -> None:
+        settings = self.settings()
+        _write_if_new(self.contacts, json.dumps(contact_points(settings), indent=1))
+        _write_if_new(self.secrets / "grafana/smtp_password", settings.get("SMTP_PASSWORD", ""))
+
+    def _set(self, key: str, value: str) -> None:
+        lines = self.settings_file.read_text(encoding="utf-8").splitlines()
+        lines = [f"{key}={value}" if line.startswith(f"{key}=") else line for line in lines]
+        private_files.write(self.settings_file, "\n".join(lines) + "\n")
+
+
+def _write_if_new(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        private_files.write(path, text)
+
+
+def versions() -> dict[str, str]:
+    """Each image with its version, from `docker/versions.env`."""
+    return read_env(DOCKER / "versions.env")
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """The lines `KEY=value` of a file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, _, value in pairs}

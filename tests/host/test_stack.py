@@ -1,0 +1,132 @@
+"""The backend's files: secrets, accounts, certificates, where alerts go."""
+
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from motekit.stack import certificates
+from motekit.stack.accounts import AccountError, Accounts
+from motekit.stack.alerting import contact_points
+from motekit.stack.installation import SECRETS, Installation
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Installation:
+    installation = Installation(tmp_path / "state")
+    installation.make(["broker.example.org", "192.0.2.7"])
+    return installation
+
+
+def contents(installation: Installation) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in installation.state.rglob("*") if path.is_file()}
+
+
+def test_a_second_run_changes_nothing(made: Installation) -> None:
+    before = contents(made)
+    assert made.make() == []
+    assert contents(made) == before
+
+
+def test_what_was_lost_is_made_again_and_the_rest_stays(made: Installation) -> None:
+    before = contents(made)
+    lost = made.secrets / SECRETS["mqtt"].file
+    lost.unlink()
+    assert made.make() == ["secret owner/mqtt_password"]
+    changed = {path for path, text in contents(made).items() if before[path] != text}
+    assert changed == {lost, made.broker / "passwd"}
+
+
+def test_secrets_are_random_and_for_their_owner_alone(made: Installation, tmp_path: Path) -> None:
+    assert not made.exposed()
+    other = Installation(tmp_path / "other")
+    other.make(["x"])
+    for name in SECRETS:
+        assert len(made.secret(name)) >= 22
+        assert made.secret(name) != other.secret(name)
+    (made.secrets / SECRETS["mqtt"].file).chmod(0o644)
+    assert made.exposed() == [made.secrets / SECRETS["mqtt"].file]
+
+
+def test_the_settings_name_no_secret_and_the_images_no_secret(made: Installation) -> None:
+    text = made.settings_file.read_text()
+    assert not any(made.secret(name) in text for name in SECRETS)
+    assert made.settings()["MOTE_NAMES"] == "broker.example.org,192.0.2.7"
+
+
+# Made by `mosquitto_passwd -b` of mosquitto 2.0.11 for the user greenhouse.
+FROM_MOSQUITTO = (
+    "greenhouse:$7$101$MIHTQDWEnRKVi6oG$hL96cfa8fJ982ATYyHsiqf7kTSuCtv1vNs+7JWJN0JoWyj"
+    "rjMLyCNqGOyYSxqPSl8QxO+58ripRGh6yby5B+6A==\n"
+)
+
+
+def test_accounts_are_in_mosquittos_own_format(tmp_path: Path) -> None:
+    path = tmp_path / "passwd"
+    path.write_text(FROM_MOSQUITTO)
+    accounts = Accounts(path)
+    accounts.keep("greenhouse", "a password of mosquitto")
+    assert path.read_text() == FROM_MOSQUITTO
+    accounts.keep("greenhouse", "another")
+    assert path.read_text() != FROM_MOSQUITTO
+
+
+def test_accounts_are_added_all_or_none(tmp_path: Path) -> None:
+    accounts = Accounts(tmp_path / "passwd")
+    first = accounts.add(["a", "b"])
+    assert len(set(first.values())) == 2
+    assert not any(password in (tmp_path / "passwd").read_text() for password in first.values())
+    for bad in ("a", "telegraf", "owner", "with space", "colon:inside", "x" * 33, "line\nbreak"):
+        with pytest.raises(AccountError):
+            accounts.add(["new", bad])
+    assert accounts.devices() == ["a", "b"]
+    accounts.remove("a")
+    assert accounts.devices() == ["b"]
+    for missing in ("a", "owner"):
+        with pytest.raises(AccountError, match="mote stack list"):
+            accounts.remove(missing)
+
+
+def test_the_certificate_names_the_machine_and_is_renewed_for_new_names(
+    made: Installation,
+) -> None:
+    server = made.certificates / "server.crt"
+    names = x509.load_pem_x509_certificate(server.read_bytes()).extensions
+    found = names.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {str(name.value) for name in found} == {"broker.example.org", "192.0.2.7"}
+    authority = (made.authority / "ca.crt").read_bytes()
+    before = server.read_bytes()
+    made.make(["other.example.org"])
+    assert server.read_bytes() != before
+    assert (made.authority / "ca.crt").read_bytes() == authority
+
+
+def test_a_certificate_near_its_end_is_renewed(
+    made: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = certificates.expires(made.certificates / "server.crt")
+    monkeypatch.setattr(certificates, "RENEW_DAYS", certificates.SERVER_DAYS + 1)
+    monkeypatch.setattr(certificates, "SERVER_DAYS", certificates.SERVER_DAYS + 100)
+    assert made.make() == ["certificate for broker.example.org, 192.0.2.7"]
+    assert certificates.expires(made.certificates / "server.crt") > before
+
+
+def test_the_chain_is_as_browsers_want_it(made: Installation) -> None:
+    authority = x509.load_pem_x509_certificate((made.authority / "ca.crt").read_bytes())
+    server = x509.load_pem_x509_certificate((made.certificates / "server.crt").read_bytes())
+    trusting = PolicyBuilder().store(Store([authority]))
+    verifier = trusting.build_server_verifier(x509.DNSName("broker.example.org"))
+    assert verifier.verify(server, []) == [server, authority]
+    with pytest.raises(VerificationError):
+        trusting.build_server_verifier(x509.DNSName("example.net")).verify(server, [])
+
+
+def test_alerts_go_only_where_an_address_is_set() -> None:
+    assert contact_points({"ALERT_EMAIL": "", "ALERT_TELEGRAM_TOKEN": "x"}) == {"apiVersion": 1}
+    told = contact_points({"ALERT_EMAIL": "me@example.org", "ALERT_WEBHOOK": "https://example.org"})
+    (point,) = told["contactPoints"]
+    assert [(one["type"], one["settings"]) for one in point["receivers"]] == [
+        ("email", {"addresses": "me@example.org"}),
+        ("webhook", {"url": "https://example.org"}),
+    ]
+    assert told["policies"][0]["receiver"] == point["name"]

@@ -1,0 +1,43 @@
+"""The tests share one engine and one stack: the project's own compose files, started once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import engine
+import local_images
+import pytest
+from running_stack import RunningStack, free_ports
+
+# Building the images the first time takes minutes; afterwards seconds.
+FIRST_BUILD_S = 1500
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("stack"):
+            item.add_marker(pytest.mark.timeout(FIRST_BUILD_S))
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[None]:
+    """Docker Engine and Compose."""
+    reason = engine.lacking()
+    if reason:
+        pytest.skip(reason)
+    with engine.running():
+        yield
+
+
+@pytest.fixture(scope="session")
+def images(docker: None) -> None:
+    """The images of the services that can be had."""
+    local_images.bring()
+
+
+@pytest.fixture(scope="session")
+def stack(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The running stack, with everything but what has no image here."""
+    running = RunningStack(tmp_path_factory.mktemp("stack") / "state", free_ports(3))
+    running.start()
+    yield running
+    running.stop()

@@ -1,0 +1,96 @@
+"""A Docker Engine for the tests: the one that runs, else one of our own beside everything else."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import go_programs
+from motekit.stack.compose import OLDEST, compose_version
+
+_START_S = 60
+# It leaves the machine's own network alone: other tests route through it.
+_OPTIONS = ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
+
+
+def lacking() -> str:
+    """Why this machine cannot run the stack's tests, empty when it can."""
+    if sys.platform != "linux":
+        return "the stack's own images are built on Linux only"
+    needed = ["docker"]
+    if not _answers():
+        needed.append("dockerd")
+    if os.environ.get("STACK_IMAGES") != "published":
+        needed += ["go", "cargo", "gcc", "mosquitto", "mosquitto_sub", "busybox"]
+    missing = [program for program in needed if not shutil.which(program)]
+    if missing:
+        return (
+            f"the stack's tests need {', '.join(missing)}: Docker, and for images of our own Go "
+            "1.26 and Rust; with STACK_IMAGES=published they pull the published ones"
+        )
+    if not _answers() and os.geteuid() != 0:
+        return "no Docker Engine answers, and only root can start one"
+    return ""
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Docker with Compose, in the environment of this process."""
+    with _daemon():
+        if (compose_version() or (0, 0)) < OLDEST:
+            plugins = go_programs.CACHE / "docker" / "cli-plugins"
+            plugins.mkdir(parents=True, exist_ok=True)
+            shutil.copy(go_programs.COMPOSE.path(), plugins / "docker-compose")
+            os.environ["DOCKER_CONFIG"] = str(plugins.parent)
+        yield
+
+
+@contextmanager
+def _daemon() -> Iterator[None]:
+    if _answers():
+        yield
+        return
+    folder = go_programs.CACHE / "engine"
+    folder.mkdir(parents=True, exist_ok=True)
+    # A socket's path has 107 characters at most: a checkout may lie deep.
+    socket = Path(f"/run/mote-docker-{os.getpid()}.sock")
+    os.environ["DOCKER_HOST"] = f"unix://{socket}"
+    places = ["--data-root", folder / "data", "--exec-root", folder / "exec"]
+    places += ["--pidfile", folder / "pid"]
+    with (folder / "log").open("w") as log:
+        daemon = subprocess.Popen(
+            ["dockerd", "--host", os.environ["DOCKER_HOST"], *places, *_OPTIONS],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        until = time.monotonic() + _START_S
+        while not _answers():
+            assert daemon.poll() is None, f"dockerd ended: {(folder / 'log').read_text()[-2000:]}"
+            assert time.monotonic() < until, "dockerd does not answer"
+            time.sleep(0.2)
+        _clear()
+        yield
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(60)
+        socket.unlink(missing_ok=True)
+
+
+def _clear() -> None:
+    """Remove what a run that was killed left in our own engine: it starts again with it."""
+    left = subprocess.run(["docker", "ps", "--all", "--quiet"], capture_output=True, text=True)
+    if left.stdout:
+        subprocess.run(["docker", "rm", "--force", *left.stdout.split()], capture_output=True)
+
+
+def _answers() -> bool:
+    if not shutil.which("docker"):
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True).returncode == 0

@@ -1,0 +1,183 @@
+"""Local images under the pinned names, for machines that reach no registry of images.
+
+Each has the paths, users, entry point and variables of the published one, and the same service in
+it: Debian's mosquitto, Telegraf and InfluxDB from their modules. `STACK_IMAGES=published` uses the
+published images. Grafana's is not to be had this way: its sources are in no package registry.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import go_programs
+from motekit.stack.installation import versions
+
+HERE = Path(__file__).parent / "images"
+LABEL = "mote.local"
+# What a shell script and a health check in the published images may call.
+_TOOLS = """
+    sh cat cut sed mv rm mkdir chmod id sleep wget printf kill tr touch grep od tail head sort date
+    find
+""".split()  # noqa: SIM905
+
+
+@dataclass(frozen=True)
+class LocalImage:
+    """One image: programs by their place in it, its user, its folders and how it starts."""
+
+    variable: str
+    user: str
+    uid: int
+    programs: dict[str, str | go_programs.GoProgram]
+    folders: list[str]
+    entrypoint: str
+    command: list[str]
+    scripts: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return versions()[self.variable]
+
+
+IMAGES = [
+    LocalImage(
+        "MOSQUITTO_IMAGE",
+        "mosquitto",
+        1883,
+        {
+            "/usr/sbin/mosquitto": "mosquitto",
+            "/usr/bin/mosquitto_sub": "mosquitto_sub",
+            "/usr/bin/mosquitto_pub": "mosquitto_pub",
+        },
+        ["/mosquitto/config", "/mosquitto/data", "/mosquitto/log"],
+        "/docker-entrypoint.sh",
+        ["/usr/sbin/mosquitto", "-c", "/mosquitto/config/mosquitto.conf"],
+        {"/docker-entrypoint.sh": '#!/bin/sh\nexec "$@"\n'},
+    ),
+    LocalImage(
+        "TELEGRAF_IMAGE",
+        "telegraf",
+        999,
+        {"/usr/bin/telegraf": go_programs.TELEGRAF},
+        ["/etc/telegraf"],
+        "/entrypoint.sh",
+        ["telegraf"],
+        {"/entrypoint.sh": '#!/bin/sh\nexec "$@"\n'},
+    ),
+    LocalImage(
+        "INFLUXDB_IMAGE",
+        "influxdb",
+        1000,
+        {
+            "/usr/local/bin/influxd": go_programs.INFLUXD,
+            "/usr/local/bin/influx": go_programs.INFLUX,
+        },
+        ["/var/lib/influxdb2", "/etc/influxdb2", "/docker-entrypoint-initdb.d"],
+        "/entrypoint.sh",
+        ["influxd"],
+        {"/entrypoint.sh": (HERE / "influxdb-entrypoint.sh").read_text()},
+        {
+            "INFLUXD_BOLT_PATH": "/var/lib/influxdb2/influxd.bolt",
+            "INFLUXD_ENGINE_PATH": "/var/lib/influxdb2/engine",
+            "INFLUX_CONFIGS_PATH": "/etc/influxdb2/influx-configs",
+        },
+    ),
+]
+
+
+def bring() -> None:
+    """Make all images; the published ones come with `mote stack up`."""
+    if os.environ.get("STACK_IMAGES") != "published":
+        for image in IMAGES:
+            build(image)
+
+
+def build(image: LocalImage) -> None:
+    """Make the image, unless the one that is there was made of the same."""
+    programs = {place: _found(program) for place, program in image.programs.items()}
+    digest = hashlib.sha256(repr((image, sorted(programs.items()))).encode())
+    for program in programs.values():
+        digest.update(f"{program.stat().st_size} {program.stat().st_mtime_ns}".encode())
+    wanted = digest.hexdigest()
+    if _label(image.name) == wanted:
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        _fill(root, image, programs)
+        changes = [
+            f"ENTRYPOINT {_json([image.entrypoint])}",
+            f"CMD {_json(image.command)}",
+            "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            *(f"ENV {key}={value}" for key, value in image.variables.items()),
+            f"LABEL {LABEL}={wanted}",
+        ]
+        archive = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
+        options = [part for change in changes for part in ("--change", change)]
+        done = subprocess.run(
+            ["docker", "import", *options, "-", image.name],
+            stdin=archive.stdout,
+            capture_output=True,
+            text=True,
+        )
+        if archive.wait() or done.returncode:
+            raise RuntimeError(f"docker import of {image.name} failed: {done.stderr}")
+
+
+def _fill(root: Path, image: LocalImage, programs: dict[str, Path]) -> None:
+    busybox = _found("busybox")
+    for place, program in {**programs, "/bin/busybox": busybox}.items():
+        _copy(program, root / place[1:])
+        for library in _libraries(program):
+            _copy(library, root / str(library)[1:])
+    for tool in _TOOLS:
+        (root / "bin" / tool).symlink_to("busybox")
+    for folder in (*image.folders, "/tmp", "/run", "/etc", "/proc", "/sys", "/dev"):
+        (root / folder[1:]).mkdir(parents=True, exist_ok=True)
+    (root / "tmp").chmod(0o1777)
+    (root / "etc/passwd").write_text(
+        f"root:x:0:0::/:/bin/sh\n{image.user}:x:{image.uid}:{image.uid}::/:/bin/sh\n"
+    )
+    (root / "etc/group").write_text(f"root:x:0:\n{image.user}:x:{image.uid}:\n")
+    for folder in image.folders:
+        os.chown(root / folder[1:], image.uid, image.uid)
+    for place, text in image.scripts.items():
+        (root / place[1:]).write_text(text)
+        (root / place[1:]).chmod(0o755)
+
+
+def _found(program: str | go_programs.GoProgram) -> Path:
+    if isinstance(program, go_programs.GoProgram):
+        return program.path()
+    found = shutil.which(program)
+    assert found, f"{program} is missing: see mote doctor"
+    return Path(found)
+
+
+def _libraries(program: Path) -> list[Path]:
+    """The shared libraries that a program loads; none for a static one."""
+    asked = subprocess.run(["ldd", program], capture_output=True, text=True)
+    return [Path(path) for path in re.findall(r"(/\S+) \(0x", asked.stdout)]
+
+
+def _copy(source: Path, target: Path) -> None:
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+
+def _label(name: str) -> str:
+    form = f'{{{{index .Config.Labels "{LABEL}"}}}}'
+    asked = subprocess.run(
+        ["docker", "image", "inspect", "--format", form, name], capture_output=True, text=True
+    )
+    return asked.stdout.strip()
+
+
+def _json(words: list[str]) -> str:
+    return "[" + ", ".join(f'"{word}"' for word in words) + "]"

@@ -1,0 +1,26 @@
+"""A stack for `make bench` and `make soak`, which know no fixtures."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import engine
+import local_images
+from running_stack import RunningStack, free_ports
+
+
+@contextmanager
+def fresh_stack() -> Iterator[RunningStack]:
+    """A running stack; raises RuntimeError where there can be none."""
+    reason = engine.lacking()
+    if reason:
+        raise RuntimeError(reason)
+    with engine.running(), tempfile.TemporaryDirectory() as scratch:
+        local_images.bring()
+        stack = RunningStack(Path(scratch) / "state", free_ports(3))
+        stack.start()
+        try:
+            yield stack
+        finally:
+            stack.stop()

@@ -1,0 +1,203 @@
+"""The stack as its users have it: started by `mote stack`, spoken to by MQTT, asked by InfluxQL."""
+
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from motekit.stack.installation import DOCKER, Installation
+from paho.mqtt.enums import CallbackAPIVersion
+
+# What has an image on this machine; with the published ones, that is everything.
+CORE = ["mosquitto", "refill", "influxdb", "influxdb-setup", "telegraf"]
+PATIENCE_S = 60
+
+
+class RunningStack:
+    """One stack in folder `state`, on ports of its own (MQTT, MQTT with TLS, Grafana)."""
+
+    def __init__(self, state: Path, ports: list[int]) -> None:
+        self.installation = Installation(state)
+        self.port, self.tls_port, self.grafana_port = ports
+        self.services = [] if os.environ.get("STACK_IMAGES") == "published" else CORE
+        self.environment = os.environ | {
+            "MOTE_STATE": str(self.installation.state),
+            "COMPOSE_PROJECT_NAME": f"mote-test-{os.getpid()}",
+        }
+        self._passwords: dict[str, str] = {}
+
+    def start(self) -> None:
+        """`mote stack init` with our ports, then `mote stack up`."""
+        self.mote("init", "--name", "localhost", "--name", "127.0.0.1")
+        settings = self.installation.settings_file
+        text = settings.read_text()
+        for key, port in (
+            ("MOTE_MQTT_PORT", self.port),
+            ("MOTE_MQTT_TLS_PORT", self.tls_port),
+            ("MOTE_GRAFANA_PORT", self.grafana_port),
+        ):
+            text = re.sub(rf"^{key}=.*$", f"{key}={port}", text, flags=re.M)
+        settings.write_text(text)
+        self.mote("up", *self.services)
+
+    def stop(self) -> None:
+        self.mote("down")
+
+    def mote(self, *arguments: str) -> str:
+        """Run `mote stack …`; its standard output."""
+        done = self._mote(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def mote_fails(self, *arguments: str) -> str:
+        """Run `mote stack …`, which ends with 1; what it says of it, in one line."""
+        done = self._mote(*arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return " ".join(done.stderr.split())
+
+    def _mote(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [Path(sys.executable).with_name("mote"), "stack", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True)
+
+    def only(self) -> list[str]:
+        """The services of `start`, as options."""
+        return [part for service in self.services for part in ("--only", service)]
+
+    def compose(self, *arguments: str) -> str:
+        """Run `docker compose …` as `mote stack` runs it; its standard output."""
+        command = ["docker", "compose", *arguments]
+        done = subprocess.run(
+            command, cwd=DOCKER, env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def inside(self, service: str, script: str) -> str:
+        """What a shell script prints in a running service, errors too, however it ends."""
+        command = ["docker", "compose", "exec", "-T", service, "sh", "-c", f"({script}) 2>&1; :"]
+        done = subprocess.run(
+            command, cwd=DOCKER, env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def client(self, user: str, password: str | None = None) -> mqtt.Client:
+        """An MQTT client, connected as `user` and running; a device's login unless told."""
+        if password is None:
+            password = self.passwords(user)[user]
+        client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        client.username_pw_set(user, password)
+        client.reconnect_delay_set(1, 1)
+        client.max_inflight_messages_set(500)
+        # The broker restarts when it gets a new account: the first attempts may be too early.
+        client.connect_async("127.0.0.1", self.port)
+        client.loop_start()
+        eventually(client.is_connected)
+        return client
+
+    def passwords(self, *devices: str) -> dict[str, str]:
+        """The passwords of devices; accounts are made for those that have none."""
+        new = [device for device in devices if device not in self._passwords]
+        if new:
+            answer = json.loads(self.mote("add", *new, "--json"))
+            self._passwords |= {login["user"]: login["password"] for login in answer}
+        return {device: self._passwords[device] for device in devices}
+
+    def rows(self, query: str, database: str = "sensors") -> list[dict[str, Any]]:
+        """The rows of an InfluxQL query, tags among them, asked with the token that Grafana has."""
+        result = self.ask("grafana/influxdb_token", query, database)
+        assert "error" not in result, f"{query}: {result['error']}"
+        return [
+            dict(zip(series["columns"], row, strict=True)) | series.get("tags", {})
+            for series in result.get("series", [])
+            for row in series["values"]
+        ]
+
+    def ask(self, secret: str, query: str, database: str = "sensors") -> dict[str, Any]:
+        """The first result of an InfluxQL query, asked with the token in file `secret`."""
+        question = urllib.parse.urlencode({"db": database, "q": query, "epoch": "ns"})
+        code, text = self.http(secret, f"/query?{question}")
+        assert code == 200, text
+        return json.loads(text)["results"][0]
+
+    def http(
+        self, secret: str, path: str, method: str = "GET", body: str | None = None
+    ) -> tuple[int, str]:
+        """Code and text of the database's answer to a request with the token in file `secret`.
+
+        While it is being started again, it is asked again.
+        """
+        token = (self.installation.secrets / secret).read_text()
+        request = urllib.request.Request(
+            f"http://{self.address('influxdb')}:8086{path}",
+            method=method,
+            data=body.encode() if body else None,
+            headers={"Authorization": f"Token {token}"},
+        )
+
+        def answered() -> tuple[int, str] | None:
+            try:
+                with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+                    return answer.status, answer.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+            except (urllib.error.URLError, ConnectionError):
+                return None
+
+        return eventually(answered)
+
+    def address(self, service: str) -> str:
+        """Where a service is reached from this machine; no port of the host leads to it."""
+        container = self.compose("ps", "--quiet", service).strip()
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        command = ["docker", "inspect", "--format", form, container]
+        return subprocess.run(command, capture_output=True, text=True).stdout.split()[0]
+
+    def kill(self, service: str) -> None:
+        """`kill -9` of a service, from outside; Docker starts it again."""
+        container = self.compose("ps", "--quiet", service).strip()
+        form = ["docker", "inspect", "--format", "{{.State.Pid}} {{.RestartCount}}", container]
+        before, count = subprocess.run(form, capture_output=True, text=True).stdout.split()
+        os.kill(int(before), signal.SIGKILL)
+
+        def again() -> bool:
+            found = subprocess.run(form, capture_output=True, text=True).stdout.split()
+            return found[0] not in (before, "0") and found[1] != count
+
+        eventually(again)
+
+
+def eventually(true: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
+    """Wait until `true` gives something, and return that."""
+    until = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < until, f"not within {seconds} s: {true}"
+        time.sleep(0.2)
+    return found
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports below the range from which the system takes those of outgoing connections.
+
+    A client that tries again and again to reach a port in that range gets it as its own one day,
+    is connected to itself, and keeps the server from coming back.
+    """
+    free = []
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            free.append(port)
+    return free[:count]

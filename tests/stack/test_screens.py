@@ -1,0 +1,100 @@
+"""Every query of every dashboard and alert brings rows from a database with data in it."""
+
+import json
+import re
+import runpy
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from motekit.stack.installation import DOCKER
+from running_stack import RunningStack, eventually
+
+pytestmark = pytest.mark.stack
+
+GRAFANA = DOCKER / "grafana"
+BUCKETS = {
+    source["uid"]: source["jsonData"]["dbName"]
+    for source in yaml.safe_load((GRAFANA / "provisioning/datasources/influxdb.yaml").read_text())[
+        "datasources"
+    ]
+}
+# What a person would have chosen.
+CHOSEN = {"$device": "screen", "$metric": "temperature", "${span}": "mote-readings"}
+
+
+def panels() -> list[Any]:
+    """Each query of a panel and of a variable: data source and text."""
+    found = []
+    for path in sorted((GRAFANA / "dashboards").glob("*.json")):
+        dashboard = json.loads(path.read_text())
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                name = f"{path.stem}: {panel['title']}"
+                found.append(pytest.param(panel["datasource"]["uid"], target["query"], id=name))
+        for variable in dashboard.get("templating", {}).get("list", []):
+            if variable["type"] == "query":
+                name = f"{path.stem}: ${variable['name']}"
+                uid, query = variable["datasource"]["uid"], variable["query"]
+                found.append(pytest.param(uid, query, id=name))
+    return found
+
+
+def alerts() -> list[Any]:
+    rules = json.loads((GRAFANA / "provisioning/alerting/rules.json").read_text())
+    return [
+        pytest.param(step["datasourceUid"], step["model"]["query"], id=f"alert: {rule['title']}")
+        for rule in rules["groups"][0]["rules"]
+        for step in rule["data"]
+        if step["datasourceUid"] != "__expr__"
+    ]
+
+
+@pytest.fixture(scope="module")
+def with_data(stack: RunningStack) -> RunningStack:
+    """A device that has told all there is to tell, and figures of the pipeline itself."""
+    client = stack.client("screen")
+    for number in range(3):
+        for metric, value in (("temperature", 21 + number), ("battery", 3.9)):
+            client.publish(f"sensors/screen/{metric}", f"{value}", qos=1)
+        info = {"rssi": -60, "heap": 90000, "heap_low": 80000, "crashes": 0, "queue": 0, "lost": 0}
+        client.publish("devices/screen/info", json.dumps(info), qos=1, retain=True)
+        client.publish("devices/screen/status", "offline", qos=1, retain=True)
+        # Differences need two values in two intervals.
+        time.sleep(1.1)
+    eventually(
+        lambda: len(stack.rows("SELECT lost FROM info WHERE device='screen'", "operations")) > 2
+    )
+    for figure in ("dropped", "received"):
+        query = f"SELECT count(value) FROM broker WHERE figure='{figure}'"
+        eventually(lambda q=query: (stack.rows(q, "operations") or [{"count": 0}])[0]["count"] > 1)
+    return stack
+
+
+@pytest.mark.parametrize(("uid", "query"), [*panels(), *alerts()])
+def test_the_query_brings_rows(with_data: RunningStack, uid: str, query: str) -> None:
+    for variable, value in CHOSEN.items():
+        uid, query = uid.replace(variable, value), query.replace(variable, value)
+    query = query.replace("$timeFilter", "time > now() - 3h AND time < now()")
+    query = query.replace("$__interval", "1s").replace("time(1m)", "time(1s)")
+    assert not re.search(r"\$[\w{]", query), "a variable that the test does not know"
+    rows = with_data.rows(query, BUCKETS[uid])
+    assert rows, query
+    assert any(value is not None for row in rows for name, value in row.items() if name != "time")
+
+
+def test_the_files_are_what_their_code_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(GRAFANA / "code"))
+    written = runpy.run_path(str(GRAFANA / "code" / "__main__.py"))["files"]()
+    count = 0
+    for path, text in written:
+        assert Path(path).read_text() == text, f"{path}: run `python docker/grafana/code`"
+        count += 1
+    assert count == 5
+
+
+def test_the_uids_of_data_sources_exist() -> None:
+    chosen = {uid.values[0] for uid in [*panels(), *alerts()]}
+    assert chosen - {"${span}"} <= set(BUCKETS)
