@@ -24,6 +24,7 @@ COMMANDS = ["bundle", "config get", "config set", "demo", "devices", "doctor", "
             "stack down", "stack doctor", "stack add", "stack remove", "stack list",
             "stack secret"]  # fmt: skip
 
+
 def mote(*arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [MOTE, *arguments],

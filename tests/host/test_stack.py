@@ -65,9 +65,9 @@ def test_accounts_are_in_mosquittos_own_format(tmp_path: Path) -> None:
     path = tmp_path / "passwd"
     path.write_text(FROM_MOSQUITTO)
     accounts = Accounts(path)
-    accounts.keep("greenhouse", "a password of mosquitto")
+    accounts.keep({"greenhouse": "a password of mosquitto"})
     assert path.read_text() == FROM_MOSQUITTO
-    accounts.keep("greenhouse", "another")
+    accounts.keep({"greenhouse": "another"})
     assert path.read_text() != FROM_MOSQUITTO
 
 

@@ -1,6 +1,7 @@
 """`mote stack`: the backend on Docker Compose, its accounts and its secrets."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 from motekit.exits import FAILED, fail
 
 if TYPE_CHECKING:
-    from motekit.stack.compose import Compose, Service
+    from motekit.stack.compose import Compose
     from motekit.stack.installation import Installation
 
 app = typer.Typer(
@@ -18,6 +19,13 @@ app = typer.Typer(
 Services = Annotated[list[str] | None, typer.Argument(help="Only these services.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 WAIT_S = 300
+
+
+class Profile(StrEnum):
+    """How much of the backend runs."""
+
+    core = "core"
+    full = "full"
 
 
 @app.callback()
@@ -50,29 +58,45 @@ def init(
     typer.echo(f"Ready in {installation.state}. Next: mote stack up")
 
 
-@app.command(epilog="Example: mote stack up")
-def up(context: typer.Context, services: Services = None) -> None:
+@app.command(epilog="Example: mote stack up --profile full")
+def up(
+    context: typer.Context,
+    services: Services = None,
+    profile: Annotated[
+        Profile | None,
+        typer.Option(
+            help="core, or full: with HTTPS for all pages, last values in Redis, logs, MQTTX and "
+            "made-up devices. It is remembered.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Start everything, wait until it is healthy, say where. A second time changes nothing."""
+    from motekit.stack import shown
     from motekit.stack.compose import StackError
 
     installation = _installation(context)
-    compose = _compose(installation)
+    _compose(installation)
     made = _make(installation, None)
+    if profile:
+        installation.choose(profile)
+    compose = _compose(installation)
     for line in made:
         typer.echo(f"made {line}")
     try:
         compose.start(services or [])
-        if any(line.startswith("certificate") for line in made):
+        if any(line.startswith(("certificate", "accounts")) for line in made):
             compose.restart("mosquitto")
-        _wait(compose, services or [])
+        shown.wait(compose, services or [], WAIT_S)
     except StackError as error:
         fail(str(error))
-    _say_where(installation, compose)
+    shown.where(installation, compose)
 
 
 @app.command(epilog="Example: mote stack status --json")
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show each service: state, health, ports. Ends with 1 unless all are healthy."""
+    from motekit.stack import shown
     from motekit.stack.compose import StackError
 
     try:
@@ -82,7 +106,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([one.__dict__ | {"good": one.good} for one in found], indent=1))
     else:
-        _print(found)
+        shown.table(found)
     if not found or not all(one.good for one in found):
         raise typer.Exit(FAILED)
 
@@ -252,43 +276,3 @@ def _tell_broker(installation: "Installation") -> None:
         told = False
     if not told:
         typer.echo("The broker does not run; it knows at its next start.", err=True)
-
-
-def _wait(compose: "Compose", services: list[str]) -> None:
-    from rich.console import Console
-
-    with Console(stderr=True).status("waiting for the services") as line:
-
-        def tell(found: "list[Service]") -> None:
-            waiting = [one.name for one in found if not one.good]
-            line.update(f"waiting for {', '.join(waiting) or 'the services'}")
-
-        compose.wait(services, WAIT_S, tell)
-
-
-def _say_where(installation: "Installation", compose: "Compose") -> None:
-    settings = installation.settings()
-    host = settings["MOTE_NAMES"].split(",")[0]
-    running = {one.name for one in compose.services() if one.good}
-    if "grafana" in running:
-        typer.echo(f"\nDashboards  http://{host}:{settings['MOTE_GRAFANA_PORT']}  user admin,")
-        typer.echo("            password: mote stack secret grafana")
-    if "mosquitto" in running:
-        typer.echo(f"MQTT        {host}:{settings['MOTE_MQTT_PORT']}")
-        typer.echo(f"with TLS    {host}:{settings['MOTE_MQTT_TLS_PORT']}, proven by")
-        typer.echo(f"            {installation.authority / 'ca.crt'}")
-        typer.echo("Next        mote stack add DEVICE makes a login for a board")
-
-
-def _print(found: "list[Service]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    if not found:
-        typer.echo("Nothing runs: mote stack up")
-        return
-    table = Table("service", "state", "ports", box=None, pad_edge=False)
-    for one in found:
-        mark = "[green]✓[/]" if one.good else "[red]✗[/]"
-        table.add_row(f"{mark} {one.name}", one.status, " ".join(map(str, one.ports)))
-    Console(highlight=False).print(table)

@@ -49,14 +49,19 @@ class Compose:
     """`docker compose` in `docker/` for one installation."""
 
     def __init__(self, installation: Installation) -> None:
-        self._environment = os.environ | {"MOTE_STATE": str(installation.state)}
+        profile = installation.profile if installation.made else ""
+        self._environment = os.environ | {
+            "MOTE_STATE": str(installation.state),
+            "COMPOSE_PROFILES": profile,
+        }
 
     def start(self, services: list[str]) -> None:
         """Pull what is missing and start `services` (all when empty), with progress.
 
         Raises StackError.
         """
-        if self._call("pull", "--policy", "missing", *services):
+        self._remove_others()
+        if self._call("pull", "--policy", "missing", "--ignore-buildable", *services):
             raise StackError(
                 "an image could not be pulled: check the connection to the registry, or bring "
                 "the images of docker/versions.env here with `docker load`, and start again"
@@ -96,8 +101,16 @@ class Compose:
 
     def stop(self) -> None:
         """Stop and remove the containers; data and secrets stay. Raises StackError."""
-        if self._call("down"):
+        if self._call("--profile", "*", "down"):
             raise StackError("Docker could not stop everything: see above, and `mote stack doctor`")
+
+    def _remove_others(self) -> None:
+        """Services of a profile that is no longer chosen; Compose itself leaves them running."""
+        wanted = set(self._asked("config", "--services").split())
+        every = ("--profile", "*")
+        running = set(self._asked(*every, "ps", "--all", "--services").split())
+        if others := running - wanted:
+            self._asked(*every, "rm", "--stop", "--force", *sorted(others))
 
     def logs(self, services: list[str], follow: bool, lines: int) -> int:
         """Show what services say; the exit code."""
@@ -120,7 +133,7 @@ class Compose:
             command, cwd=DOCKER, env=self._environment, capture_output=True, text=True
         )
         if done.returncode:
-            raise StackError(f"docker compose {arguments[0]}: {done.stderr.strip()}")
+            raise StackError(f"docker compose {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
     def _call(self, *arguments: str) -> int:
