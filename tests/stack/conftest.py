@@ -6,7 +6,7 @@ from pathlib import Path
 import engine
 import local_images
 import pytest
-from running_stack import RunningStack, free_ports
+from running_stack import VALUES, RunningStack
 
 # Building the images the first time takes minutes; afterwards seconds.
 FIRST_BUILD_S = 1500
@@ -37,7 +37,16 @@ def images(docker: None) -> None:
 @pytest.fixture(scope="session")
 def stack(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """The running stack, with everything but what has no image here."""
-    running = RunningStack(tmp_path_factory.mktemp("stack") / "state", free_ports(3))
+    running = RunningStack(tmp_path_factory.mktemp("stack") / "state")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def full(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """A second stack: of profile `full` what has an image that is built in seconds."""
+    running = RunningStack(tmp_path_factory.mktemp("full") / "state", VALUES, "full")
     running.start()
     yield running
     running.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import engine
 import local_images
-from running_stack import RunningStack, free_ports
+from running_stack import RunningStack
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def fresh_stack() -> Iterator[RunningStack]:
         raise RuntimeError(reason)
     with engine.running(), tempfile.TemporaryDirectory() as scratch:
         local_images.bring()
-        stack = RunningStack(Path(scratch) / "state", free_ports(3))
+        stack = RunningStack(Path(scratch) / "state")
         stack.start()
         try:
             yield stack

@@ -23,35 +23,47 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 # What has an image on this machine; with the published ones, that is everything.
 CORE = ["mosquitto", "influxdb", "influxdb-setup", "telegraf"]
+# Of profile `full`, what is there without programs that take minutes to build.
+VALUES = ["mosquitto", "redis", "last-values", "fleet", "docker-guard"]
 PATIENCE_S = 60
 
 
 class RunningStack:
-    """One stack in folder `state`, on ports of its own (MQTT, MQTT with TLS, Grafana)."""
+    """One stack in folder `state`, on ports of its own, with `services` of `profile`."""
 
-    def __init__(self, state: Path, ports: list[int]) -> None:
+    def __init__(self, state: Path, services: list[str] = CORE, profile: str = "core") -> None:
         self.installation = Installation(state)
-        self.port, self.tls_port, self.grafana_port = ports
-        self.services = [] if os.environ.get("STACK_IMAGES") == "published" else CORE
+        self.port, self.tls_port, self.https_port, *others = free_ports(5)
+        self._ports = {
+            "MOTE_MQTT_PORT": self.port,
+            "MOTE_MQTT_TLS_PORT": self.tls_port,
+            "MOTE_HTTPS_PORT": self.https_port,
+            "MOTE_HTTP_PORT": others[0],
+            "MOTE_GRAFANA_PORT": others[1],
+        }
+        self.http_port = others[0]
+        self.profile = profile
+        self.services = [] if os.environ.get("STACK_IMAGES") == "published" else services
         self._environment = os.environ | {
             "MOTE_STATE": str(self.installation.state),
-            "COMPOSE_PROJECT_NAME": f"mote-test-{os.getpid()}",
+            "COMPOSE_PROJECT_NAME": f"mote-test-{os.getpid()}-{self.port}",
+            "COMPOSE_PROFILES": profile,
         }
         self._passwords: dict[str, str] = {}
 
     def start(self) -> None:
         """`mote stack init` with our ports, then `mote stack up`."""
         self.mote("init", "--name", "localhost", "--name", "127.0.0.1")
+        self.set(**self._ports)
+        self.mote("up", "--profile", self.profile, *self.services)
+
+    def set(self, **changes: object) -> None:
+        """Change settings of the installation, as a person would."""
         settings = self.installation.settings_file
         text = settings.read_text()
-        for key, port in (
-            ("MOTE_MQTT_PORT", self.port),
-            ("MOTE_MQTT_TLS_PORT", self.tls_port),
-            ("MOTE_GRAFANA_PORT", self.grafana_port),
-        ):
-            text = re.sub(rf"^{key}=.*$", f"{key}={port}", text, flags=re.M)
+        for key, value in changes.items():
+            text = re.sub(rf"^{key}=.*$", f"{key}={value}", text, flags=re.M)
         settings.write_text(text)
-        self.mote("up", *self.services)
 
     def stop(self) -> None:
         self.mote("down")

@@ -17,7 +17,7 @@ ONCE = {"influxdb-setup"}
 
 @pytest.fixture(scope="module")
 def services(docker: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    unborn = RunningStack(tmp_path_factory.mktemp("config") / "state", [1883, 8883, 3000])
+    unborn = RunningStack(tmp_path_factory.mktemp("config") / "state")
     unborn.mote("init")
     found = json.loads(unborn.compose("--profile", "*", "config", "--format", "json"))
     return found["services"]
