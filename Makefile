@@ -10,8 +10,9 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 py
 # bash has a variable SECONDS of its own: only one given to make counts.
 RUN_SECONDS := $(if $(filter command%,$(origin SECONDS)),$(SECONDS))
 
-# The tests mostly wait: three files at a time take two cores. ARGS="-n 0" runs one after the other.
-SIDE_BY_SIDE := -n 3 --dist loadfile
+# The tests mostly wait: three files at a time take two cores, beside the one process that builds
+# and tests the backend on Docker. ARGS="-n 0" runs one after the other.
+SIDE_BY_SIDE := -n 4 --dist loadfile
 
 .PHONY: help demo test check bench soak pictures lock clean
 

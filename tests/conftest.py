@@ -6,6 +6,7 @@ import signal
 import sys
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 # Debian keeps daemons in /usr/sbin, which a plain user's PATH lacks.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -36,6 +37,19 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
         report.outcome = "failed"
         report.longrepr = f"skipped, which is not allowed here: {report.longrepr}"
     return report
+
+
+class _OneStack(LoadFileScheduling):
+    """A file is one process's, and all files that share the backend on Docker are together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/stack/"):
+            return "the stack"
+        return super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling | None:
+    return _OneStack(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ say() { echo "influxdb-setup: $*"; }
 stack=$(influx stacks --stack-name mote --hide-headers | cut -f 1)
 if [ -z "$stack" ]; then
     stack=$(influx stacks init --stack-name mote --hide-headers | cut -f 1)
+    # A new database lacks everything that boards still have.
+    echo 0 >>/refill/losses
 fi
 influx apply --stack-id "$stack" --file /setup/buckets.yaml --file /setup/tasks.yaml \
     --force yes --quiet >/dev/null
@@ -43,3 +45,4 @@ token /secrets/telegraf/influxdb_token "Telegraf writes" \
 token /secrets/grafana/influxdb_token "Grafana reads" \
     --read-bucket "$sensors" --read-bucket "$minutes" --read-bucket "$hours" \
     --read-bucket "$operations"
+token /secrets/last-values/influxdb_token "last values are read" --read-bucket "$sensors"

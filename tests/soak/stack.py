@@ -14,7 +14,7 @@ SERVICES = ("mosquitto", "telegraf", "influxdb")
 def run(figure: Callable[[str, float, str], None]) -> None:
     sys.path.insert(0, str(Path(__file__).parents[1] / "stack"))
     from measuring import fresh_stack
-    from numbered import Numbered
+    from numbered_flow import Numbered
 
     with fresh_stack() as stack:
         flow = Numbered(stack, "soak", READINGS, PER_SECOND)

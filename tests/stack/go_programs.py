@@ -33,7 +33,7 @@ class GoProgram:
         target = CACHE / f"{self.name}-{self.version}"
         CACHE.mkdir(parents=True, exist_ok=True)
         # Two processes that want it at once make it once.
-        with target.with_suffix(".lock").open("w") as lock:
+        with target.with_name(f"{target.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not target.exists():
                 _build(self, target)
@@ -107,7 +107,7 @@ def _build(program: GoProgram, target: Path) -> None:
 
     Only what this program imports is fetched; a module of our own around it would fetch it all.
     """
-    scratch = target.with_suffix(".building")
+    scratch = target.with_name(f"{target.name}.building")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     environment = os.environ | {"CGO_ENABLED": "1" if program.flux else "0"}

@@ -23,7 +23,10 @@ from motekit.stack.installation import versions
 HERE = Path(__file__).parent / "images"
 LABEL = "mote.local"
 # What a shell script and a health check in the published images may call.
-_TOOLS = "sh cat cut sed mv rm mkdir chmod id sleep wget printf kill tr grep env".split()  # noqa: SIM905
+_TOOLS = """
+    sh cat cut sed mv rm mkdir chmod id sleep wget printf kill tr touch grep od tail head sort date
+    find env
+""".split()  # noqa: SIM905
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from motekit.stack.installation import DOCKER, Installation
 from paho.mqtt.enums import CallbackAPIVersion
 
 # What has an image on this machine; with the published ones, that is everything.
-CORE = ["mosquitto", "influxdb", "influxdb-setup", "telegraf"]
+CORE = ["mosquitto", "refill", "influxdb", "influxdb-setup", "telegraf"]
 # Of profile `full`, what is there without programs that take minutes to build.
-VALUES = ["mosquitto", "redis", "last-values", "fleet", "docker-guard"]
+VALUES = ["redis", "last-values", "fleet", "docker-guard"]
 PATIENCE_S = 60
 
 
@@ -33,18 +33,17 @@ class RunningStack:
 
     def __init__(self, state: Path, services: list[str] = CORE, profile: str = "core") -> None:
         self.installation = Installation(state)
-        self.port, self.tls_port, self.https_port, *others = free_ports(5)
+        self.port, self.tls_port, self.http_port, self.https_port, self.grafana_port = free_ports(5)
         self._ports = {
             "MOTE_MQTT_PORT": self.port,
             "MOTE_MQTT_TLS_PORT": self.tls_port,
             "MOTE_HTTPS_PORT": self.https_port,
-            "MOTE_HTTP_PORT": others[0],
-            "MOTE_GRAFANA_PORT": others[1],
+            "MOTE_HTTP_PORT": self.http_port,
+            "MOTE_GRAFANA_PORT": self.grafana_port,
         }
-        self.http_port = others[0]
         self.profile = profile
         self.services = [] if os.environ.get("STACK_IMAGES") == "published" else services
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "MOTE_STATE": str(self.installation.state),
             "COMPOSE_PROJECT_NAME": f"mote-test-{os.getpid()}-{self.port}",
             "COMPOSE_PROFILES": profile,
@@ -68,18 +67,31 @@ class RunningStack:
     def stop(self) -> None:
         self.mote("down")
 
-    def mote(self, *arguments: str, code: int = 0) -> str:
+    def mote(self, *arguments: str) -> str:
         """Run `mote stack …`; its standard output."""
-        command = [Path(sys.executable).with_name("mote"), "stack", *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True)
-        assert done.returncode == code, done.stdout + done.stderr
+        done = self._mote(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def mote_fails(self, *arguments: str) -> str:
+        """Run `mote stack …`, which ends with 1; what it says of it, in one line."""
+        done = self._mote(*arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return " ".join(done.stderr.split())
+
+    def _mote(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [Path(sys.executable).with_name("mote"), "stack", *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True)
+
+    def only(self) -> list[str]:
+        """The services of `start`, as options."""
+        return [part for service in self.services for part in ("--only", service)]
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose …` as `mote stack` runs it; its standard output."""
         command = ["docker", "compose", *arguments]
         done = subprocess.run(
-            command, cwd=DOCKER, env=self._environment, capture_output=True, text=True
+            command, cwd=DOCKER, env=self.environment, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

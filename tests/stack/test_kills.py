@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from numbered import Numbered
+from numbered_flow import Numbered
 from running_stack import RunningStack, eventually
 
 pytestmark = pytest.mark.stack

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motekit.commands import stack_keeping, stack_shared
 from motekit.exits import FAILED, fail
 
 if TYPE_CHECKING:
-    from motekit.stack.compose import Compose
+    from motekit.stack.compose import Service
     from motekit.stack.installation import Installation
 
 app = typer.Typer(
@@ -18,7 +19,6 @@ app = typer.Typer(
 )
 Services = Annotated[list[str] | None, typer.Argument(help="Only these services.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-WAIT_S = 300
 
 
 class Profile(StrEnum):
@@ -52,8 +52,8 @@ def init(
     ] = None,
 ) -> None:
     """Make secrets, certificates and settings; what is there stays. `up` does it as well."""
-    installation = _installation(context)
-    for line in _make(installation, names):
+    installation = stack_shared.installation(context)
+    for line in stack_shared.make(installation, names):
         typer.echo(f"made {line}")
     typer.echo(f"Ready in {installation.state}. Next: mote stack up")
 
@@ -72,41 +72,39 @@ def up(
     ] = None,
 ) -> None:
     """Start everything, wait until it is healthy, say where. A second time changes nothing."""
-    from motekit.stack import shown
     from motekit.stack.compose import StackError
 
-    installation = _installation(context)
-    _compose(installation)
-    made = _make(installation, None)
+    installation = stack_shared.installation(context)
+    stack_shared.compose(installation)
+    made = stack_shared.make(installation, None)
     if profile:
         installation.choose(profile)
-    compose = _compose(installation)
+    compose = stack_shared.compose(installation)
     for line in made:
         typer.echo(f"made {line}")
     try:
         compose.start(services or [])
         if any(line.startswith(("certificate", "accounts")) for line in made):
             compose.restart("mosquitto")
-        shown.wait(compose, services or [], WAIT_S)
+        stack_shared.wait(compose, services or [])
     except StackError as error:
         fail(str(error))
-    shown.where(installation, compose)
+    stack_shared.say_where(installation, compose)
 
 
 @app.command(epilog="Example: mote stack status --json")
 def status(context: typer.Context, as_json: Json = False) -> None:
     """Show each service: state, health, ports. Ends with 1 unless all are healthy."""
-    from motekit.stack import shown
     from motekit.stack.compose import StackError
 
     try:
-        found = _compose(_made(context)).services()
+        found = stack_shared.compose(stack_shared.made(context)).services()
     except StackError as error:
         fail(str(error))
     if as_json:
         typer.echo(json.dumps([one.__dict__ | {"good": one.good} for one in found], indent=1))
     else:
-        shown.table(found)
+        _print(found)
     if not found or not all(one.good for one in found):
         raise typer.Exit(FAILED)
 
@@ -119,7 +117,7 @@ def logs(
     lines: Annotated[int, typer.Option(min=1, help="How many lines of each.")] = 100,
 ) -> None:
     """Show what the services say."""
-    code = _compose(_made(context)).logs(services or [], follow, lines)
+    code = stack_shared.compose(stack_shared.made(context)).logs(services or [], follow, lines)
     raise typer.Exit(FAILED if code else 0)
 
 
@@ -128,12 +126,17 @@ def down(context: typer.Context) -> None:
     """Stop everything. Readings, accounts and secrets stay."""
     from motekit.stack.compose import StackError
 
-    installation = _made(context)
+    installation = stack_shared.made(context)
     try:
-        _compose(installation).stop()
+        stack_shared.compose(installation).stop()
     except StackError as error:
         fail(str(error))
     typer.echo(f"Stopped. Data and secrets stay in {installation.state}")
+
+
+app.command(epilog=stack_keeping.BACKUP)(stack_keeping.backup)
+app.command(epilog=stack_keeping.RESTORE)(stack_keeping.restore)
+app.command(epilog=stack_keeping.UPGRADE)(stack_keeping.upgrade)
 
 
 @app.command(epilog="Example: mote stack doctor --json")
@@ -143,7 +146,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
 
     from motekit.stack.checkup import look
 
-    findings = list(look(_installation(context)))
+    findings = list(look(stack_shared.installation(context)))
     if as_json:
         typer.echo(json.dumps([one.__dict__ for one in findings], indent=1))
     else:
@@ -168,7 +171,7 @@ def add(
     """
     from motekit.stack.accounts import AccountError
 
-    installation = _made(context)
+    installation = stack_shared.made(context)
     try:
         passwords = installation.accounts.add(devices)
     except AccountError as error:
@@ -193,7 +196,7 @@ def remove(
     """Remove a device's account and disconnect it; what it has sent stays."""
     from motekit.stack.accounts import AccountError
 
-    installation = _made(context)
+    installation = stack_shared.made(context)
     try:
         installation.accounts.remove(device)
     except AccountError as error:
@@ -205,7 +208,7 @@ def remove(
 @app.command("list", epilog="Example: mote stack list --json")
 def list_accounts(context: typer.Context, as_json: Json = False) -> None:
     """List the devices that have an account."""
-    names = _made(context).accounts.devices()
+    names = stack_shared.made(context).accounts.devices()
     if as_json:
         typer.echo(json.dumps(names))
     else:
@@ -223,43 +226,11 @@ def secret(
     if name and name not in SECRETS:
         raise typer.BadParameter(f"one of {', '.join(SECRETS)}", param_hint="NAME")
     if name:
-        typer.echo(_made(context).secret(name))
+        typer.echo(stack_shared.made(context).secret(name))
         return
     for key, one in SECRETS.items():
         who = f"user {one.user}" if one.user else "a token"
         typer.echo(f"{key:<10}{one.opens} ({who}): mote stack secret {key}")
-
-
-def _installation(context: typer.Context) -> "Installation":
-    from motekit.stack.installation import DOCKER, Installation
-
-    return Installation(context.obj or DOCKER / "state")
-
-
-def _made(context: typer.Context) -> "Installation":
-    installation = _installation(context)
-    if not installation.made:
-        fail(f"there is no backend in {installation.state}: mote stack up makes one")
-    return installation
-
-
-def _make(installation: "Installation", names: list[str] | None) -> list[str]:
-    from motekit.stack.compose import is_rootless
-
-    try:
-        return installation.make(names, is_rootless())
-    except OSError as error:
-        fail(f"{error}")
-
-
-def _compose(installation: "Installation") -> "Compose":
-    from motekit.stack.compose import Compose, StackError, check_docker
-
-    try:
-        check_docker()
-    except StackError as error:
-        fail(str(error))
-    return Compose(installation)
 
 
 def _tell_broker(installation: "Installation") -> None:
@@ -276,3 +247,17 @@ def _tell_broker(installation: "Installation") -> None:
         told = False
     if not told:
         typer.echo("The broker does not run; it knows at its next start.", err=True)
+
+
+def _print(found: "list[Service]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not found:
+        typer.echo("Nothing runs: mote stack up")
+        return
+    table = Table("service", "state", "ports", box=None, pad_edge=False)
+    for one in found:
+        mark = "[green]✓[/]" if one.good else "[red]✗[/]"
+        table.add_row(f"{mark} {one.name}", one.status, " ".join(map(str, one.ports)))
+    Console(highlight=False).print(table)

@@ -10,7 +10,7 @@ from mote import contract
 from motekit import private_files
 
 OWNER = "owner"
-SERVICES = ("telegraf", "grafana", "health", "last-values")
+SERVICES = ("telegraf", "grafana", "refill", "last-values", "health")
 # PBKDF2 with SHA-512, as `mosquitto_passwd` writes it. The passwords are 128 random bits made here,
 # so its default of 101 rounds is plenty, and a thousand boards can come back at once.
 _ROUNDS = 101

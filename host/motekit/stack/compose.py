@@ -61,14 +61,29 @@ class Compose:
         Raises StackError.
         """
         self._remove_others()
+        self.pull(services)
+        if self._call("up", "--detach", "--remove-orphans", *services):
+            bad = [one for one in self.services(services) if not one.good]
+            raise StackError(f"not everything started\n{self._ends(bad)}")
+
+    def pull(self, services: list[str]) -> None:
+        """Pull the images that are not here, with progress. Raises StackError."""
         if self._call("pull", "--policy", "missing", "--ignore-buildable", *services):
             raise StackError(
                 "an image could not be pulled: check the connection to the registry, or bring "
                 "the images of docker/versions.env here with `docker load`, and start again"
             )
-        if self._call("up", "--detach", "--remove-orphans", *services):
-            bad = [one for one in self.services(services) if not one.good]
-            raise StackError(f"not everything started\n{self._ends(bad)}")
+
+    def outdated(self) -> dict[str, tuple[str, str]]:
+        """Services whose image is not the pinned one: what they have, and what is pinned."""
+        wanted = json.loads(self._asked("config", "--format", "json"))["services"]
+        lines = self._asked("ps", "--all", "--format", "json").splitlines()
+        running = {one["Service"]: one["Image"] for one in map(json.loads, lines)}
+        return {
+            name: (image, wanted[name]["image"])
+            for name, image in sorted(running.items())
+            if name in wanted and image != wanted[name]["image"]
+        }
 
     def wait(
         self, services: list[str], seconds: float, tell: Callable[[list[Service]], None]
@@ -111,6 +126,10 @@ class Compose:
         running = set(self._asked(*every, "ps", "--all", "--services").split())
         if others := running - wanted:
             self._asked(*every, "rm", "--stop", "--force", *sorted(others))
+
+    def inside(self, service: str, script: str) -> str:
+        """Run a shell script in a running service; what it prints. Raises StackError."""
+        return self._asked("exec", "--no-TTY", service, "sh", "-c", script)
 
     def logs(self, services: list[str], follow: bool, lines: int) -> int:
         """Show what services say; the exit code."""

@@ -85,6 +85,7 @@ _BROKER_SECRETS = {
     OWNER: "owner/mqtt_password",
     "telegraf": "telegraf/mqtt_password",
     "grafana": "grafana/mqtt_password",
+    "refill": "owner/refill_password",
     "health": "owner/health_password",
     "last-values": "last-values/mqtt_password",
 }
@@ -103,6 +104,8 @@ class Installation:
         self.broker = self.state / "mosquitto"
         self.contacts = self.state / "grafana" / "contacts.json"
         self.data = self.state / "data"
+        self.backups = self.state / "backups"
+        self.losses = self.data / "refill" / "losses"
         self.accounts = Accounts(self.broker / "passwd")
 
     @property
@@ -120,11 +123,11 @@ class Installation:
                 f"{self.state} belongs to {self.state.owner()}: run mote stack as that user"
             )
         did = []
-        self._make_folders(rootless)
+        self.make_folders(rootless)
         if not self.made:
-            user = "0:0" if rootless else f"{self.state.stat().st_uid}:{self.state.stat().st_gid}"
             found = ",".join(names or certificates.own_names())
             socket, group = full.docker_socket()
+            user = self._user(rootless)
             text = _SETTINGS.format(user=user, names=found, socket=socket, group=group)
             private_files.write(self.settings_file, text)
             did.append(f"settings in {self.settings_file}")
@@ -142,7 +145,7 @@ class Installation:
         }
         if self.accounts.keep(logins):
             did.append("accounts of the services")
-        self._write_health_login()
+        self._write_logins()
         self._write_full_logins()
         self._write_contacts()
         known = self.settings()["MOTE_NAMES"].split(",")
@@ -163,6 +166,16 @@ class Installation:
         """Make `profile` the one that `mote stack up` starts from now on."""
         self._set("MOTE_PROFILE", profile)
 
+    def adopt(self, rootless: bool) -> None:
+        """Give what came from elsewhere to the user for whom the containers run here."""
+        for path in self.state.rglob("*"):
+            private_files.give_to_owner_of(self.state, path)
+        self._set("MOTE_USER", self._user(rootless))
+
+    def _user(self, rootless: bool) -> str:
+        owner = self.state.stat()
+        return "0:0" if rootless else f"{owner.st_uid}:{owner.st_gid}"
+
     def secret(self, name: str) -> str:
         """The secret that SECRETS calls `name`."""
         return (self.secrets / SECRETS[name].file).read_text(encoding="utf-8")
@@ -173,26 +186,40 @@ class Installation:
         private += [self.broker / "passwd", self.certificates / "server.key"]
         return [path for path in private if path.is_file() and path.stat().st_mode & 0o077]
 
-    def _make_folders(self, rootless: bool) -> None:
+    def make_folders(self, rootless: bool) -> None:
+        """The folders, for the user for whom the containers run."""
         if not self.state.is_dir():
             self.state.mkdir(parents=True, mode=0o700)
             if os.geteuid() == 0 and not rootless:
                 user = int(os.environ.get("SUDO_UID", _NOBODYS_USER))
                 os.chown(self.state, user, int(os.environ.get("SUDO_GID", user)))
-        top = (self.secrets, self.authority, self.certificates, self.broker, self.data)
-        services = ("owner", "influxdb", "telegraf", "grafana", "last-values", "fleet")
-        below = [self.secrets / name for name in services]
-        below += [self.data / name for name in ("mosquitto", "influxdb", "grafana", *full.DATA)]
+        top = (
+            self.secrets,
+            self.authority,
+            self.certificates,
+            self.broker,
+            self.data,
+            self.backups,
+        )
+        secrets = ("owner", "influxdb", "telegraf", "grafana", "last-values", "fleet")
+        below = [self.secrets / name for name in secrets]
+        data = ("mosquitto", "influxdb", "grafana", "refill", *full.DATA)
+        below += [self.data / name for name in data]
+        below += [self.broker / "health", self.broker / "refill", self.contacts.parent]
         below += [self.state / name for name in ("redis", "traefik")]
-        below += [self.broker / "health", self.contacts.parent]
         for path in (*top, *below):
             private_files.folder(path)
 
-    def _write_health_login(self) -> None:
-        # mosquitto_sub reads its options from here, so that no command line shows a password.
-        password = (self.secrets / _BROKER_SECRETS["health"]).read_text(encoding="utf-8")
-        path = self.broker / "health" / "mosquitto_sub"
-        _write_if_new(path, f"-u health\n-P {password}\n")
+    def _write_logins(self) -> None:
+        # mosquitto_sub and _pub read options from here, so that no command line shows a password.
+        for name, options, programs in (
+            ("health", "", ("mosquitto_sub",)),
+            ("refill", "-h mosquitto\n", ("mosquitto_sub", "mosquitto_pub")),
+        ):
+            password = (self.secrets / _BROKER_SECRETS[name]).read_text(encoding="utf-8")
+            for program in programs:
+                path = self.broker / name / program
+                _write_if_new(path, f"{options}-u {name}\n-P {password}\n")
 
     def _write_full_logins(self) -> None:
         passwords = {

@@ -11,11 +11,19 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from motekit.hub.ingest import parse_float, parse_line
+from motekit.values.archive import Archive, ArchiveError
 from motekit.values.shelf import News, Shelf, ShelfError
 
 LOGGER = logging.getLogger(__name__)
 # What comes within this time is put down at once: a thousand readings of a metric are one write.
 PUT_EVERY_S = 0.2
+# The database is asked for what was missed, at the start for all that it has in full (a week), then
+# for the time since it last answered and a little more: readings need a while to get there.
+COMPARE_EVERY_S = 30.0
+_START_S = 7 * 86400.0
+_ON_THE_WAY_S = 300.0
+# So far may the times differ that Telegraf and this give to the same reading.
+_STAMPS_S = 5.0
 _RETRY_S = 1.0
 _KEEPALIVE_S = 20
 TOPICS = ("sensors/+/+", "backfill/+", "devices/+/status", "devices/+/info")
@@ -25,11 +33,16 @@ class Collector:
     """Hears everything at the broker and keeps `shelf` up to date.
 
     It never makes the broker wait: while Redis is away, the newest of each metric waits here, which
-    needs no more memory than Redis itself. While this is away, the broker keeps nothing for it.
+    needs no more memory than Redis itself. While this is away, the broker keeps nothing for it:
+    what it missed comes from `archive`.
     """
 
-    def __init__(self, shelf: Shelf, host: str, user: str, password: str, port: int = 1883) -> None:
+    def __init__(
+        self, shelf: Shelf, archive: Archive, host: str, user: str, password: str, port: int = 1883
+    ) -> None:
         self._shelf = shelf
+        self._archive = archive
+        self._compared: float | None = None
         self._news: dict[str, News] = {}
         self._times: dict[str, dict[str, float]] = {}
         self._lock = threading.Lock()
@@ -52,9 +65,25 @@ class Collector:
         """Work for ever."""
         self._times = self._known()
         self._client.loop_start()
+        threading.Thread(target=self._compare, daemon=True).start()
         while True:
             time.sleep(PUT_EVERY_S)
             self._put()
+
+    def _compare(self) -> None:
+        """Ask the database now and then for what this did not hear."""
+        while True:
+            began = time.monotonic()
+            missed = _START_S if self._compared is None else began - self._compared + _ON_THE_WAY_S
+            try:
+                for device, metric, value, measured in self._archive.last(missed):
+                    with self._lock:
+                        if measured > self._times.get(device, {}).get(metric, 0) + _STAMPS_S:
+                            self._reading(device, metric, value, measured)
+                self._compared = began
+            except ArchiveError as error:
+                LOGGER.warning("%s; trying again", error)
+            time.sleep(COMPARE_EVERY_S)
 
     def _known(self) -> dict[str, dict[str, float]]:
         while True:

@@ -1,0 +1,172 @@
+"""Backup, restore and upgrade of the running stack; boards fill what came after the backup."""
+
+import asyncio
+import itertools
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from motekit.stack.installation import versions
+from motesim import AccessPoint, BoardSpec, World
+from motesim.board import VirtualBoard
+from running_stack import RunningStack, eventually
+from test_kills import saved_once
+
+pytestmark = pytest.mark.stack
+
+PASSPHRASE = "correct horse"
+PATIENCE_S = 120
+INTERVAL_S = 1
+
+
+@asynccontextmanager
+async def board(stack: RunningStack, name: str) -> AsyncIterator[VirtualBoard]:
+    """A virtual board that delivers to the stack with a login of its own, online."""
+    password = stack.passwords(name)[name]
+    async with World() as world:
+        await world.add_access_point(AccessPoint("home", "a good password"))
+        world.add_host("mqtt.local", "192.168.50.2", {1883: ("127.0.0.1", stack.port)})
+        document = {
+            "version": 1, "id": name, "interval": INTERVAL_S,
+            "wifi": [{"ssid": "home", "password": "a good password"}],
+            "mqtt": {"host": "mqtt.local", "user": name, "password": password},
+        }  # fmt: skip
+        made = await world.add_board(BoardSpec(name, config=document))
+        await made.power_on()
+        yield made
+
+
+def times(stack: RunningStack, device: str, begin_s: float, end_s: float) -> list[float]:
+    """When the readings of `device` between two times were made, in order."""
+    rows = stack.rows(
+        f"SELECT value FROM sensors WHERE device='{device}' AND metric='rssi' "
+        f"AND time > {int(begin_s * 1e9)} AND time < {int(end_s * 1e9)}"
+    )
+    return [row["time"] / 1e9 for row in rows]
+
+
+def without_gap(found: list[float], begin_s: float, end_s: float) -> bool:
+    """Whether no reading is missing: each within two of the board's intervals of the next."""
+    edges = [begin_s, *found, end_s]
+    return max(b - a for a, b in itertools.pairwise(edges)) < 2 * INTERVAL_S + 0.5
+
+
+def test_an_empty_machine_gets_everything_back_and_boards_fill_the_rest(
+    stack: RunningStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stack.environment, "MOTE_BACKUP_PASSPHRASE", PASSPHRASE)
+    file = tmp_path / "everything.backup"
+    secrets = {
+        path.relative_to(stack.installation.secrets): path.read_bytes()
+        for path in stack.installation.secrets.rglob("*")
+        if path.is_file()
+    }
+
+    async def story() -> None:
+        async with board(stack, "keeper"):
+            began = time.time()
+            await soon(lambda: len(times(stack, "keeper", began, time.time())) >= 3)
+            # What waits in the broker for Telegraf is in the backup as well.
+            waiting = stack.client("waiter")
+            await there("stop", "telegraf")
+            for number in range(50):
+                waiting.publish("sensors/waiter/number", str(number), qos=1)
+            waiting.publish("sensors/waiter/number", "50", qos=1).wait_for_publish(30)
+            await asyncio.to_thread(saved_once, stack)
+            backed_up = time.time()
+            await asyncio.to_thread(stack.mote, "backup", str(file))
+            await there("start", "telegraf")
+            after = time.time()
+            await soon(lambda: len(times(stack, "keeper", after, time.time())) >= 8)
+            await asyncio.to_thread(stack.mote, "down")
+            destroyed = time.time()
+            shutil.rmtree(stack.installation.state)
+            await asyncio.to_thread(stack.mote, "restore", str(file), *stack.only())
+
+            numbers = "SELECT distinct(value) FROM sensors WHERE device='waiter'"
+            await soon(lambda: len(stack.rows(numbers)) == 51)
+            assert times(stack, "keeper", began, backed_up)
+            await soon(
+                lambda: without_gap(
+                    times(stack, "keeper", backed_up - 5, destroyed - 5),
+                    backed_up - 5,
+                    destroyed - 5,
+                )
+            )
+
+    async def there(*command: str) -> None:
+        await asyncio.to_thread(stack.compose, *command)
+
+    asyncio.run(story())
+    for path, text in secrets.items():
+        assert (stack.installation.secrets / path).read_bytes() == text, path
+    assert not stack.installation.exposed()
+    assert file.stat().st_mode & 0o077 == 0
+    content = file.read_bytes()
+    assert not any(text in content for text in secrets.values() if text)
+
+
+def test_a_killed_broker_makes_boards_send_again(stack: RunningStack) -> None:
+    async def story() -> None:
+        async with board(stack, "faithful"):
+            await soon(lambda: times(stack, "faithful", 0, time.time()))
+            before = len(stack.installation.losses.read_text().split())
+            await asyncio.to_thread(stack.kill, "mosquitto")
+            answered = stack.installation.data / "refill" / "answered" / "faithful"
+            await soon(lambda: answered.exists() and int(answered.read_text()) > before)
+
+    asyncio.run(story())
+
+
+def test_a_living_backend_is_not_overwritten_unasked(stack: RunningStack, tmp_path: Path) -> None:
+    file = tmp_path / "any.backup"
+    stack.mote("backup", str(file))
+    said = stack.mote_fails("restore", str(file))
+    assert "--yes" in said
+    assert stack.rows("SHOW MEASUREMENTS")
+
+
+def test_what_is_no_backup_or_damaged_changes_nothing(
+    stack: RunningStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stack.environment, "MOTE_BACKUP_PASSPHRASE", PASSPHRASE)
+    sealed = tmp_path / "sealed.backup"
+    stack.mote("backup", str(sealed))
+    nonsense = tmp_path / "nonsense.backup"
+    nonsense.write_bytes(b"no backup at all")
+    cut = tmp_path / "cut.backup"
+    cut.write_bytes(sealed.read_bytes()[:-100])
+    for file in (nonsense, cut):
+        assert str(file) in stack.mote_fails("restore", "--yes", str(file))
+    monkeypatch.setitem(stack.environment, "MOTE_BACKUP_PASSPHRASE", "another")
+    assert "passphrase" in stack.mote_fails("restore", "--yes", str(sealed))
+    assert stack.rows("SHOW MEASUREMENTS")
+    assert not list(stack.installation.state.parent.glob("*.restoring"))
+
+
+def test_an_upgrade_backs_up_first_and_says_how_to_go_back(
+    stack: RunningStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = versions()["TELEGRAF_IMAGE"]
+    old = f"{new}-old"
+    subprocess.run(["docker", "tag", new, old], check=True)
+    assert "already" in stack.mote("upgrade")
+    # What the environment says precedes docker/versions.env: the version before this one.
+    with monkeypatch.context() as before:
+        before.setitem(stack.environment, "TELEGRAF_IMAGE", old)
+        stack.mote("up", *stack.services)
+    said = stack.mote("upgrade")
+    assert f"telegraf: {old} → {new}" in said
+    assert f"TELEGRAF_IMAGE={old}" in said
+    backup = Path(said.rpartition("mote stack restore --yes ")[2].strip())
+    assert backup.stat().st_size > 1000
+    assert "already" in stack.mote("upgrade")
+    subprocess.run(["docker", "rmi", old], check=True, stdout=subprocess.DEVNULL)
+
+
+async def soon(true: Callable[[], object]) -> None:
+    await asyncio.to_thread(eventually, true, PATIENCE_S)
