@@ -18,6 +18,13 @@ pytestmark = pytest.mark.stack
 LIVE = json.loads((DOCKER / "grafana" / "full" / "live.json").read_text())
 
 
+def client(stack: RunningStack, device: str) -> mqtt.Client:
+    """A device; a new account restarts the broker, after which all hear it again."""
+    made = stack.client(device)
+    eventually(lambda: asked(f"{page(stack)}/health"))
+    return made
+
+
 def publish(
     stack: RunningStack, device: str, topic: str, payload: str, retain: bool = False
 ) -> None:

@@ -20,7 +20,7 @@ REDIS_SECRETS = {
 # What each may do. Without a login one may ask whether Redis is there, for its health check.
 _REDIS_RIGHTS = {
     "default": "nopass resetkeys -@all +ping",
-    "last-values": "~devices ~device:* ~values:* ~times:* -@all +@connection +multi +exec "
+    "last-values": "~devices ~device:* ~values:* ~times:* -@all +@connection "
     "+hset +hgetall +sadd +smembers",
     "grafana": "~* -@all +@connection +@read +info -@dangerous",
 }
