@@ -69,18 +69,19 @@ class RunningStack:
 
     def mote(self, *arguments: str) -> str:
         """Run `mote stack …`; its standard output."""
-        done = self._mote(*arguments)
+        done = self.run("stack", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def mote_fails(self, *arguments: str) -> str:
         """Run `mote stack …`, which ends with 1; what it says of it, in one line."""
-        done = self._mote(*arguments)
+        done = self.run("stack", *arguments)
         assert done.returncode == 1, done.stdout + done.stderr
         return " ".join(done.stderr.split())
 
-    def _mote(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [Path(sys.executable).with_name("mote"), "stack", *arguments]
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `mote …`, which knows of this stack."""
+        command = [Path(sys.executable).with_name("mote"), *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True)
 
     def only(self) -> list[str]:

@@ -171,6 +171,9 @@ class Installation:
         for path in self.state.rglob("*"):
             private_files.give_to_owner_of(self.state, path)
         self._set("MOTE_USER", self._user(rootless))
+        socket, group = full.docker_socket()
+        self._set("MOTE_DOCKER_SOCKET", socket)
+        self._set("MOTE_DOCKER_GROUP", str(group))
 
     def _user(self, rootless: bool) -> str:
         owner = self.state.stat()

@@ -45,7 +45,7 @@ class Shelf:
         )
 
     def put(self, news: dict[str, News]) -> None:
-        """Put down what is new. Raises ShelfError; some of it may be there then, which harms nothing.
+        """Put down what is new. Raises ShelfError; some of it may be there even so.
 
         Without MULTI: at its start Redis runs its log as the user without a login, who may do
         nothing but PING, and within a transaction it refuses him (measured with 7.0: all was lost).
