@@ -32,7 +32,7 @@ def test_what_was_lost_is_made_again_and_the_rest_stays(made: Installation) -> N
     before = contents(made)
     lost = made.secrets / SECRETS["mqtt"].file
     lost.unlink()
-    assert made.make() == ["secret owner/mqtt_password"]
+    assert made.make() == ["secret owner/mqtt_password", "accounts of the services"]
     changed = {path for path, text in contents(made).items() if before[path] != text}
     assert changed == {lost, made.broker / "passwd"}
 
