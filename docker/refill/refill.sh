@@ -9,6 +9,8 @@ mkdir -p answered
 touch losses
 # The broker tells its uptime every 10 s, so it was there so much longer than it was heard.
 MARGIN_S=15
+# What it tells may be so late; what it told before, and retains, is left out.
+LATE_S=5
 [ -e heard ] || echo "$(date +%s) 0" >heard
 known=$(grep -c . losses || true)
 # A board does what bears the same nonce once: after a restore the count begins anew.
@@ -34,22 +36,22 @@ beat() {
     now=$(date +%s)
     echo "$now $1" >heard.new
     mv heard.new heard
-    # What it said last may be heard 10 s later once more.
-    if [ "$1" -lt "$before" ] || [ $((now - $1 - heard + before)) -gt 10 ]; then
+    # It began to run later than it did when it was heard last.
+    if [ $((now - $1)) -gt $((heard - before + LATE_S)) ]; then
         say "the broker was restarted"
         echo $((heard - MARGIN_S)) >>losses
     fi
     [ "$(grep -c . losses || true)" = "$known" ]
 }
 
-mosquitto_sub -q 1 -t '$SYS/broker/uptime' -t 'devices/+/status' -t 'devices/+/reply' -F '%t %x' |
-    while read -r topic payload; do
+mosquitto_sub -q 1 -t '$SYS/broker/uptime' -t 'devices/+/status' -t 'devices/+/reply' -F '%t %r %x' |
+    while read -r topic retained payload; do
         payload=${payload:-}
         device=${topic#devices/}
         device=${device%/*}
         case $topic in
         '$SYS/broker/uptime')
-            beat "$(echo "${payload%%20*}" | sed 's/3\(.\)/\1/g')" || exit 0
+            [ "$retained" = 1 ] || beat "$(echo "${payload%%20*}" | sed 's/3\(.\)/\1/g')" || exit 0
             ;;
         *[!A-Za-z0-9_/-]*) ;;
         */status) [ "$payload" != $ONLINE ] || ask "$device" ;;

@@ -97,6 +97,15 @@ class RunningStack:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def inside(self, service: str, script: str) -> str:
+        """What a shell script prints in a running service, errors too, however it ends."""
+        command = ["docker", "compose", "exec", "-T", service, "sh", "-c", f"({script}) 2>&1; :"]
+        done = subprocess.run(
+            command, cwd=DOCKER, env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def client(self, user: str, password: str | None = None) -> mqtt.Client:
         """An MQTT client, connected as `user` and running; a device's login unless told."""
         if password is None:

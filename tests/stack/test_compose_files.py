@@ -173,6 +173,23 @@ def test_profile_full_brings_grafana_its_sources(unborn: RunningStack) -> None:
             assert {panel["datasource"]["uid"] for panel in panels} == uids
 
 
+def test_the_settings_of_a_raspberry_pi_leave_it_room(docker: None, tmp_path: Path) -> None:
+    unborn = RunningStack(tmp_path / "state")
+    unborn.mote("init")
+    with unborn.installation.settings_file.open("a") as file:
+        file.write((DOCKER / "raspberry-pi.env").read_text())
+    found = json.loads(unborn.compose("config", "--format", "json"))["services"]
+    memory = {
+        name: int(service["deploy"]["resources"]["limits"]["memory"])
+        for name, service in found.items()
+    }
+    database = found["influxdb"]["environment"]
+    assert sum(memory.values()) < 3.5 * 2**30, memory
+    assert int(database["GOMEMLIMIT"].removesuffix("MiB")) * 2**20 < 0.85 * memory["influxdb"]
+    assert int(database["INFLUXD_STORAGE_CACHE_MAX_MEMORY_SIZE"]) < memory["influxdb"] / 2
+    assert database["INFLUXD_STORAGE_MAX_CONCURRENT_COMPACTIONS"] == "1"
+
+
 def test_no_secret_is_in_the_configuration(stack: RunningStack) -> None:
     shown = stack.compose("config") + stack.compose("ps", "--format", "json")
     files = [path for path in stack.installation.secrets.rglob("*") if path.is_file()]

@@ -14,8 +14,9 @@ from motekit.commands import provision_class
 from motekit.exits import STOPPED, fail
 
 if TYPE_CHECKING:
-    from motekit.hub.accounts import Accounts
     from motekit.provision import Provisioned
+    from motekit.provision.logins import Logins
+    from motekit.stack.installation import Installation
 
 EPILOG = (
     "Example: mote provision --id plant1 --wifi Home --label plant1.pdf\n\n"
@@ -64,10 +65,14 @@ def command(
         typer.Option(help="With --csv: MicroPython image for boards that need to be flashed."),
     ] = None,
     login: Annotated[
-        bool, typer.Option(help="Make a login in the hub for each board, that nobody gets to see.")
+        bool, typer.Option(help="Make a login for each board, that nobody gets to see.")
     ] = True,
+    stack: Annotated[
+        bool,
+        typer.Option("--stack", help="The login is in the backend of mote stack, not the hub."),
+    ] = False,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the hub.", show_default=False)
+        Path | None, typer.Option(help="Folder of the hub, or of mote stack.", show_default=False)
     ] = None,
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for the board to run; 0 does not.")
@@ -86,9 +91,9 @@ def command(
     try:
         document = settings.read(file) if file else {}
         document = settings.overlaid(document, _values(device, wifi, server, put or []))
-        accounts = _accounts(data) if login else None
+        accounts = _logins(data, stack) if login else None
         if login:
-            document = _with_server(document)
+            document = _with_stack(document, data) if stack else _with_server(document)
         if csv:
             provision_class.run(csv, port or [], document, accounts, label, firmware, wait, as_json)
             return
@@ -101,17 +106,18 @@ def command(
     if as_json:
         typer.echo(json.dumps([asdict(done)]))
     else:
-        _tell(done)
+        _tell(done, stack)
 
 
 def _one(
-    given: list[str], document: dict[str, Any], accounts: "Accounts | None", wait: float
+    given: list[str], document: dict[str, Any], accounts: "Logins | None", wait: float
 ) -> "Provisioned":
     from motekit.firmware import factory
     from motekit.flash import FlashError
     from motekit.hub.accounts import AccountError
     from motekit.provision import DeviceError, SettingsError, device, provision
     from motekit.serial import PortError, ports
+    from motekit.stack.accounts import AccountError as StackAccountError
 
     if len(given) > 1:
         raise typer.BadParameter("one port, or --csv for several boards", param_hint="PORT")
@@ -120,7 +126,10 @@ def _one(
         with device.at(path) as board:
             new = factory.new_password()
             return provision(board, document, accounts, new, _says(path), wait)
-    except (DeviceError, PortError, FlashError, SettingsError, AccountError, OSError) as error:
+    except (
+        *(DeviceError, PortError, FlashError, SettingsError, OSError),
+        *(AccountError, StackAccountError),
+    ) as error:
         fail(str(error))
     except KeyboardInterrupt:
         typer.secho("mote: stopped; the same command goes on where it was", err=True, fg="red")
@@ -179,14 +188,38 @@ def _with_server(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "mqtt": {**document.get("mqtt", {}), "host": host}}
 
 
-def _accounts(data: Path | None) -> "Accounts":
+def _with_stack(document: dict[str, Any], data: Path | None) -> dict[str, Any]:
+    """`document`, which finds the backend on Docker when it names no server."""
+    if document.get("mqtt", {}).get("host"):
+        return document
+    settings = _installation(data).settings()
+    host, port = settings["MOTE_NAMES"].split(",")[0], int(settings["MOTE_MQTT_PORT"])
+    typer.echo(f"The board will look for the backend at {host}:{port}", err=True)
+    return {**document, "mqtt": {**document.get("mqtt", {}), "host": host, "port": port}}
+
+
+def _logins(data: Path | None, stack: bool) -> "Logins":
+    if stack:
+        from motekit.stack.registration import Registration
+
+        return Registration(_installation(data))
     from motekit.hub.accounts import Accounts
 
     return Accounts(data or places.data() / "hub")
 
 
-def _tell(done: "Provisioned") -> None:
+def _installation(data: Path | None) -> "Installation":
+    from motekit.stack.installation import DOCKER, Installation
+
+    found = Installation(data or Path(os.environ.get("MOTE_STATE", DOCKER / "state")))
+    if not found.made:
+        fail(f"there is no backend in {found.state}: mote stack up makes one")
+    return found
+
+
+def _tell(done: "Provisioned", stack: bool) -> None:
     typer.echo(f"{done.port}: {done.mac} is {done.id} now, with Mote {done.mote}")
     if done.account:
-        typer.echo("Its login is registered with the hub, which lets it in at once")
+        where = "backend" if stack else "hub"
+        typer.echo(f"Its login is registered with the {where}, which lets it in at once")
     typer.echo("Next: mote listen shows its readings; mote label prints a label for it")

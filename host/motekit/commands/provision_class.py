@@ -13,17 +13,17 @@ from motekit.commands import label as labels
 from motekit.exits import FAILED, STOPPED, fail
 
 if TYPE_CHECKING:
-    from motekit.hub.accounts import Accounts
     from motekit.provision import Provisioned
     from motekit.provision.fleet import Fleet
     from motekit.provision.journal import Entry
+    from motekit.provision.logins import Logins
 
 
 def run(
     csv: Path,
     given: list[str],
     common: dict[str, Any],
-    accounts: "Accounts | None",
+    accounts: "Logins | None",
     folder: Path | None,
     firmware: Path | None,
     wait: float,
@@ -109,8 +109,12 @@ def _tried(work: "Fleet", port: str) -> "Provisioned | str | None":
     from motekit.provision.journal import JournalError
     from motekit.serial import PortError
     from motekit.serial.remote import RemoteError
+    from motekit.stack.accounts import AccountError as StackAccountError
 
-    known = (DeviceError, SettingsError, RemoteError, JournalError, AccountError, PortError)
+    known = (
+        *(DeviceError, SettingsError, RemoteError, JournalError, PortError),
+        *(AccountError, StackAccountError),
+    )
     of_flashing = (FlashError, image.ImageError, tree.FirmwareError, boards.BoardError, OSError)
     try:
         return work.serve(port, lambda text: _say(f"{port}: {text}"))

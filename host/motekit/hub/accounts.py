@@ -8,6 +8,7 @@ import hashlib
 import json
 import secrets
 from pathlib import Path
+from typing import ClassVar
 
 from mote import contract
 
@@ -25,6 +26,8 @@ class Accounts:
 
     Both files can be read by their owner alone. Changes of another process are noticed.
     """
+
+    remove_command: ClassVar[str] = "mote hub remove"
 
     def __init__(self, data: Path) -> None:
         self._path = data / "accounts.json"
@@ -50,7 +53,7 @@ class Accounts:
         if device in self.names():
             raise AccountError(
                 f"there is already an account for {device}; to give it a new password, "
-                f"remove it first: mote hub remove {device}"
+                f"remove it first: {self.remove_command} {device}"
             )
         self.put(device, password)
         return password

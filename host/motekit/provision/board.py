@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from motekit.hub.accounts import Accounts
 from motekit.provision import device, settings
 from motekit.provision.device import Device, DeviceError
+from motekit.provision.logins import Logins
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Provisioned:
 def provision(
     board: Device,
     document: dict[str, Any],
-    accounts: Accounts | None,
+    accounts: Logins | None,
     setup_password: str,
     says: Callable[[str], None],
     wait_s: float = device.BOOT_S,
@@ -47,7 +47,7 @@ def provision(
             raise DeviceError(
                 "id-taken",
                 f"{name} is another device's login already. Choose another id, or, if that "
-                f"device is gone: mote hub remove {name}",
+                f"device is gone: {accounts.remove_command} {name}",
             )
         password = accounts.new_password(name)
         mqtt = {**document["mqtt"], "user": name, "password": password}

@@ -16,10 +16,10 @@ from mote.update import versions
 
 from motekit import boards
 from motekit.firmware import factory
-from motekit.hub.accounts import Accounts
 from motekit.provision import board, device, settings
 from motekit.provision.board import Provisioned
 from motekit.provision.journal import Entry, Journal, JournalError
+from motekit.provision.logins import Logins
 from motekit.provision.settings import SettingsError
 
 # The one column that is no setting: a key of provisioning/boards.
@@ -82,7 +82,7 @@ class Fleet:
         self,
         rows: list[Row],
         journal: Journal,
-        accounts: Accounts | None,
+        accounts: Logins | None,
         flasher: Flasher,
         label: Callable[[Entry], None],
         wait_s: float = device.BOOT_S,
@@ -95,10 +95,10 @@ class Fleet:
         self._label = label
         self._wait_s = wait_s
         foreign = set(accounts.names()) - journal.taken() if accounts else set()
-        if names := sorted(foreign & {row.id for row in rows}):
+        if accounts and (names := sorted(foreign & {row.id for row in rows})):
             raise SettingsError(
                 f"{', '.join(names)}: other devices have these logins. Give the rows other ids, "
-                f"or, if those devices are gone: mote hub remove {names[0]}"
+                f"or, if those devices are gone: {accounts.remove_command} {names[0]}"
             )
 
     @property

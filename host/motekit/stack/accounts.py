@@ -34,11 +34,7 @@ class Accounts:
         """
         known = self._read()
         for device in devices:
-            if not contract.is_device_id(device) or device in (OWNER, *SERVICES):
-                raise AccountError(
-                    f"{device!r} is no device id: 1 to {contract.ID_MAX} of A-Z a-z 0-9 _ - "
-                    f"(and none of {', '.join((OWNER, *SERVICES))})"
-                )
+            self.check(device)
             if device in known:
                 raise AccountError(
                     f"there is already an account for {device}; to give it a new password, "
@@ -49,6 +45,21 @@ class Accounts:
             known[device] = _salted(password)
         self._write(known)
         return passwords
+
+    @staticmethod
+    def check(device: str) -> None:
+        """Raises AccountError for a name that no device may have."""
+        if not contract.is_device_id(device) or device in (OWNER, *SERVICES):
+            raise AccountError(
+                f"{device!r} is no device id: 1 to {contract.ID_MAX} of A-Z a-z 0-9 _ - "
+                f"(and none of {', '.join((OWNER, *SERVICES))})"
+            )
+
+    def put(self, device: str, password: str) -> None:
+        """Let `device` log in with `password`, and no longer with the one before it."""
+        known = self._read()
+        known[device] = _salted(password)
+        self._write(known)
 
     def remove(self, device: str) -> None:
         """Remove the account of `device`. Raises AccountError when there is none."""

@@ -45,7 +45,7 @@ MOTE_FLEET=1
 MOTE_DOCKER_SOCKET={socket}
 MOTE_DOCKER_GROUP={group}
 
-# Memory for the database. A Raspberry Pi with 4 GB: 1G and 800MiB.
+# Memory for the database. For a Raspberry Pi 4: docker/raspberry-pi.env.
 MOTE_INFLUXDB_MEMORY=2G
 MOTE_INFLUXDB_GOMEMLIMIT=1600MiB
 
