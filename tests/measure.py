@@ -25,11 +25,11 @@ def parts(kind: str, only: str) -> list[ModuleType]:
     found = []
     sys.path.insert(0, str(HERE / kind))
     for path in sorted((HERE / kind).glob("*.py")):
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        spec = importlib.util.spec_from_file_location(f"{kind}_{path.stem}", path)
         assert spec and spec.loader
         part = importlib.util.module_from_spec(spec)
         # Dataclasses look for the module that they are in.
-        sys.modules[path.stem] = part
+        sys.modules[spec.name] = part
         spec.loader.exec_module(part)
         names = getattr(part, "NAMES", ())
         if any(name.startswith(only) for name in names):

@@ -45,3 +45,4 @@ token /secrets/telegraf/influxdb_token "Telegraf writes" \
 token /secrets/grafana/influxdb_token "Grafana reads" \
     --read-bucket "$sensors" --read-bucket "$minutes" --read-bucket "$hours" \
     --read-bucket "$operations"
+token /secrets/last-values/influxdb_token "last values are read" --read-bucket "$sensors"

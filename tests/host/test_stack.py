@@ -32,7 +32,7 @@ def test_what_was_lost_is_made_again_and_the_rest_stays(made: Installation) -> N
     before = contents(made)
     lost = made.secrets / SECRETS["mqtt"].file
     lost.unlink()
-    assert made.make() == ["secret owner/mqtt_password"]
+    assert made.make() == ["secret owner/mqtt_password", "accounts of the services"]
     changed = {path for path, text in contents(made).items() if before[path] != text}
     assert changed == {lost, made.broker / "passwd"}
 
@@ -65,9 +65,9 @@ def test_accounts_are_in_mosquittos_own_format(tmp_path: Path) -> None:
     path = tmp_path / "passwd"
     path.write_text(FROM_MOSQUITTO)
     accounts = Accounts(path)
-    accounts.keep("greenhouse", "a password of mosquitto")
+    accounts.keep({"greenhouse": "a password of mosquitto"})
     assert path.read_text() == FROM_MOSQUITTO
-    accounts.keep("greenhouse", "another")
+    accounts.keep({"greenhouse": "another"})
     assert path.read_text() != FROM_MOSQUITTO
 
 

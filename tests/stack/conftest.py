@@ -6,7 +6,7 @@ from pathlib import Path
 import engine
 import local_images
 import pytest
-from running_stack import RunningStack, free_ports
+from running_stack import CORE, VALUES, RunningStack
 
 # Building the images the first time takes minutes; afterwards seconds.
 FIRST_BUILD_S = 1500
@@ -36,8 +36,8 @@ def images(docker: None) -> None:
 
 @pytest.fixture(scope="session")
 def stack(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """The running stack, with everything but what has no image here."""
-    running = RunningStack(tmp_path_factory.mktemp("stack") / "state", free_ports(3))
+    """The running stack: of profile `full` all that has an image here which is built in seconds."""
+    running = RunningStack(tmp_path_factory.mktemp("stack") / "state", [*CORE, *VALUES], "full")
     running.start()
     yield running
     running.stop()

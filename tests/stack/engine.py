@@ -27,6 +27,7 @@ def lacking() -> str:
         needed.append("dockerd")
     if os.environ.get("STACK_IMAGES") != "published":
         needed += ["go", "cargo", "gcc", "mosquitto", "mosquitto_sub", "busybox"]
+        needed += ["redis-server", "redis-cli", "haproxy"]
     missing = [program for program in needed if not shutil.which(program)]
     if missing:
         return (

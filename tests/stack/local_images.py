@@ -1,20 +1,23 @@
 """Local images under the pinned names, for machines that reach no registry of images.
 
 Each has the paths, users, entry point and variables of the published one, and the same service in
-it: Debian's mosquitto, Telegraf and InfluxDB from their modules. `STACK_IMAGES=published` uses the
-published images. Grafana's is not to be had this way: its sources are in no package registry.
+it: Debian's mosquitto, Redis and HAProxy, the others from their modules. `STACK_IMAGES=published`
+uses the published images. Not to be had this way, as their sources are in no package registry:
+Grafana, Alloy and MQTTX.
 """
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import go_programs
+import mote_files
+import programs_on_disk
 from motekit.stack.installation import versions
 
 HERE = Path(__file__).parent / "images"
@@ -22,7 +25,7 @@ LABEL = "mote.local"
 # What a shell script and a health check in the published images may call.
 _TOOLS = """
     sh cat cut sed mv rm mkdir chmod id sleep wget printf kill tr touch grep od tail head sort date
-    find
+    find env
 """.split()  # noqa: SIM905
 
 
@@ -39,6 +42,9 @@ class LocalImage:
     command: list[str]
     scripts: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+    # Puts more files below a folder; what it puts there counts by its `digest`.
+    more: Callable[[Path], None] | None = None
+    digest: Callable[[], str] = str
 
     @property
     def name(self) -> str:
@@ -89,19 +95,86 @@ IMAGES = [
         },
     ),
 ]
+_PLAIN = '#!/bin/sh\nexec "$@"\n'
+IMAGES += [
+    LocalImage(
+        "REDIS_IMAGE",
+        "redis",
+        999,
+        {"/usr/local/bin/redis-server": "redis-server", "/usr/local/bin/redis-cli": "redis-cli"},
+        ["/data"],
+        "/usr/local/bin/docker-entrypoint.sh",
+        ["redis-server"],
+        {"/usr/local/bin/docker-entrypoint.sh": _PLAIN},
+    ),
+    LocalImage(
+        "HAPROXY_IMAGE",
+        "haproxy",
+        99,
+        {"/usr/local/sbin/haproxy": "haproxy"},
+        ["/usr/local/etc/haproxy", "/var/lib/haproxy"],
+        "/usr/local/bin/docker-entrypoint.sh",
+        ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"],
+        {"/usr/local/bin/docker-entrypoint.sh": _PLAIN},
+    ),
+    LocalImage(
+        "MOTE_IMAGE",
+        "mote",
+        10001,
+        {},
+        ["/mote"],
+        "/bin/env",
+        ["mote", "--help"],
+        variables=mote_files.VARIABLES,
+        more=mote_files.put,
+        digest=mote_files.digest,
+    ),
+]
+# For `make soak`: their programs take minutes to build.
+HEAVY = [
+    LocalImage(
+        "TRAEFIK_IMAGE",
+        "traefik",
+        0,
+        {"/usr/local/bin/traefik": go_programs.TRAEFIK},
+        ["/etc/traefik"],
+        "/entrypoint.sh",
+        ["traefik"],
+        {"/entrypoint.sh": _PLAIN},
+    ),
+    LocalImage(
+        "LOKI_IMAGE",
+        "loki",
+        10001,
+        {"/usr/bin/loki": go_programs.LOKI},
+        ["/etc/loki", "/loki"],
+        "/usr/bin/loki",
+        ["-config.file=/etc/loki/local-config.yaml"],
+    ),
+    LocalImage(
+        "PROMTAIL_IMAGE",
+        "promtail",
+        0,
+        {"/usr/bin/promtail": go_programs.PROMTAIL, "/bin/bash": "bash"},
+        ["/etc/promtail"],
+        "/usr/bin/promtail",
+        ["-config.file=/etc/promtail/config.yml"],
+    ),
+]
 
 
-def bring() -> None:
+def bring(heavy: bool = False) -> None:
     """Make all images; the published ones come with `mote stack up`."""
     if os.environ.get("STACK_IMAGES") != "published":
-        for image in IMAGES:
+        for image in [*IMAGES, *(HEAVY if heavy else [])]:
             build(image)
 
 
 def build(image: LocalImage) -> None:
     """Make the image, unless the one that is there was made of the same."""
     programs = {place: _found(program) for place, program in image.programs.items()}
-    digest = hashlib.sha256(repr((image, sorted(programs.items()))).encode())
+    said = (replace(image, more=None, digest=str), image.digest(), sorted(programs.items()))
+    digest = hashlib.sha256(repr(said).encode())
     for program in programs.values():
         digest.update(f"{program.stat().st_size} {program.stat().st_mtime_ns}".encode())
     wanted = digest.hexdigest()
@@ -131,10 +204,12 @@ def build(image: LocalImage) -> None:
 
 def _fill(root: Path, image: LocalImage, programs: dict[str, Path]) -> None:
     busybox = _found("busybox")
+    if image.more:
+        image.more(root)
     for place, program in {**programs, "/bin/busybox": busybox}.items():
-        _copy(program, root / place[1:])
-        for library in _libraries(program):
-            _copy(library, root / str(library)[1:])
+        programs_on_disk.copy(program, root / place[1:])
+        for library in programs_on_disk.libraries(program):
+            programs_on_disk.copy(library, root / str(library)[1:])
     for tool in _TOOLS:
         (root / "bin" / tool).symlink_to("busybox")
     for folder in (*image.folders, "/tmp", "/run", "/etc", "/proc", "/sys", "/dev"):
@@ -147,6 +222,7 @@ def _fill(root: Path, image: LocalImage, programs: dict[str, Path]) -> None:
     for folder in image.folders:
         os.chown(root / folder[1:], image.uid, image.uid)
     for place, text in image.scripts.items():
+        (root / place[1:]).parent.mkdir(parents=True, exist_ok=True)
         (root / place[1:]).write_text(text)
         (root / place[1:]).chmod(0o755)
 
@@ -157,18 +233,6 @@ def _found(program: str | go_programs.GoProgram) -> Path:
     found = shutil.which(program)
     assert found, f"{program} is missing: see mote doctor"
     return Path(found)
-
-
-def _libraries(program: Path) -> list[Path]:
-    """The shared libraries that a program loads; none for a static one."""
-    asked = subprocess.run(["ldd", program], capture_output=True, text=True)
-    return [Path(path) for path in re.findall(r"(/\S+) \(0x", asked.stdout)]
-
-
-def _copy(source: Path, target: Path) -> None:
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
 
 
 def _label(name: str) -> str:

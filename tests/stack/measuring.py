@@ -7,18 +7,23 @@ from pathlib import Path
 
 import engine
 import local_images
-from running_stack import RunningStack, free_ports
+from running_stack import CORE, RunningStack
 
 
 @contextmanager
-def fresh_stack() -> Iterator[RunningStack]:
-    """A running stack; raises RuntimeError where there can be none."""
+def fresh_stack(
+    services: list[str] = CORE, profile: str = "core", heavy: bool = False
+) -> Iterator[RunningStack]:
+    """A running stack; raises RuntimeError where there can be none.
+
+    `heavy` also builds the images that take many minutes.
+    """
     reason = engine.lacking()
     if reason:
         raise RuntimeError(reason)
     with engine.running(), tempfile.TemporaryDirectory() as scratch:
-        local_images.bring()
-        stack = RunningStack(Path(scratch) / "state", free_ports(3))
+        local_images.bring(heavy)
+        stack = RunningStack(Path(scratch) / "state", services, profile)
         stack.start()
         try:
             yield stack

@@ -23,53 +23,65 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 # What has an image on this machine; with the published ones, that is everything.
 CORE = ["mosquitto", "refill", "influxdb", "influxdb-setup", "telegraf"]
+# Of profile `full`, what is there without programs that take minutes to build.
+VALUES = ["redis", "last-values", "fleet", "docker-guard"]
 PATIENCE_S = 60
 
 
 class RunningStack:
-    """One stack in folder `state`, on ports of its own (MQTT, MQTT with TLS, Grafana)."""
+    """One stack in folder `state`, on ports of its own, with `services` of `profile`."""
 
-    def __init__(self, state: Path, ports: list[int]) -> None:
+    def __init__(self, state: Path, services: list[str] = CORE, profile: str = "core") -> None:
         self.installation = Installation(state)
-        self.port, self.tls_port, self.grafana_port = ports
-        self.services = [] if os.environ.get("STACK_IMAGES") == "published" else CORE
+        self.port, self.tls_port, self.http_port, self.https_port, self.grafana_port = free_ports(5)
+        self._ports = {
+            "MOTE_MQTT_PORT": self.port,
+            "MOTE_MQTT_TLS_PORT": self.tls_port,
+            "MOTE_HTTPS_PORT": self.https_port,
+            "MOTE_HTTP_PORT": self.http_port,
+            "MOTE_GRAFANA_PORT": self.grafana_port,
+        }
+        self.profile = profile
+        self.services = [] if os.environ.get("STACK_IMAGES") == "published" else services
         self.environment = os.environ | {
             "MOTE_STATE": str(self.installation.state),
-            "COMPOSE_PROJECT_NAME": f"mote-test-{os.getpid()}",
+            "COMPOSE_PROJECT_NAME": f"mote-test-{os.getpid()}-{self.port}",
+            "COMPOSE_PROFILES": profile,
         }
         self._passwords: dict[str, str] = {}
 
     def start(self) -> None:
         """`mote stack init` with our ports, then `mote stack up`."""
         self.mote("init", "--name", "localhost", "--name", "127.0.0.1")
+        self.set(**self._ports)
+        self.mote("up", "--profile", self.profile, *self.services)
+
+    def set(self, **changes: object) -> None:
+        """Change settings of the installation, as a person would."""
         settings = self.installation.settings_file
         text = settings.read_text()
-        for key, port in (
-            ("MOTE_MQTT_PORT", self.port),
-            ("MOTE_MQTT_TLS_PORT", self.tls_port),
-            ("MOTE_GRAFANA_PORT", self.grafana_port),
-        ):
-            text = re.sub(rf"^{key}=.*$", f"{key}={port}", text, flags=re.M)
+        for key, value in changes.items():
+            text = re.sub(rf"^{key}=.*$", f"{key}={value}", text, flags=re.M)
         settings.write_text(text)
-        self.mote("up", *self.services)
 
     def stop(self) -> None:
         self.mote("down")
 
     def mote(self, *arguments: str) -> str:
         """Run `mote stack …`; its standard output."""
-        done = self._mote(*arguments)
+        done = self.run("stack", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     def mote_fails(self, *arguments: str) -> str:
         """Run `mote stack …`, which ends with 1; what it says of it, in one line."""
-        done = self._mote(*arguments)
+        done = self.run("stack", *arguments)
         assert done.returncode == 1, done.stdout + done.stderr
         return " ".join(done.stderr.split())
 
-    def _mote(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [Path(sys.executable).with_name("mote"), "stack", *arguments]
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `mote …`, which knows of this stack."""
+        command = [Path(sys.executable).with_name("mote"), *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True)
 
     def only(self) -> list[str]:

@@ -4,34 +4,69 @@ import json
 from pathlib import Path
 from typing import Any
 
+import mote
 import pytest
+import yaml
 from motekit.stack.installation import DOCKER, versions
 from running_stack import CORE, RunningStack
 
 pytestmark = pytest.mark.stack
 
 # Ports of the host, by what is inside: for devices and for people, nothing else.
-PUBLISHED = {"mosquitto": {1883, 8883}, "grafana": {3000}}
+PUBLISHED = {"mosquitto": {1883, 8883}, "grafana": {3000}, "traefik": {8000, 8443}}
+# Who else is in the network of Docker's guard.
+GUARDED = {"docker-guard", "traefik", "log-shipper"}
+# Pages with a login of their own; all others have that of the door.
+OWN_LOGIN = {"grafana", "mqtt"}
 # Done with their work when they end, so nothing is left to be asked for its health.
 ONCE = {"influxdb-setup"}
 
 
+Services = dict[str, Any]
+# The second choice of each switch in the settings.
+OTHERWISE = {
+    "MOTE_PROFILE": "full",
+    "MOTE_LOG_SHIPPER": "alloy",
+    "MOTE_WEB_CERTIFICATE": "letsencrypt",
+    "MOTE_DOMAIN": "mote.example.org",
+}
+
+
 @pytest.fixture(scope="module")
-def services(docker: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    unborn = RunningStack(tmp_path_factory.mktemp("config") / "state", [1883, 8883, 3000])
-    unborn.mote("init")
-    found = json.loads(unborn.compose("--profile", "*", "config", "--format", "json"))
-    return found["services"]
+def unborn(docker: None, tmp_path_factory: pytest.TempPathFactory) -> RunningStack:
+    made = RunningStack(tmp_path_factory.mktemp("config") / "state")
+    made.mote("init")
+    return made
 
 
-def test_every_service_has_an_image_of_one_version(services: dict[str, Any]) -> None:
-    assert set(CORE) < set(services)
-    assert {service["image"] for service in services.values()} == set(versions().values())
-    for image in versions().values():
-        assert image.rpartition(":")[2][0].isdigit(), f"{image}: a version, not a moving tag"
+def configured(unborn: RunningStack) -> Services:
+    return json.loads(unborn.compose("--profile", "*", "config", "--format", "json"))["services"]
 
 
-def test_every_service_is_confined(services: dict[str, Any]) -> None:
+@pytest.fixture(scope="module", params=["as made", "otherwise"])
+def services(unborn: RunningStack, request: pytest.FixtureRequest) -> Services:
+    if request.param == "otherwise":
+        unborn.set(**OTHERWISE)
+    return configured(unborn)
+
+
+def test_every_service_has_an_image_of_one_version(unborn: RunningStack) -> None:
+    unborn.set(MOTE_LOG_SHIPPER="promtail")
+    first = configured(unborn)
+    assert set(CORE) < set(first)
+    unborn.set(MOTE_LOG_SHIPPER="alloy")
+    used = {one["image"] for found in (first, configured(unborn)) for one in found.values()}
+    # The image of `mote` is built here, on a Python.
+    pinned = versions()
+    assert used == set(pinned.values()) - {pinned["PYTHON_IMAGE"]}
+    assert first["fleet"]["build"]["args"] == {"PYTHON_IMAGE": pinned["PYTHON_IMAGE"]}
+    assert pinned["MOTE_IMAGE"] == f"mote:{mote.__version__}"
+    for image in pinned.values():
+        tag = image.rpartition(":")[2].removeprefix("v")
+        assert tag[0].isdigit() and "." in tag, f"{image}: a version, not a moving tag"
+
+
+def test_every_service_is_confined(services: Services) -> None:
     for name, service in services.items():
         limits = service["deploy"]["resources"]["limits"]
         assert {"cpus", "memory", "pids"} <= set(limits), name
@@ -45,7 +80,7 @@ def test_every_service_is_confined(services: dict[str, Any]) -> None:
         assert "test" in service.get("healthcheck", {}) or name in ONCE, name
 
 
-def test_the_host_has_only_the_ports_of_devices_and_people(services: dict[str, Any]) -> None:
+def test_the_host_has_only_the_ports_of_devices_and_people(services: Services) -> None:
     found = {
         name: {port["target"] for port in service["ports"]}
         for name, service in services.items()
@@ -54,13 +89,92 @@ def test_the_host_has_only_the_ports_of_devices_and_people(services: dict[str, A
     assert found == PUBLISHED
     # Who has no port on the host has no way out of the stack either.
     for name, service in services.items():
-        assert set(service["networks"]) == (
-            {"backend", "edge"} if name in PUBLISHED else {"backend"}
+        expected = {"edge"} if name in PUBLISHED else set()
+        expected |= {"guard"} if name in GUARDED else set()
+        expected |= {"backend"} if name != "docker-guard" else set()
+        assert set(service["networks"]) == expected, name
+
+
+def test_only_the_guard_holds_the_socket_of_docker(
+    services: Services, unborn: RunningStack
+) -> None:
+    socket = unborn.installation.settings()["MOTE_DOCKER_SOCKET"]
+    holders = {
+        name
+        for name, service in services.items()
+        for volume in service.get("volumes", [])
+        if volume["source"] == socket or "docker.sock" in volume["source"]
+    }
+    assert holders == {"docker-guard"}
+
+
+def test_every_page_is_behind_a_login(services: Services) -> None:
+    routed = set()
+    for service in services.values():
+        labels = service.get("labels", {})
+        prefix = "traefik.http.routers."
+        rules = [label for label in labels if label.startswith(prefix) and label.endswith(".rule")]
+        assert bool(rules) == (labels.get("traefik.enable") == "true")
+        for rule in rules:
+            router = rule.removeprefix(prefix).removesuffix(".rule")
+            routed.add(labels[rule].split("`")[1])
+            guards = labels.get(f"{prefix}{router}.middlewares", "").split(",")
+            assert (guards[0] == "login@file") == (router not in OWN_LOGIN), router
+    assert routed == {"/grafana", "/mqtt", "/redis", "/loki", "/mqttx", "/traefik", "/"}
+    assert (
+        services["traefik"]["environment"]["TRAEFIK_PROVIDERS_DOCKER_EXPOSEDBYDEFAULT"] == "false"
+    )
+
+
+def test_one_switch_changes_from_promtail_to_alloy(unborn: RunningStack) -> None:
+    unborn.set(MOTE_LOG_SHIPPER="promtail")
+    first = configured(unborn)["log-shipper"]
+    unborn.set(MOTE_LOG_SHIPPER="alloy")
+    second = configured(unborn)["log-shipper"]
+    same = ("volumes", "networks", "depends_on", "read_only", "deploy", "profiles")
+    assert [first[key] for key in same] == [second[key] for key in same]
+    assert second["image"].startswith("grafana/alloy:")
+    assert "--config.format=promtail" in second["command"]
+    # Both read the file that the tests with Promtail itself prove; nothing is in it that Alloy's
+    # converter refuses (write-ahead log, standard input, tracing, a prefix of the path).
+    config = yaml.safe_load((DOCKER / "promtail" / "promtail.yaml").read_text())
+    assert set(config) == {"server", "positions", "clients", "scrape_configs"}
+    assert set(config["server"]) == {"http_listen_port", "grpc_listen_port"}
+    assert all("docker_sd_configs" in job for job in config["scrape_configs"])
+
+
+def test_letsencrypt_needs_settings_only(unborn: RunningStack) -> None:
+    unborn.set(**OTHERWISE)
+    environment = configured(unborn)["traefik"]["environment"]
+    domain = "TRAEFIK_ENTRYPOINTS_WEBSECURE_HTTP_TLS_DOMAINS_0_MAIN"
+    assert environment[domain] == OTHERWISE["MOTE_DOMAIN"]
+    assert environment["TRAEFIK_ENTRYPOINTS_WEBSECURE_HTTP_TLS_CERTRESOLVER"] == "letsencrypt"
+
+
+def test_profile_full_brings_grafana_its_sources(unborn: RunningStack) -> None:
+    for profile, plugins in (
+        ("core", set()),
+        ("full", {"grafana-mqtt-datasource", "redis-datasource"}),
+    ):
+        unborn.set(MOTE_PROFILE=profile)
+        grafana = configured(unborn)["grafana"]
+        mounted = {volume["target"]: volume["source"] for volume in grafana["volumes"]}
+        sources = yaml.safe_load(
+            Path(mounted["/etc/grafana/provisioning/datasources/profile.yaml"]).read_text()
         )
+        kinds = {one["type"] for one in sources.get("datasources", [])} - {"loki"}
+        asked = grafana["environment"].get("GF_PLUGINS_PREINSTALL_SYNC", "")
+        assert {plugin.split("@")[0] for plugin in asked.split(",") if plugin} == plugins == kinds
+        uids = {one["uid"] for one in sources.get("datasources", [])}
+        shown = Path(mounted["/etc/grafana/dashboards/profile"]) / "live.json"
+        assert shown.exists() == (profile == "full")
+        if shown.exists():
+            panels = json.loads(shown.read_text())["panels"]
+            assert {panel["datasource"]["uid"] for panel in panels} == uids
 
 
 def test_the_settings_of_a_raspberry_pi_leave_it_room(docker: None, tmp_path: Path) -> None:
-    unborn = RunningStack(tmp_path / "state", [1883, 8883, 3000])
+    unborn = RunningStack(tmp_path / "state")
     unborn.mote("init")
     with unborn.installation.settings_file.open("a") as file:
         file.write((DOCKER / "raspberry-pi.env").read_text())
@@ -106,4 +220,4 @@ def test_doctor_and_status_find_nothing_wrong(stack: RunningStack) -> None:
     assert all(one["good"] for one in found), found
     assert any("login at the broker" in one["what"] for one in found)
     shown = {one["name"]: one["good"] for one in json.loads(stack.mote("status", "--json"))}
-    assert shown == dict.fromkeys(CORE if stack.services else shown, True)
+    assert shown == dict.fromkeys(stack.services or shown, True)

@@ -92,7 +92,7 @@ def test_the_files_are_what_their_code_writes(monkeypatch: pytest.MonkeyPatch) -
     for path, text in written:
         assert Path(path).read_text() == text, f"{path}: run `python docker/grafana/code`"
         count += 1
-    assert count == 5
+    assert count == 6
 
 
 def test_the_uids_of_data_sources_exist() -> None:

@@ -13,6 +13,7 @@ warnings.filterwarnings("ignore", message="Prefer using dashboardv2")
 from alerts import rules  # noqa: E402
 from dashboards import device, fleet, metric, pipeline  # noqa: E402
 from grafana_foundation_sdk.cog.encoder import JSONEncoder  # noqa: E402
+from live import live  # noqa: E402
 
 GRAFANA = Path(__file__).parents[1]
 
@@ -21,6 +22,7 @@ def files() -> Iterator[tuple[Path, str]]:
     """Each generated file and its text."""
     for make in (fleet, device, metric, pipeline):
         yield GRAFANA / "dashboards" / f"{make.__name__}.json", _text(make().build())
+    yield GRAFANA / "full" / "live.json", _text(live().build())
     yield GRAFANA / "provisioning" / "alerting" / "rules.json", _text(rules())
 
 

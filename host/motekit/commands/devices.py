@@ -1,8 +1,10 @@
 """`mote devices`: the boards on a server, as they come and go."""
 
 import json
+import os
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +31,14 @@ def command(
             min=0, help="With --once, seconds to listen for a reading of each board that is online."
         ),
     ] = 3,
+    stack: Annotated[
+        bool,
+        typer.Option(
+            "--stack",
+            help="Ask the backend on this machine (mote stack, profile full): at once, with the "
+            "last reading of boards that sleep or are offline too.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="With --once a list; else an object a line for each change."),
@@ -44,6 +54,9 @@ def command(
 
     Boards that a hub on this machine knows are shown with the time since when they are offline.
     """
+    if stack:
+        _show(_of_the_stack(), as_json)
+        return
     where = meeting.server(server, user, ca, data)
 
     async def show() -> None:
@@ -64,17 +77,43 @@ def command(
 
 
 async def _once(roster: "Roster", listen: float, as_json: bool) -> None:
-    from rich.console import Console
-
     async for _ in roster.until(listen):
         if all(roster.devices[name].readings for name in roster.online()):
             break
+    _show(_sorted(roster), as_json)
+
+
+def _of_the_stack() -> "list[Device]":
+    from motekit.orders import Device
+    from motekit.stack.installation import DOCKER, Installation
+    from motekit.stack.instant import InstantError, devices
+
+    state = os.environ.get("MOTE_STATE")
+    try:
+        found = devices(Installation(Path(state) if state else DOCKER / "state"))
+    except InstantError as error:
+        fail(str(error))
+    return [
+        Device(
+            one["id"],
+            one["online"],
+            one["changed"] or 0,
+            one["info"],
+            {name: (said["value"], said["time"]) for name, said in one["readings"].items()},
+        )
+        for one in found
+    ]
+
+
+def _show(devices: "list[Device]", as_json: bool) -> None:
+    from rich.console import Console
+
     if as_json:
-        typer.echo(json.dumps([_as_object(one) for one in _sorted(roster)], indent=1))
-    elif roster.devices:
+        typer.echo(json.dumps([_as_object(one) for one in devices], indent=1))
+    elif devices:
         # As wide as it needs to be where nobody looks at the width.
         width = None if sys.stdout.isatty() else 200
-        Console(width=width).print(_table(roster))
+        Console(width=width).print(_table(devices))
     else:
         typer.echo("No board has ever been on this server.", err=True)
 
@@ -94,9 +133,9 @@ async def _live(roster: "Roster") -> None:
 
     from rich.live import Live
 
-    with Live(_table(roster), auto_refresh=False) as live:
+    with Live(_table(_sorted(roster)), auto_refresh=False) as live:
         while True:
-            live.update(_table(roster), refresh=True)
+            live.update(_table(_sorted(roster)), refresh=True)
             await asyncio.sleep(REFRESH_S)
 
 
@@ -116,7 +155,7 @@ def _as_object(device: "Device") -> dict[str, Any]:
     }
 
 
-def _table(roster: "Roster") -> "Table":
+def _table(devices: "list[Device]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
@@ -128,7 +167,7 @@ def _table(roster: "Roster") -> "Table":
     )  # fmt: skip
     for number in (3, 4, 5):
         shown.columns[number].justify = "right"
-    for one in _sorted(roster):
+    for one in devices:
         state = Text("online", "green") if one.online else Text("offline" + since(one), "red")
         rssi = one.info.get("rssi")
         shown.add_row(

@@ -1,6 +1,7 @@
 """`mote stack`: the backend on Docker Compose, its accounts and its secrets."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,13 @@ app = typer.Typer(
 )
 Services = Annotated[list[str] | None, typer.Argument(help="Only these services.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Profile(StrEnum):
+    """How much of the backend runs."""
+
+    core = "core"
+    full = "full"
 
 
 @app.callback()
@@ -50,19 +58,33 @@ def init(
     typer.echo(f"Ready in {installation.state}. Next: mote stack up")
 
 
-@app.command(epilog="Example: mote stack up")
-def up(context: typer.Context, services: Services = None) -> None:
+@app.command(epilog="Example: mote stack up --profile full")
+def up(
+    context: typer.Context,
+    services: Services = None,
+    profile: Annotated[
+        Profile | None,
+        typer.Option(
+            help="core, or full: with HTTPS for all pages, last values in Redis, logs, MQTTX and "
+            "made-up devices. It is remembered.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
     """Start everything, wait until it is healthy, say where. A second time changes nothing."""
     from motekit.stack.compose import StackError
 
     installation = stack_shared.installation(context)
-    compose = stack_shared.compose(installation)
+    stack_shared.compose(installation)
     made = stack_shared.make(installation, None)
+    if profile:
+        installation.choose(profile)
+    compose = stack_shared.compose(installation)
     for line in made:
         typer.echo(f"made {line}")
     try:
         compose.start(services or [])
-        if any(line.startswith("certificate") for line in made):
+        if any(line.startswith(("certificate", "accounts")) for line in made):
             compose.restart("mosquitto")
         stack_shared.wait(compose, services or [])
     except StackError as error:

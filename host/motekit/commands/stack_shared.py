@@ -62,8 +62,14 @@ def say_where(installation: "Installation", compose: "Compose") -> None:
     host = settings["MOTE_NAMES"].split(",")[0]
     running = {one.name for one in compose.services() if one.good}
     if "grafana" in running:
-        typer.echo(f"\nDashboards  http://{host}:{settings['MOTE_GRAFANA_PORT']}  user admin,")
+        path = "/grafana/" if installation.profile == "full" else ""
+        grafana = f"http://{host}:{settings['MOTE_GRAFANA_PORT']}{path}"
+        typer.echo(f"\nDashboards  {grafana}  user admin,")
         typer.echo("            password: mote stack secret grafana")
+    if "traefik" in running:
+        door = f"https://{host}:{settings.get('MOTE_HTTPS_PORT', 443)}".removesuffix(":443")
+        typer.echo(f"All pages   {door}/grafana /redis /loki /mqttx /traefik  user owner,")
+        typer.echo("            password: mote stack secret web")
     if "mosquitto" in running:
         typer.echo(f"MQTT        {host}:{settings['MOTE_MQTT_PORT']}")
         typer.echo(f"with TLS    {host}:{settings['MOTE_MQTT_TLS_PORT']}, proven by")

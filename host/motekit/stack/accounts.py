@@ -10,7 +10,7 @@ from mote import contract
 from motekit import private_files
 
 OWNER = "owner"
-SERVICES = ("telegraf", "grafana", "refill", "health")
+SERVICES = ("telegraf", "grafana", "refill", "last-values", "health")
 # PBKDF2 with SHA-512, as `mosquitto_passwd` writes it. The passwords are 128 random bits made here,
 # so its default of 101 rounds is plenty, and a thousand boards can come back at once.
 _ROUNDS = 101
@@ -72,12 +72,17 @@ class Accounts:
         """The devices that have an account."""
         return sorted(name for name in self._read() if name not in (OWNER, *SERVICES))
 
-    def keep(self, name: str, password: str) -> None:
-        """See to it that `name` logs in with `password`; nothing changes where that is so."""
+    def keep(self, logins: dict[str, str]) -> bool:
+        """See to it that each name logs in with its password; True when that was not so."""
         known = self._read()
-        if not _matches(known.get(name, ""), password):
-            known[name] = _salted(password)
-            self._write(known)
+        new = {
+            name: _salted(password)
+            for name, password in logins.items()
+            if not _matches(known.get(name, ""), password)
+        }
+        if new:
+            self._write(known | new)
+        return bool(new)
 
     def _read(self) -> dict[str, str]:
         if not self._path.exists():

@@ -49,13 +49,18 @@ class Compose:
     """`docker compose` in `docker/` for one installation."""
 
     def __init__(self, installation: Installation) -> None:
-        self._environment = os.environ | {"MOTE_STATE": str(installation.state)}
+        profile = installation.profile if installation.made else ""
+        self._environment = os.environ | {
+            "MOTE_STATE": str(installation.state),
+            "COMPOSE_PROFILES": profile,
+        }
 
     def start(self, services: list[str]) -> None:
         """Pull what is missing and start `services` (all when empty), with progress.
 
         Raises StackError.
         """
+        self._remove_others()
         self.pull(services)
         if self._call("up", "--detach", "--remove-orphans", *services):
             bad = [one for one in self.services(services) if not one.good]
@@ -63,7 +68,7 @@ class Compose:
 
     def pull(self, services: list[str]) -> None:
         """Pull the images that are not here, with progress. Raises StackError."""
-        if self._call("pull", "--policy", "missing", *services):
+        if self._call("pull", "--policy", "missing", "--ignore-buildable", *services):
             raise StackError(
                 "an image could not be pulled: check the connection to the registry, or bring "
                 "the images of docker/versions.env here with `docker load`, and start again"
@@ -111,8 +116,16 @@ class Compose:
 
     def stop(self) -> None:
         """Stop and remove the containers; data and secrets stay. Raises StackError."""
-        if self._call("down"):
+        if self._call("--profile", "*", "down"):
             raise StackError("Docker could not stop everything: see above, and `mote stack doctor`")
+
+    def _remove_others(self) -> None:
+        """Services of a profile that is no longer chosen; Compose itself leaves them running."""
+        wanted = set(self._asked("config", "--services").split())
+        every = ("--profile", "*")
+        running = set(self._asked(*every, "ps", "--all", "--services").split())
+        if others := running - wanted:
+            self._asked(*every, "rm", "--stop", "--force", *sorted(others))
 
     def inside(self, service: str, script: str) -> str:
         """Run a shell script in a running service; what it prints. Raises StackError."""
@@ -139,7 +152,7 @@ class Compose:
             command, cwd=DOCKER, env=self._environment, capture_output=True, text=True
         )
         if done.returncode:
-            raise StackError(f"docker compose {arguments[0]}: {done.stderr.strip()}")
+            raise StackError(f"docker compose {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
     def _call(self, *arguments: str) -> int:

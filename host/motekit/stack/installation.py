@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motekit import places, private_files
-from motekit.stack import certificates
+from motekit.stack import certificates, full
 from motekit.stack.accounts import OWNER, Accounts, new_password
 from motekit.stack.alerting import contact_points
 
@@ -26,6 +26,24 @@ MOTE_NAMES={names}
 MOTE_MQTT_PORT=1883
 MOTE_MQTT_TLS_PORT=8883
 MOTE_GRAFANA_PORT=3000
+
+# core, or full: with HTTPS for all pages, last values in Redis, logs, MQTTX, devices made up.
+MOTE_PROFILE=core
+
+# Only with full. Ports for HTTP, which leads to HTTPS, and HTTPS. Its certificate: local, by the
+# authority beside this file, or letsencrypt for the domain, with an address for its notices.
+MOTE_HTTP_PORT=80
+MOTE_HTTPS_PORT=443
+MOTE_WEB_CERTIFICATE=local
+MOTE_DOMAIN=
+MOTE_ACME_EMAIL=
+# Who brings logs to Loki: promtail (its end of life was 2 March 2026) or alloy, its successor.
+MOTE_LOG_SHIPPER=promtail
+# Twenty devices that are made up: 1, or 0 for none.
+MOTE_FLEET=1
+# Docker's socket, and the group that may use it.
+MOTE_DOCKER_SOCKET={socket}
+MOTE_DOCKER_GROUP={group}
 
 # Memory for the database. For a Raspberry Pi 4: docker/raspberry-pi.env.
 MOTE_INFLUXDB_MEMORY=2G
@@ -57,6 +75,7 @@ SECRETS = {
     "grafana": Secret("grafana/admin_password", "the dashboards", "admin"),
     "mqtt": Secret("owner/mqtt_password", "the broker, every topic", OWNER),
     "influxdb": Secret("influxdb/password", "the database's own pages", OWNER),
+    "web": Secret("owner/web_password", "the pages of profile full", OWNER),
     "operator": Secret("influxdb/operator_token", "the database's interface", ""),
 }
 # Grafana encrypts with it what it stores; nobody needs to see it.
@@ -68,7 +87,9 @@ _BROKER_SECRETS = {
     "grafana": "grafana/mqtt_password",
     "refill": "owner/refill_password",
     "health": "owner/health_password",
+    "last-values": "last-values/mqtt_password",
 }
+PROFILES = ("core", "full")
 
 
 class Installation:
@@ -105,21 +126,27 @@ class Installation:
         self.make_folders(rootless)
         if not self.made:
             found = ",".join(names or certificates.own_names())
-            private_files.write(
-                self.settings_file,
-                _SETTINGS.format(user=self._user(rootless), names=found),
-            )
+            socket, group = full.docker_socket()
+            user = self._user(rootless)
+            text = _SETTINGS.format(user=user, names=found, socket=socket, group=group)
+            private_files.write(self.settings_file, text)
             did.append(f"settings in {self.settings_file}")
         elif names:
             self._set("MOTE_NAMES", ",".join(names))
         files = [secret.file for secret in SECRETS.values()]
-        for secret in dict.fromkeys((*files, *_BROKER_SECRETS.values(), _GRAFANA_KEY)):
+        own = (*files, *_BROKER_SECRETS.values(), *full.REDIS_SECRETS.values(), _GRAFANA_KEY)
+        for secret in dict.fromkeys(own):
             if not (self.secrets / secret).exists():
                 private_files.write(self.secrets / secret, new_password())
                 did.append(f"secret {secret}")
-        for name, secret in _BROKER_SECRETS.items():
-            self.accounts.keep(name, (self.secrets / secret).read_text(encoding="utf-8"))
+        logins = full.fleet_accounts(self.secrets / "fleet" / "accounts.csv") | {
+            name: (self.secrets / secret).read_text(encoding="utf-8")
+            for name, secret in _BROKER_SECRETS.items()
+        }
+        if self.accounts.keep(logins):
+            did.append("accounts of the services")
         self._write_logins()
+        self._write_full_logins()
         self._write_contacts()
         known = self.settings()["MOTE_NAMES"].split(",")
         if certificates.ensure(self.authority, self.certificates, known):
@@ -130,11 +157,23 @@ class Installation:
         """The settings of this installation."""
         return read_env(self.settings_file)
 
+    @property
+    def profile(self) -> str:
+        """`core` or `full`."""
+        return self.settings().get("MOTE_PROFILE", PROFILES[0])
+
+    def choose(self, profile: str) -> None:
+        """Make `profile` the one that `mote stack up` starts from now on."""
+        self._set("MOTE_PROFILE", profile)
+
     def adopt(self, rootless: bool) -> None:
         """Give what came from elsewhere to the user for whom the containers run here."""
         for path in self.state.rglob("*"):
             private_files.give_to_owner_of(self.state, path)
         self._set("MOTE_USER", self._user(rootless))
+        socket, group = full.docker_socket()
+        self._set("MOTE_DOCKER_SOCKET", socket)
+        self._set("MOTE_DOCKER_GROUP", str(group))
 
     def _user(self, rootless: bool) -> str:
         owner = self.state.stat()
@@ -165,9 +204,12 @@ class Installation:
             self.data,
             self.backups,
         )
-        below = [self.secrets / name for name in ("owner", "influxdb", "telegraf", "grafana")]
-        below += [self.data / name for name in ("mosquitto", "influxdb", "grafana", "refill")]
+        secrets = ("owner", "influxdb", "telegraf", "grafana", "last-values", "fleet")
+        below = [self.secrets / name for name in secrets]
+        data = ("mosquitto", "influxdb", "grafana", "refill", *full.DATA)
+        below += [self.data / name for name in data]
         below += [self.broker / "health", self.broker / "refill", self.contacts.parent]
+        below += [self.state / name for name in ("redis", "traefik")]
         for path in (*top, *below):
             private_files.folder(path)
 
@@ -182,6 +224,14 @@ class Installation:
                 path = self.broker / name / program
                 _write_if_new(path, f"{options}-u {name}\n-P {password}\n")
 
+    def _write_full_logins(self) -> None:
+        passwords = {
+            user: (self.secrets / file).read_text(encoding="utf-8")
+            for user, file in full.REDIS_SECRETS.items()
+        }
+        _write_if_new(self.state / "redis" / "users.acl", full.redis_users(passwords))
+        _write_if_new(self.state / "traefik" / "users", full.web_users(self.secret("web")))
+
     def _write_contacts(self) -> None:
         settings = self.settings()
         _write_if_new(self.contacts, json.dumps(contact_points(settings), indent=1))
@@ -190,6 +240,9 @@ class Installation:
     def _set(self, key: str, value: str) -> None:
         lines = self.settings_file.read_text(encoding="utf-8").splitlines()
         lines = [f"{key}={value}" if line.startswith(f"{key}=") else line for line in lines]
+        # Settings of an earlier version do not have every key.
+        if f"{key}={value}" not in lines:
+            lines.append(f"{key}={value}")
         private_files.write(self.settings_file, "\n".join(lines) + "\n")
 
 

@@ -1,0 +1,45 @@
+"""The last values that the database has: for what was published while nobody listened here."""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+_ANSWER_S = 30
+_BUCKET = "sensors"
+
+
+class ArchiveError(Exception):
+    """The database did not answer, or not us; the text says how."""
+
+
+class Archive:
+    """InfluxDB at `url`, asked with the token in `token_file`, which is read at each question."""
+
+    def __init__(self, url: str, token_file: Path) -> None:
+        self._url = url
+        self._token_file = token_file
+
+    def last(self, seconds: float) -> Iterator[tuple[str, str, float, float]]:
+        """Device, metric, value and Unix time of all that was measured within so many seconds.
+
+        Raises ArchiveError.
+        """
+        query = (
+            f'SELECT last("value") FROM "sensors" WHERE time > now() - {seconds:.0f}s '
+            'GROUP BY "device", "metric"'
+        )
+        asked = urllib.parse.urlencode({"db": _BUCKET, "epoch": "ms", "q": query})
+        request = urllib.request.Request(f"{self._url}/query?{asked}")
+        try:
+            token = self._token_file.read_text(encoding="utf-8")
+            request.add_header("Authorization", f"Token {token}")
+            with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:
+                found = json.load(answer)["results"][0]
+        except (OSError, ValueError, LookupError) as error:
+            raise ArchiveError(f"the database does not answer: {error}") from error
+        for series in found.get("series", ()):
+            time_ms, value = series["values"][0]
+            yield series["tags"]["device"], series["tags"]["metric"], float(value), time_ms / 1000
