@@ -84,7 +84,8 @@ async def taken(*pieces):
 
 
 def settings(ssid, password):
-    return command(1, bytes((len(ssid),)) + ssid + bytes((len(password),)) + password)
+    data = bytes((len(ssid),)) + ssid + bytes((len(password),)) + password
+    return bytes((1, len(data))) + data
 
 
 async def test_commands_are_found_among_whatever_else_is_typed():
