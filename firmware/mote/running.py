@@ -51,7 +51,6 @@ class _Running:
         self._online = Online(settings, self._session, self._end)
         self._commands = None
         self.client = None
-        self._settled = None
         self.first = True
         self._leave = asyncio.Event()
         self._why = ()
@@ -61,7 +60,7 @@ class _Running:
     async def run(self):
         log.tap = self._publish_log
         works = [self._online.stay(), board.watch_button(led.show, self._held), self._beat()]
-        works.append(console.listen(self._partner))
+        works.append(console.listen(self._converse))
         works += [self._measure(sensor) for sensor in self.sensors]
         works.append(self._keep_time())
         if config.on_probation():
@@ -89,16 +88,13 @@ class _Running:
             log.warning("run: BOOT held for 10 s: the configuration is erased")
         self._end("BOOT was held", mode)
 
-    def _partner(self):
-        """Whom an installer at the serial port talks with."""
-        portal = self._online.portal
-        if portal:
-            return portal.site, portal
-        if not self._settled:
-            from mote.improv.settled import Settled
+    def _converse(self, talk):
+        """What an installer at the serial port talks with."""
+        if self._online.portal:
+            return self._online.portal.converse(talk)
+        from mote.improv import settled
 
-            self._settled = Settled(self._device, self._end)
-        return self._settled, self._settled
+        return settled.met(talk, self._device, self._end)
 
     async def _keep_time(self):
         # A lookup without a network fails, and puts the server last.

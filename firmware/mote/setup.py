@@ -6,7 +6,7 @@
 import asyncio
 import time
 
-from mote import board, config, console, contract, led, log, memory, patience, starts, system, tasks
+from mote import board, config, contract, led, log, memory, patience, starts, system, tasks
 from mote.mqtt import MODULES as MQTT
 from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
@@ -24,13 +24,16 @@ async def run(settings, reason):
     """
     portal = Portal(settings, reason, starts.traceback() if reason == "crashed" else "")
     await portal.open()
+    # Beside running it is there already.
+    from mote import console
+
     unanswered = None
     if reason == "improv":
         # The installer for which the board restarted still waits for its networks.
         from mote.improv.frames import NETWORKS
 
         unanswered = NETWORKS
-    asyncio.create_task(console.listen(lambda: (portal.site, portal), unanswered))
+    asyncio.create_task(console.listen(portal.converse, unanswered))
     ended = []
     asyncio.create_task(board.watch_button(led.show, ended.append))
     while True:
@@ -66,6 +69,8 @@ class Portal:
     `beside` a board that measures, it has little memory: few phones at once, and what only they
     need is loaded for each visit.
     """
+
+    may_be_named = True
 
     def __init__(self, settings, reason, traceback="", beside=False):
         self._beside = beside
@@ -150,6 +155,12 @@ class Portal:
             return True
         told = self._told_ms
         return told is not None and time.ticks_diff(now, told) > patience.SAVED_TOLD_MS
+
+    def converse(self, talk):
+        # Few boards ever meet an installer: what answers is loaded with the first command.
+        from mote.improv import conversation
+
+        return conversation.met(talk, self.site, self)
 
     def scan(self):
         return scan.networks()

@@ -16,11 +16,10 @@ _NONE, _INVALID, _UNKNOWN, _NOT_CONNECTED, _BAD_NAME = 0, 1, 2, 3, 5
 class Conversation:
     """What one client was told. The set-up is reached through `site`, which has:
 
-    `name`, `networks`, `trying`, `saved`, `try_network(ssid, password)`, which begins a
-    trial or says False, and `rename(name)`, which says False to a name that is none; `requests` and
-    `told_saved` are told of the client. `board` has `address()` in the joined network, `chip`, and
-    `search()`, which brings the networks up to date unless that disturbs somebody; False when the
-    board has to restart for it and answers afterwards.
+    `name`, `fields`, `networks`, `state` ("trying", "saved" or another), `try_network(put_first)`,
+    which begins a trial or says False; `requests` and `told_saved` are told of the client. `board`
+    has `address()` in the joined network, `chip`, `may_be_named`, and `search()`, which brings the
+    networks up to date unless that disturbs somebody; False when the board restarts for it.
     """
 
     def __init__(self, site, board):
@@ -29,14 +28,29 @@ class Conversation:
         self._state = None
         self._asked = False
         self._error = _NONE
+        self._rest = bytearray()
 
-    def take(self, rest):
-        """Answer a frame, given what is behind its header."""
+    def take(self, byte):
+        """One more byte of what is behind a frame's header; True when that was the last.
+
+        Then it is answered.
+        """
+        rest = self._rest
+        rest.append(byte)
+        # Type, length, as many bytes, checksum.
+        if len(rest) < 2 or len(rest) < rest[1] + 3:
+            return False
+        self.silence()
         kind, data = frames.content(rest)
         if kind == frames.COMMAND:
             self.answer(data)
         elif not kind:
             self._fail(_INVALID)
+        return True
+
+    def silence(self):
+        """Nothing more comes: what is there of a frame is none."""
+        self._rest = bytearray()
 
     def answer(self, command):
         """Answer a command, given the data of its frame."""
@@ -74,15 +88,32 @@ class Conversation:
                 self._fail(_NOT_CONNECTED)
 
     def _now(self):
-        if self.site.trying:
+        if self.site.state == "trying":
             return _PROVISIONING
-        return _PROVISIONED if self.site.saved or self._board.address() else _READY
+        return _PROVISIONED if self._saved or self._board.address() else _READY
+
+    @property
+    def _saved(self):
+        return self.site.state == "saved"
+
+    def _with(self, ssid, password):
+        """What makes a document with that network before those that are in it."""
+
+        def put_first(known):
+            # A new board begins with nothing; the server is looked for.
+            document = dict(known or {"version": 1, "mqtt": {"host": ""}}, id=self.site.name)
+            document["mqtt"] = dict(document["mqtt"])
+            others = [one for one in document.get("wifi", ()) if one["ssid"] != ssid]
+            document["wifi"] = [{"ssid": ssid, "password": password}] + others[:2]
+            return document
+
+        return put_first
 
     def _settings(self, body):
         ssid, rest = _text(body)
         password, _ = _text(rest)
         self._clear()
-        if self.site.try_network(ssid, password):
+        if self.site.try_network(self._with(ssid, password)):
             self._asked = True
         else:
             self._fail(_NOT_CONNECTED)
@@ -99,9 +130,9 @@ class Conversation:
 
     def _tell_url(self, command):
         """Where the rest is asked; a board that has all it needs has no page."""
-        urls = () if self.site.saved else ("http://%s/" % self._board.address(),)
+        urls = () if self._saved else ("http://%s/" % self._board.address(),)
         _send(frames.result(command, urls))
-        if self.site.saved:
+        if self._saved:
             self.site.told_saved = True
 
     def _tell_info(self, body):
@@ -123,10 +154,12 @@ class Conversation:
 
     def _tell_name(self, body):
         name = str(body, "utf-8")
-        if name and not self.site.rename(name):
+        if name and not (self._board.may_be_named and contract.is_device_id(name)):
             self._fail(_BAD_NAME)
-        else:
-            _send(frames.result(_NAME, (self.site.name,)))
+            return
+        if name:
+            self.site.name = self.site.fields["id"] = name
+        _send(frames.result(_NAME, (self.site.name,)))
 
     def _fail(self, error):
         log.debug("improv: error %d" % error)
@@ -150,3 +183,8 @@ def _text(data):
 def _send(frame):
     # `print` would send each line feed as two bytes.
     sys.stdout.buffer.write(frame)
+
+
+def met(talk, site, board):
+    """The conversation to go on with: `talk`, unless it was about something else."""
+    return talk if talk and talk.site is site else Conversation(site, board)

@@ -1,13 +1,14 @@
 """What an Improv client meets on a board at work: it is set up; for another WiFi it restarts."""
 
 from mote import board
+from mote.improv.conversation import Conversation
 
 
 class Settled:
     """Site and board of a `Conversation` in one. `end(why, mode)` restarts the board."""
 
-    trying = False
-    saved = True
+    state = "saved"
+    may_be_named = False
     networks = ()
 
     def __init__(self, name, end):
@@ -23,7 +24,7 @@ class Settled:
         self._end("an installer asks for another WiFi", "improv")
         return False
 
-    def try_network(self, ssid, password):
+    def try_network(self, put_first):
         """Not here: the next time it is."""
         return self.search()
 
@@ -31,5 +32,10 @@ class Settled:
         """None: there is no page."""
         return ""
 
-    def rename(self, name):
-        return False
+
+def met(talk, name, end):
+    """The conversation to go on with: `talk`, unless it was about something else."""
+    if talk and isinstance(talk.site, Settled):
+        return talk
+    site = Settled(name, end)
+    return Conversation(site, site)

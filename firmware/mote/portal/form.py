@@ -65,8 +65,11 @@ def document(fields, known, draft=None):
     ssid = fields.get("ssid", OTHER)
     if ssid == OTHER:
         ssid = fields.get("ssid_other", "")
-    entered = list(draft.get("wifi", ()))[:1] + list(result.get("wifi", ()))
-    _put_first(result, ssid, fields.get("password", "") or _known_password(entered, ssid))
+    networks = list(result.get("wifi", ()))
+    entered = list(draft.get("wifi", ()))[:1]
+    password = fields.get("password", "") or _known_password(entered + networks, ssid)
+    others = [one for one in networks if one["ssid"] != ssid]
+    result["wifi"] = [{"ssid": ssid, "password": password}] + others[:2]
     server = dict(result.get("mqtt", {}))
     # A server that was found and picked counts before what is typed.
     host, port = fields.get("server") or fields.get("host", ""), fields.get("port", "")
@@ -92,15 +95,6 @@ def document(fields, known, draft=None):
     return result
 
 
-def with_network(known, name, ssid, password):
-    """`known`, or what a new board called `name` begins with, with that network before others."""
-    result = dict(known) if known else {"version": 1, "mqtt": {"host": ""}}
-    result["id"] = name
-    result["mqtt"] = dict(result["mqtt"])
-    _put_first(result, ssid, password)
-    return result
-
-
 def faults_by_field(faults):
     """The first fault of each field, by the field's name; `faults` are (path, text).
 
@@ -119,11 +113,6 @@ def faults_by_field(faults):
         if field not in named:
             named[field] = text
     return named
-
-
-def _put_first(document, ssid, password):
-    others = [one for one in document.get("wifi", ()) if one["ssid"] != ssid]
-    document["wifi"] = [{"ssid": ssid, "password": password}] + others[:2]
 
 
 def _known_password(networks, ssid):

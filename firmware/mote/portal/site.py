@@ -58,35 +58,18 @@ class Site:
         reason = self.failure and self.failure.reason
         return bool(self._document and self._document["mqtt"]["host"]) and reason != failure.FLASH
 
-    @property
-    def trying(self):
-        return self.state == TRYING
-
-    @property
-    def saved(self):
-        return self.state == SAVED
-
-    def try_network(self, ssid, password):
-        """Begin the trial of a WiFi, for a client that knows no more.
+    def try_network(self, put_first):
+        """Begin the trial of a WiFi alone: `put_first(document)` gives one with it in front.
 
         False for an impossible one, and while another trial runs or has brought all there is.
         """
         if self.state in (TRYING, SAVED):
             return False
-        from mote.portal import form
-
-        document = form.with_network(self._document or self._known, self.name, ssid, password)
+        document = put_first(self._document or self._known)
         if _faults(document):
             return False
         self.fields = fields.entries(document)
         self._begin(document, True)
-        return True
-
-    def rename(self, name):
-        """Call the board `name`, once it is saved; False for a name that is none."""
-        if not contract.is_device_id(name):
-            return False
-        self.name = self.fields["id"] = name
         return True
 
     async def handle(self, request):
