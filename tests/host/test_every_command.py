@@ -50,7 +50,21 @@ ERRORS = {
     "sim press": "board1",
     "sim reset": "board1",
     "sim set": "board1 temperature 20",
+    "sim test": "{folder}",
     "sim wifi": "down",
+    "stack add": "greenhouse",
+    "stack backup": "{folder}/x.backup",
+    "stack doctor": "",
+    "stack down": "",
+    "stack init": "",
+    "stack list": "",
+    "stack logs": "telegraf",
+    "stack remove": "greenhouse",
+    "stack restore": "{folder}/file",
+    "stack secret": "grafana",
+    "stack status": "",
+    "stack up": "",
+    "stack upgrade": "",
     "update": f"plant1 --server {NOBODY}",
 }
 
@@ -88,6 +102,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "file").write_text("nothing of ours")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    # A file, so that `mote stack` can make no backend there.
+    monkeypatch.setenv("MOTE_STATE", str(tmp_path / "file"))
     return tmp_path
 
 
@@ -169,5 +185,7 @@ def test_programs_read_what_a_command_did(folder: Path) -> None:
     assert {"esp32-devkitc", "xiao-esp32c3"} <= {one["key"] for one in boards}
     data = ("--data", str(folder / "hub"))
     mote("hub", "add", "plant1", *data)
+    secrets = json.loads(mote("stack", "secret", "--json").stdout)
+    assert {"name": "grafana", "opens": "the dashboards", "user": "admin"} in secrets
     removed = mote("hub", "remove", "plant1", *data, "--json")
     assert json.loads(removed.stdout) == {"removed": "plant1"}

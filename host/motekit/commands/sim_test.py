@@ -1,14 +1,15 @@
 """`mote sim test`: the scenarios of a Wokwi project, on the virtual board."""
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from motekit.exits import DONE, STOPPED, fail
+from motekit.exits import DONE, STOPPED, complain, explained, fail
 
 if TYPE_CHECKING:
     from motekit.wokwi.project import Project
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
 # Scenarios mostly wait: so many run side by side.
 SIDE_BY_SIDE = 4
-EPILOG = (
-    "Example: mote sim test sim/wokwi/esp32 --scenario ../scenarios/boot.test.yaml\n\n"
-    "Ends with 0, 1 when a step failed or the project cannot be run, 42 when the time was over; "
-    "as wokwi-cli does."
+EPILOG = explained(
+    "mote sim test sim/wokwi/esp32 --scenario ../scenarios/boot.test.yaml",
+    done="all scenarios passed",
+    failed="a step failed or the project cannot be run (the last line says which and why)",
+    note=" And with 42 when the time was over, as wokwi-cli does.",
 )
 
 
@@ -43,6 +45,9 @@ def command(
         typer.Option(help="Keep what the board says; with one scenario.", show_default=False),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No status messages.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a verdict a scenario as JSON, at the end.")
+    ] = False,
 ) -> None:
     """Run a Wokwi project's scenarios on the virtual board: no token, no internet."""
     from motesim.errors import SimulationError
@@ -55,31 +60,51 @@ def command(
 
     if serial_log_file and not scenario:
         raise typer.BadParameter("needs --scenario", param_hint="--serial-log-file")
-    options = Options(timeout, timeout_exit_code, serial_log_file, quiet, _colour())
+    options = Options(timeout, timeout_exit_code, serial_log_file, quiet, _colour(as_json))
     try:
         found = projects.read(project, diagram_file)
         files = [project / scenario] if scenario else found.scenarios()
         if not files:
             fail(f"{project} has no scenarios: write one as {project / 'first.test.yaml'}")
         wanted = [scenarios.read(file) for file in files]
-        code = asyncio.run(_run(found, wanted, options))
+        codes = asyncio.run(_run(found, wanted, options, sys.stderr if as_json else sys.stdout))
     except KeyboardInterrupt:
         raise typer.Exit(STOPPED) from None
     except (ProjectError, SimulationError, PackageError) as error:
-        fail(str(error))
-    raise typer.Exit(code)
+        # A project may have several mistakes, each a line.
+        *others, last = str(error).splitlines()
+        for line in others:
+            typer.echo(line, err=True)
+        fail(last)
+    if as_json:
+        verdicts = [
+            {"scenario": str(one.file), "name": one.name, "passed": code == DONE, "exit_code": code}
+            for one, code in zip(wanted, codes, strict=True)
+        ]
+        typer.echo(json.dumps(verdicts, indent=1))
+    bad = [one for one, code in zip(wanted, codes, strict=True) if code != DONE]
+    if bad:
+        names = ", ".join(str(one.file) for one in bad)
+        complain(f"{len(bad)} of {len(wanted)} scenarios did not pass; why is said above: {names}")
+    raise typer.Exit(next((code for code in codes if code != DONE), DONE))
 
 
-def _colour() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+def _colour(as_json: bool) -> bool:
+    return (sys.stderr if as_json else sys.stdout).isatty() and not os.environ.get("NO_COLOR")
 
 
-async def _run(project: "Project", wanted: list["Scenario"], options: "Options") -> int:
-    """The exit code: that of the first scenario that failed. One is shown live, more in turn."""
+async def _run(
+    project: "Project", wanted: list["Scenario"], options: "Options", shown: TextIO
+) -> list[int]:
+    """How each ended. One scenario is shown live, more in turn."""
     from motekit.wokwi import runner
 
+    def write(data: bytes) -> None:
+        shown.buffer.write(data)
+        shown.flush()
+
     if len(wanted) == 1:
-        return await runner.run(project, wanted[0], options)
+        return [await runner.run(project, wanted[0], options, write)]
     turn = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def one(scenario: "Scenario") -> tuple[int, bytes]:
@@ -93,8 +118,7 @@ async def _run(project: "Project", wanted: list["Scenario"], options: "Options")
     for scenario, task in zip(wanted, tasks, strict=True):
         code, said = await task
         codes.append(code)
-        typer.echo(f"--- {scenario.file}")
-        runner.to_terminal(said)
-    passed = codes.count(DONE)
-    typer.echo(f"{passed} of {len(codes)} scenarios passed")
-    return next((code for code in codes if code != DONE), DONE)
+        typer.echo(f"--- {scenario.file}", file=shown)
+        write(said)
+    typer.echo(f"{codes.count(DONE)} of {len(codes)} scenarios passed", file=shown)
+    return codes

@@ -1,6 +1,8 @@
 """`mote stack backup`, `restore` and `upgrade`: keeping what there is."""
 
+import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,19 +12,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motekit.commands import stack_shared
-from motekit.exits import fail
+from motekit.commands.stack_shared import Json
+from motekit.exits import explained, fail
 
 if TYPE_CHECKING:
     from motekit.stack.compose import Compose
     from motekit.stack.installation import Installation
 
 PASSPHRASE = "MOTE_BACKUP_PASSPHRASE"
-BACKUP = (
-    "Example: mote stack backup --seal /media/usb/mote.backup\n\n"
-    f"{PASSPHRASE} seals as well, and nobody is asked."
+BACKUP = explained(
+    "mote stack backup --seal /media/usb/mote.backup",
+    note=f" {PASSPHRASE} seals as well, and nobody is asked.",
 )
-RESTORE = "Example: mote stack restore mote-20261121-140000.backup"
-UPGRADE = "Example: git pull && mote stack upgrade"
+RESTORE = explained(
+    "mote stack restore mote-20261121-140000.backup",
+    done="all services are healthy with what the backup holds",
+)
+UPGRADE = explained(
+    "mote stack upgrade",
+    done="all services are healthy, or there was nothing to do",
+    failed="it failed (the last lines say why, and how to go back)",
+)
 
 
 def backup(
@@ -33,6 +43,7 @@ def backup(
     seal: Annotated[
         bool, typer.Option("--seal", help="Ask for a passphrase that seals it.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Copy everything into one file while it runs: readings, accounts, secrets, dashboards.
 
@@ -43,11 +54,14 @@ def backup(
     target = file or Path(f"mote-{time.strftime('%Y%m%d-%H%M%S')}.backup")
     passphrase = os.environ.get(PASSPHRASE, "")
     if seal and not passphrase:
-        asked = "Passphrase, without which nobody restores it"
-        passphrase = typer.prompt(asked, hide_input=True, confirmation_prompt=True, err=True)
+        passphrase = _ask("Passphrase, without which nobody restores it", twice=True)
     _backup(installation, compose, target.resolve(), passphrase)
-    size = target.stat().st_size / 1e6
-    typer.echo(f"{target}: {size:.1f} MB, {'sealed' if passphrase else 'not sealed'}")
+    size, is_sealed = target.stat().st_size, bool(passphrase)
+    if as_json:
+        facts = {"file": str(target.resolve()), "bytes": size, "sealed": is_sealed}
+        typer.echo(json.dumps(facts))
+        return
+    typer.echo(f"{target}: {size / 1e6:.1f} MB, {'sealed' if is_sealed else 'not sealed'}")
     typer.echo(f"Back to it: mote stack restore {target}")
 
 
@@ -60,13 +74,14 @@ def restore(
     services: Annotated[
         list[str] | None, typer.Option("--only", help="Start only these services afterwards.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Bring back a backup, here or on an empty machine, and start it.
 
     What is here already is put aside, not removed. Boards send again what came after the backup.
     """
     from motekit.stack import backup as backups
-    from motekit.stack.compose import StackError, is_rootless
+    from motekit.stack.compose import is_rootless
 
     installation = stack_shared.installation(context)
     compose = stack_shared.compose(installation)
@@ -75,42 +90,43 @@ def restore(
             f"there is a backend in {installation.state}. With --yes it is stopped and put aside, "
             "and the backup takes its place"
         )
-    try:
+    with stack_shared.failures_told():
         passphrase = os.environ.get(PASSPHRASE, "")
         if backups.needs_passphrase(file) and not passphrase:
-            passphrase = typer.prompt("Passphrase", hide_input=True, err=True)
+            passphrase = _ask("Passphrase")
         with _progress("restore") as tell:
             aside = backups.restore(file, installation, compose, passphrase, is_rootless(), tell)
         stack_shared.make(installation, None)
         compose.start(services or [])
         stack_shared.wait(compose, services or [])
-    except (StackError, OSError) as error:
-        fail(str(error))
+        where = stack_shared.where(installation, compose)
+    if as_json:
+        facts = {"restored": str(file), "put_aside": str(aside) if aside else None}
+        typer.echo(json.dumps(facts | {"addresses": where}, indent=1))
+        return
     typer.echo(f"Restored {file}. Boards send again what came after it, as they come online.")
     if aside:
         typer.echo(f"What was here is in {aside}; remove it when all is well.")
-    stack_shared.say_where(installation, compose)
+    stack_shared.say_where(where)
 
 
-def upgrade(context: typer.Context) -> None:
+def upgrade(context: typer.Context, as_json: Json = False) -> None:
     """Bring the services to the versions in docker/versions.env: pull, backup, start, check."""
-    from motekit.stack.compose import StackError
     from motekit.stack.installation import DOCKER, versions
 
     installation = stack_shared.made(context)
     compose = stack_shared.compose(installation)
-    try:
+    with stack_shared.failures_told():
         changes = compose.outdated()
-        if not changes:
-            typer.echo("Everything that runs has the version of docker/versions.env already.")
-            return
-        for name, (old, new) in changes.items():
-            typer.echo(f"{name}: {old} → {new}")
+    if not changes:
+        said = "Everything that runs has the version of docker/versions.env already."
+        typer.echo(json.dumps({"upgraded": {}, "backup": None}) if as_json else said)
+        return
+    for name, (old, new) in changes.items():
+        typer.echo(f"{name}: {old} → {new}", err=as_json)
+    with stack_shared.failures_told():
         compose.pull(list(changes))
-    except StackError as error:
-        fail(str(error))
-    folder = installation.backups
-    target = folder / f"before-upgrade-{time.strftime('%Y%m%d-%H%M%S')}.backup"
+    target = installation.backups / f"before-upgrade-{time.strftime('%Y%m%d-%H%M%S')}.backup"
     _backup(installation, compose, target, os.environ.get(PASSPHRASE, ""))
     variable = {image: key for key, image in versions().items()}
     lines = sorted({f"  {variable.get(new, new)}={old}" for old, new in changes.values()})
@@ -122,11 +138,17 @@ def upgrade(context: typer.Context) -> None:
         )
     )
     try:
-        compose.start(list(changes))
-        stack_shared.wait(compose, [])
-    except StackError as error:
-        fail(f"{error}\n{back}")
-    typer.echo(f"Upgraded; all services are healthy. {back}")
+        with stack_shared.failures_told():
+            compose.start(list(changes))
+            stack_shared.wait(compose, [])
+    except typer.Exit:
+        typer.echo(back, err=True)
+        raise
+    if as_json:
+        upgraded = {name: {"from": old, "to": new} for name, (old, new) in changes.items()}
+        typer.echo(json.dumps({"upgraded": upgraded, "backup": str(target)}, indent=1))
+    else:
+        typer.echo(f"Upgraded; all services are healthy. {back}")
 
 
 def _backup(
@@ -136,13 +158,16 @@ def _backup(
     passphrase: str,
 ) -> None:
     from motekit.stack import backup as backups
-    from motekit.stack.compose import StackError
 
-    try:
-        with _progress("backup") as tell:
-            backups.make(installation, compose, target, passphrase, tell)
-    except (StackError, OSError) as error:
-        fail(f"no backup was made: {error}")
+    with stack_shared.failures_told("no backup was made: "), _progress("backup") as tell:
+        backups.make(installation, compose, target, passphrase, tell)
+
+
+def _ask(what: str, twice: bool = False) -> str:
+    if not sys.stdin.isatty():
+        fail(f"it needs a passphrase, and nobody is here to type one: set {PASSPHRASE}")
+    answer: str = typer.prompt(what, hide_input=True, confirmation_prompt=twice, err=True)
+    return answer
 
 
 @contextmanager

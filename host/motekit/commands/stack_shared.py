@@ -1,16 +1,19 @@
 """What the commands of `mote stack` share: which installation, Docker, and how the wait looks."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motekit.exits import fail
+from motekit.exits import fail, reason
 
 if TYPE_CHECKING:
     from motekit.stack.compose import Compose, Service
     from motekit.stack.installation import Installation
 
 WAIT_S = 300
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def installation(context: typer.Context) -> "Installation":
@@ -26,22 +29,34 @@ def made(context: typer.Context) -> "Installation":
     return found
 
 
+@contextmanager
+def failures_told(before: str = "") -> Iterator[None]:
+    """Whatever fails in it ends the command: the details, then `before` and what is wrong."""
+    from motekit.stack.accounts import AccountError
+    from motekit.stack.compose import StackError
+
+    try:
+        yield
+    except StackError as error:
+        if error.details:
+            typer.echo(error.details, err=True)
+        fail(f"{before}{error}")
+    except (AccountError, OSError) as error:
+        fail(f"{before}{reason(error)}")
+
+
 def make(installation: "Installation", names: list[str] | None) -> list[str]:
     from motekit.stack.compose import is_rootless
 
-    try:
+    with failures_told():
         return installation.make(names, is_rootless())
-    except OSError as error:
-        fail(f"{error}")
 
 
 def compose(installation: "Installation") -> "Compose":
-    from motekit.stack.compose import Compose, StackError, check_docker
+    from motekit.stack.compose import Compose, check_docker
 
-    try:
+    with failures_told():
         check_docker()
-    except StackError as error:
-        fail(str(error))
     return Compose(installation)
 
 
@@ -52,26 +67,41 @@ def wait(compose: "Compose", services: list[str]) -> None:
 
         def tell(found: "list[Service]") -> None:
             waiting = [one.name for one in found if not one.good]
-            line.update(f"waiting for {', '.join(waiting) or 'the services'}")
+            line.update(f"waiting for {', '.join(waiting) or 'the services to stay healthy'}")
 
         compose.wait(services, WAIT_S, tell)
 
 
-def say_where(installation: "Installation", compose: "Compose") -> None:
+def where(installation: "Installation", compose: "Compose") -> dict[str, str]:
+    """The addresses of what runs: grafana, pages, mqtt, mqtt_tls; authority is a file."""
     settings = installation.settings()
     host = settings["MOTE_NAMES"].split(",")[0]
     running = {one.name for one in compose.services() if one.good}
+    found = {}
     if "grafana" in running:
         path = "/grafana/" if installation.profile == "full" else ""
-        grafana = f"http://{host}:{settings['MOTE_GRAFANA_PORT']}{path}"
-        typer.echo(f"\nDashboards  {grafana}  user admin,")
-        typer.echo("            password: mote stack secret grafana")
+        found["grafana"] = f"http://{host}:{settings['MOTE_GRAFANA_PORT']}{path}"
     if "traefik" in running:
-        door = f"https://{host}:{settings.get('MOTE_HTTPS_PORT', 443)}".removesuffix(":443")
-        typer.echo(f"All pages   {door}/grafana /redis /loki /mqttx /traefik  user owner,")
-        typer.echo("            password: mote stack secret web")
+        door = f"https://{host}:{settings.get('MOTE_HTTPS_PORT', 443)}"
+        found["pages"] = door.removesuffix(":443")
     if "mosquitto" in running:
-        typer.echo(f"MQTT        {host}:{settings['MOTE_MQTT_PORT']}")
-        typer.echo(f"with TLS    {host}:{settings['MOTE_MQTT_TLS_PORT']}, proven by")
-        typer.echo(f"            {installation.authority / 'ca.crt'}")
+        found["mqtt"] = f"{host}:{settings['MOTE_MQTT_PORT']}"
+        found["mqtt_tls"] = f"{host}:{settings['MOTE_MQTT_TLS_PORT']}"
+        found["authority"] = str(installation.authority / "ca.crt")
+    return found
+
+
+def say_where(where: dict[str, str]) -> None:
+    if "grafana" in where:
+        typer.echo(f"\nDashboards  {where['grafana']}  user admin,")
+        typer.echo("            password: mote stack secret grafana")
+    if "pages" in where:
+        typer.echo(
+            f"All pages   {where['pages']}/grafana /redis /loki /mqttx /traefik  user owner,"
+        )
+        typer.echo("            user owner, password: mote stack secret web")
+    if "mqtt" in where:
+        typer.echo(f"MQTT        {where['mqtt']}")
+        typer.echo(f"with TLS    {where['mqtt_tls']}, proven by")
+        typer.echo(f"            {where['authority']}")
         typer.echo("Next        mote stack add DEVICE makes a login for a board")

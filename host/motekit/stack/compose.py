@@ -5,25 +5,47 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from motekit.stack.installation import DOCKER, Installation
 
 # `include` with several env files, and `depends_on` a service that has done its work.
 OLDEST = (2, 24)
 _POLL_S = 1.0
+# For so long nothing may restart before all counts as well: in a loop, all runs for an instant.
+_STEADY_S = 5.0
+# Docker waits longer before each restart, so these take it half a minute.
+_TOO_OFTEN = 8
 _LOG_LINES = 15
+_SHORT_ID = 12
+_NEXT = ". `mote stack doctor` says what to mend; then run the command again"
+NO_LOGS = "there are no logs to show (Docker says why above): mote stack status shows what runs"
+# A line of `docker compose logs --timestamps`.
+_LOGGED = re.compile(r"(?P<service>\S+)-\d+ +\| (?P<time>\S+) ?(?P<text>.*)")
 
 
 class StackError(Exception):
-    """The stack cannot do what was asked; the text says why and what to do."""
+    """The stack cannot do what was asked; the text says why and what to do.
+
+    `details` are lines to show before it: a log's end, or what Docker said.
+    """
+
+    def __init__(self, text: str, details: str = "") -> None:
+        super().__init__(text)
+        self.details = details
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service as it is: `state` is Docker's (running, exited), `health` empty without a check."""
+    """A service as it is: `state` is Docker's (running, exited), `health` empty before a check.
+
+    `checked`: it has a health check. `lasting`: Docker starts it again whenever it ends.
+    """
 
     name: str
     state: str
@@ -31,13 +53,16 @@ class Service:
     exit_code: int
     status: str
     ports: list[int]
+    checked: bool
+    lasting: bool
+    restarts: int
 
     @property
     def good(self) -> bool:
         """Healthy, or done with its work."""
         if self.state == "exited":
-            return self.exit_code == 0
-        return self.state == "running" and self.health in ("", "healthy")
+            return self.exit_code == 0 and not self.lasting
+        return self.state == "running" and (not self.checked or self.health == "healthy")
 
     @property
     def failed(self) -> bool:
@@ -64,7 +89,7 @@ class Compose:
         self.pull(services)
         if self._call("up", "--detach", "--remove-orphans", *services):
             bad = [one for one in self.services(services) if not one.good]
-            raise StackError(f"not everything started\n{self._ends(bad)}")
+            raise StackError(f"not everything started{_NEXT}", self._ends(bad))
 
     def pull(self, services: list[str]) -> None:
         """Pull the images that are not here, with progress. Raises StackError."""
@@ -88,24 +113,38 @@ class Compose:
     def wait(
         self, services: list[str], seconds: float, tell: Callable[[list[Service]], None]
     ) -> None:
-        """Wait until all are good, telling how they are. Raises StackError, with a log's end."""
-        until = time.monotonic() + seconds
+        """Wait until all are good and stay so, telling how they are.
+
+        Raises StackError with the end of their logs: for one that failed, or restarts for ever.
+        """
+        began = time.monotonic()
+        first = before = None
         while True:
             found = self.services(services)
             tell(found)
-            bad = [one for one in found if not one.good]
-            if found and not bad:
+            now, restarts = time.monotonic(), Counter[str]()
+            for one in found:
+                restarts[one.name] += one.restarts
+            first = restarts if first is None else first
+            if restarts != before:
+                before, steady_at = restarts, now + _STEADY_S
+            looping = {name for name in restarts if restarts[name] - first[name] >= _TOO_OFTEN}
+            bad = [one for one in found if not one.good or one.name in looping]
+            if found and not bad and now >= steady_at:
                 return
-            if time.monotonic() > until or any(one.failed for one in bad):
-                names = ", ".join(one.name for one in bad) or "no service at all"
-                raise StackError(f"not healthy: {names}\n{self._ends(bad)}")
+            if now - began > seconds or looping or any(one.failed for one in bad):
+                bad = bad or [one for one in found if restarts[one.name] > first[one.name]]
+                names = ", ".join(map(_named, bad)) or "no service at all"
+                raise StackError(f"not healthy: {names}{_NEXT}", self._ends(bad))
             time.sleep(_POLL_S)
 
     def services(self, wanted: list[str] | None = None) -> list[Service]:
         """How the services are. Raises StackError when Docker does not answer."""
         done = self._asked("ps", "--all", "--format", "json", *(wanted or []))
         lines = [json.loads(line) for line in done.splitlines() if line.startswith("{")]
-        return sorted((_service(line) for line in lines), key=lambda one: one.name)
+        containers = _inspected([line["ID"] for line in lines])
+        found = [_service(line, containers.get(line["ID"][:_SHORT_ID], {})) for line in lines]
+        return sorted(found, key=lambda one: one.name)
 
     def restart(self, service: str) -> bool:
         """Restart a service, so that it reads its files anew; False where it does not run."""
@@ -133,8 +172,21 @@ class Compose:
 
     def logs(self, services: list[str], follow: bool, lines: int) -> int:
         """Show what services say; the exit code."""
-        options = ["--follow"] if follow else []
-        return self._call("logs", *options, "--tail", str(lines), *services)
+        command = _logs(services, follow, lines)
+        return subprocess.run(command, cwd=DOCKER, env=self._environment).returncode
+
+    def logged(self, services: list[str], follow: bool, lines: int) -> Iterator[dict[str, str]]:
+        """What services say, line by line: service, time (RFC 3339), text. Raises StackError."""
+        command = _logs(services, follow, lines, "--timestamps", "--no-color")
+        with subprocess.Popen(
+            command, cwd=DOCKER, env=self._environment, stdout=subprocess.PIPE, text=True
+        ) as docker:
+            assert docker.stdout
+            for line in docker.stdout:
+                if parts := _LOGGED.match(line):
+                    yield parts.groupdict()
+        if docker.returncode:
+            raise StackError(NO_LOGS)
 
     def _ends(self, services: list[Service]) -> str:
         ends = []
@@ -152,12 +204,17 @@ class Compose:
             command, cwd=DOCKER, env=self._environment, capture_output=True, text=True
         )
         if done.returncode:
-            raise StackError(f"docker compose {' '.join(arguments)}: {done.stderr.strip()}")
+            said = done.stderr.strip()
+            last = said.splitlines()[-1] if said else f"it ended with {done.returncode}"
+            raise StackError(f"`docker compose {arguments[0]}` failed: {last}{_NEXT}", said)
         return done.stdout
 
     def _call(self, *arguments: str) -> int:
+        # Progress is for people; the standard output is for what the command itself prints.
         command = ["docker", "compose", *arguments]
-        return subprocess.run(command, cwd=DOCKER, env=self._environment).returncode
+        return subprocess.run(
+            command, cwd=DOCKER, env=self._environment, stdout=sys.stderr
+        ).returncode
 
 
 def check_docker() -> None:
@@ -192,13 +249,33 @@ def is_rootless() -> bool:
 
 
 def _output(*command: str) -> str:
+    if not shutil.which(command[0]):
+        return ""
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _service(line: dict[str, object]) -> Service:
+def _logs(services: list[str], follow: bool, lines: int, *more: str) -> list[str]:
+    options = [*more, *(["--follow"] if follow else []), "--tail", str(lines)]
+    return ["docker", "compose", "logs", *options, *services]
+
+
+def _named(one: Service) -> str:
+    return f"{one.name} (restarted {one.restarts} times)" if one.restarts else one.name
+
+
+def _inspected(ids: list[str]) -> dict[str, dict[str, Any]]:
+    """What Docker knows of containers, by short id; one that is gone meanwhile is left out."""
+    if not ids:
+        return {}
+    done = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True)
+    return {one["Id"][:_SHORT_ID]: one for one in json.loads(done.stdout or "[]")}
+
+
+def _service(line: dict[str, Any], container: dict[str, Any]) -> Service:
     publishers = line.get("Publishers") or []
-    assert isinstance(publishers, list)
+    check = container.get("Config", {}).get("Healthcheck") or {}
+    policy = container.get("HostConfig", {}).get("RestartPolicy", {}).get("Name")
     ports = sorted({int(one["PublishedPort"]) for one in publishers if one["PublishedPort"]})
     return Service(
         name=str(line["Service"]),
@@ -207,4 +284,8 @@ def _service(line: dict[str, object]) -> Service:
         exit_code=int(str(line.get("ExitCode") or 0)),
         status=str(line.get("Status") or ""),
         ports=ports,
+        # Of one that is gone nothing is known: it is not good then.
+        checked=not container or check.get("Test", ["NONE"]) != ["NONE"],
+        lasting=not container or policy in ("always", "unless-stopped"),
+        restarts=int(container.get("RestartCount", 0)),
     )

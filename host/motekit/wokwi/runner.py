@@ -4,7 +4,6 @@ Wokwi halts the simulation between steps. The local board runs on; what it says 
 """
 
 import asyncio
-import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -40,15 +39,7 @@ class Options:
     colour: bool = False
 
 
-def to_terminal(data: bytes) -> None:
-    """Where a run prints unless told otherwise."""
-    sys.stdout.buffer.write(data)
-    sys.stdout.flush()
-
-
-async def run(
-    project: Project, scenario: Scenario, options: Options, write: Write = to_terminal
-) -> int:
+async def run(project: Project, scenario: Scenario, options: Options, write: Write) -> int:
     """The exit code. Raises ProjectError before anything runs, SimulationError."""
     diagram = read_diagram(project.diagram)
     circuit = wiring.circuit(diagram)
