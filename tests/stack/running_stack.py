@@ -53,8 +53,12 @@ class RunningStack:
     def start(self) -> None:
         """`mote stack init` with our ports, then `mote stack up`."""
         self.mote("init", "--name", "localhost", "--name", "127.0.0.1")
-        self.set(**self._ports)
+        self.set_ports()
         self.mote("up", "--profile", self.profile, *self.services)
+
+    def set_ports(self) -> None:
+        """Ports of our own, so that several stacks run side by side."""
+        self.set(**self._ports)
 
     def set(self, **changes: object) -> None:
         """Change settings of the installation, as a person would."""
