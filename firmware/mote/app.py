@@ -7,7 +7,7 @@ import time
 
 import micropython
 
-from mote import __version__, board, config, contract, led, log, starts, system, update
+from mote import __version__, board, config, contract, led, log, starts, system, tasks, update
 
 _PAUSE_S = 5
 # Collect after so many bytes: a heap that is left to run full is in splinters when it is needed in
@@ -58,9 +58,7 @@ async def _work():
     settings, damage = _settings()
     asyncio.create_task(led.run())
     if update.due():
-        from mote.update import trial
-
-        asyncio.create_task(trial.watch())
+        _watch_trial()
     if start == "crashed" and config.on_probation():
         _roll_back()
     if start == "crashed":
@@ -71,6 +69,12 @@ async def _work():
     if reason or damage:
         await _set_up(settings, reason or damage)
     await _run(settings)
+
+
+def _watch_trial():
+    from mote.update import trial
+
+    tasks.start(trial.watch())
 
 
 # Modes are loaded when they are needed, and end in a restart.

@@ -1,6 +1,7 @@
 """Running mode: read the sensors, deliver, obey commands; leave only for a restart."""
 
 import asyncio
+import sys
 import time
 from errno import ENOTCONN
 
@@ -18,6 +19,7 @@ from mote import (
     system,
     tasks,
     time_servers,
+    update,
 )
 from mote.clock.clock import Clock
 from mote.delivery import Delivery
@@ -29,7 +31,8 @@ from mote.wifi import station
 LOGS_A_MINUTE = 10
 _BEAT_MS = 1_000
 # What is needed while there is a connection.
-_CONNECTED = ("mote.session", "mote.sending")
+_ORDERS = ("mote.orders", "mote.reconfigure", "mote.probation")
+_CONNECTED = ("mote.session", "mote.sending") + _ORDERS
 # A reading may take this much longer than its interval before the board counts as stuck.
 _SLACK_MS = 30_000
 
@@ -119,6 +122,7 @@ class _Running:
             return await Session(self, client).hold()
         finally:
             del Session
+            _abandon_update()
             memory.forget(*_CONNECTED)
 
     def obey(self):
@@ -164,7 +168,7 @@ class _Running:
             beats = (beats + 1) % (60_000 // _BEAT_MS)
             if not beats:
                 self._logs = 0
-                memory.forget("mote.orders", "mote.probation")
+                memory.forget(*_ORDERS)
             await asyncio.sleep_ms(_BEAT_MS)
 
     async def _reply(self, text):
@@ -178,6 +182,14 @@ class _Running:
         if self.client and self._logs < LOGS_A_MINUTE:
             self._logs += 1
             tasks.start(_quietly(self.client, self._device, line))
+
+
+def _abandon_update():
+    """Without a connection nothing comes in: begun once more, it goes on where it was."""
+    receive = sys.modules.get("mote.update.receive")
+    if receive:
+        receive.abandon()
+        memory.forget(*update.MODULES)
 
 
 async def _quietly(client, device, line):

@@ -95,13 +95,18 @@ class Session:
             # Not before it is out: a lost connection must not swallow it.
             probation.told()
         if update.due():
-            from mote.update import trial
-
-            await trial.conclude(self._node.obey())
+            await self._conclude()
         trace = starts.untold()
         if trace:
             await self._client.publish(self._topic("log"), trace, qos=1)
             starts.told()
+
+    async def _conclude(self):
+        from mote.update import trial
+
+        await trial.conclude(self._node.obey())
+        del trial
+        memory.forget(*update.MODULES)
 
     async def _announce_metrics(self):
         from mote import homeassistant

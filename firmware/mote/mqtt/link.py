@@ -22,15 +22,32 @@ class Link:
 
     async def read_exactly(self, count):
         """`count` bytes, however long they take. Raises OSError(ECONNRESET) at the end."""
+        if count > _CHUNK:
+            return await self._read_large(count)
         while len(self._ahead) < count:
             # Polling a closed socket would wait for ever.
             if self._closed:
                 raise OSError(ENOTCONN)
-            more = await self._stream.read(max(_CHUNK, count - len(self._ahead)))
+            more = await self._stream.read(_CHUNK)
             if not more:
                 raise OSError(ECONNRESET)
             self._ahead += more
         data, self._ahead = self._ahead[:count], self._ahead[count:]
+        return data
+
+    async def _read_large(self, count):
+        """As `read_exactly`, in the heap once: a long command finds no room for copies."""
+        data = bytearray(count)
+        at = min(len(self._ahead), count)
+        data[:at], self._ahead = self._ahead[:at], self._ahead[at:]
+        while at < count:
+            if self._closed:
+                raise OSError(ENOTCONN)
+            got = await self._stream.readinto(memoryview(data)[at:])
+            if got == 0:
+                raise OSError(ECONNRESET)
+            # TLS may have nothing yet for what the network had.
+            at += got or 0
         return data
 
     async def write(self, packet):

@@ -94,4 +94,4 @@ def published(first, body):
         raise ProtocolError("a broken PUBLISH")
     if qos:
         pid = packet_id(body[start : start + 2])
-    return body[2:start], body[start + 2 * qos :], pid
+    return bytes(body[2:start]), body[start + 2 * qos :], pid

@@ -9,6 +9,8 @@ import os
 
 # Which update is on trial, or was, until its outcome is told.
 NOTE = "/update.json"
+_PARTS = ("manifest", "signature", "versions", "receive", "incoming", "application", "image")
+MODULES = tuple("mote.update." + name for name in _PARTS + ("slots", "trial"))
 
 
 def due():

@@ -4,16 +4,16 @@ import asyncio
 import binascii
 import time
 
-from mote import config, log, memory, starts, tasks
+from mote import config, log, memory, starts, tasks, update
 from mote.commands import Refused
 
 # Bytes of a piece: a part of a sector of the flash. In base64, on its way through MQTT and JSON, it
 # is in the heap five times over, each time in one piece.
-CHUNK = 1024
+CHUNK = 512
 # A sender that stays silent this long is gone; what it sent stays on the flash.
 _IDLE_MS = 120_000
+_STEP_MS = 5_000
 _JUDGES = ("manifest", "signature", "versions")
-_MODULES = _JUDGES + ("receive", "incoming", "application", "image", "slots")
 
 
 class _Receiver:
@@ -107,12 +107,17 @@ def _progress():
     return {"at": _receiver.stream.offset, "size": _receiver.size, "chunk": CHUNK}
 
 
+def abandon():
+    """The sender is gone, or the connection to it: what came is on the flash."""
+    _receiver.stream = None
+
+
 async def _forget_when_idle(stream):
     while _receiver.stream is stream:
-        await asyncio.sleep_ms(_IDLE_MS)
+        await asyncio.sleep_ms(_STEP_MS)
         if time.ticks_diff(time.ticks_ms(), _receiver.used_ms) > _IDLE_MS:
-            _receiver.stream = None
-            _forget(_MODULES)
+            abandon()
+            memory.forget(*update.MODULES)
 
 
 def _forget(modules):

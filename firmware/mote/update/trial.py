@@ -6,12 +6,14 @@
 import asyncio
 import json
 import os
+import time
 
 from mote import config, contract, log, patience, starts, system, update
 from mote.update import slots
 
 _NOT_ONLINE = "it did not get online within %d s" % (patience.UPDATE_TRIAL_MS // 1000)
 _NOT_STARTED = "it did not start, or restarted before it was online"
+_STEP_MS = 2_000
 
 
 async def watch():
@@ -19,9 +21,12 @@ async def watch():
     if not _on_trial():
         return
     log.info(contract.LOG_UPDATE_TRIAL + _note()["version"])
-    await asyncio.sleep_ms(patience.UPDATE_TRIAL_MS)
-    if not _on_trial():
-        return
+    since = time.ticks_ms()
+    # Not one long sleep: what is over gives its memory back.
+    while time.ticks_diff(time.ticks_ms(), since) < patience.UPDATE_TRIAL_MS:
+        await asyncio.sleep_ms(_STEP_MS)
+        if not _on_trial():
+            return
     log.error(contract.LOG_ROLLED_BACK + _NOT_ONLINE)
     if slots.on_trial():
         slots.roll_back(_NOT_ONLINE)

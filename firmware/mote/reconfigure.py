@@ -1,0 +1,58 @@
+"""The command `config`: the configuration as it is, and another one on trial. Loaded for it."""
+
+from mote import config, probation
+from mote.commands import Refused
+
+
+def shown(settings):
+    """A copy in which every password is only said to be there."""
+    shown = dict(settings)
+    shown["wifi"] = [dict(one, password=bool(one["password"])) for one in settings["wifi"]]
+    shown["mqtt"] = dict(settings["mqtt"], password=bool(settings["mqtt"]["password"]))
+    shown["portal_password"] = bool(settings["portal_password"])
+    return shown
+
+
+def begin(changes, nonce):
+    """Try the present configuration with `changes` at the next start. Raises Refused.
+
+    They replace what they name (RFC 7396: an object is merged, null removes); the whole is checked.
+    """
+    if not isinstance(changes, dict):
+        raise Refused("config must be of type object")
+    try:
+        present = config.load()
+        document = _merged(present, changes)
+        _keep_passwords(document, present)
+        probation.begin(document, nonce)
+    except config.ConfigError as error:
+        raise Refused(str(error)) from None
+    except OSError as error:
+        raise Refused("it could not be saved: errno %s" % error.errno) from None
+    except RuntimeError:
+        # The stack is small, and a command may nest as deep as it likes.
+        raise Refused("config is nested too deeply") from None
+
+
+def _merged(target, patch):
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merged(merged.get(key), value)
+    return merged
+
+
+def _keep_passwords(document, present):
+    """A list is replaced as a whole: a network that is known keeps its password all the same."""
+    known = {one["ssid"]: one["password"] for one in present["wifi"]}
+    networks = document.get("wifi")
+    for one in networks if isinstance(networks, list) else ():
+        if isinstance(one, dict) and "password" not in one:
+            ssid = one.get("ssid")
+            # Not checked yet: a list, for one, cannot be looked up.
+            if isinstance(ssid, str) and ssid in known:
+                one["password"] = known[ssid]
