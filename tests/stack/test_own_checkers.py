@@ -12,9 +12,13 @@ from running_stack import RunningStack, eventually
 pytestmark = pytest.mark.stack
 
 
-def test_compose_files_are_as_their_specification_says() -> None:
-    files = sorted(DOCKER.glob("compose*.yaml"))
+def test_compose_files_are_as_their_specification_says(tmp_path: Path) -> None:
+    files = [tmp_path / file.name for file in DOCKER.glob("compose*.yaml")]
     assert len(files) > 3
+    for file in files:
+        # How a file is merged is Compose's own addition to YAML, and not in the schema.
+        text = (DOCKER / file.name).read_text()
+        file.write_text(text.replace(" !override ", " ").replace(" !reset ", " "))
     command = [Path(sys.executable).with_name("check-jsonschema")]
     command += ["--builtin-schema", "vendor.compose-spec", *files]
     done = subprocess.run(command, capture_output=True, text=True)

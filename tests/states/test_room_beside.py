@@ -21,6 +21,16 @@ PHONE = {"Accept_Encoding": "gzip"}
 FORM = b"id=dev&ssid=home&password=&host=mqtt.local&port=1883&interval=1"
 
 
+async def visit(board, path: str = "/", *request, **headers: str):
+    """The answer; a page may say that it comes by itself in a second, as to a phone."""
+    for _ in range(3):
+        answer = await ask(board, path, *request, **PHONE, **headers)
+        if answer.status != 503:
+            break
+        assert b"refresh" in answer.body
+    return answer
+
+
 async def test_after_a_connection_the_portal_serves_phones_and_no_reading_is_dropped(
     tmp_path: Path,
 ) -> None:
@@ -37,11 +47,11 @@ async def test_after_a_connection_the_portal_serves_phones_and_no_reading_is_dro
         place.world.switch(place.wifi, up=False)
         await w.sees(contract.LOG_SETUP, timeout=60)
         for _ in range(4):
-            assert (await ask(board, **PHONE)).status == 200
-        assert (await ask(board, "/save", FORM, Origin=f"http://{OWN}", **PHONE)).status == 303
-        assert (await ask(board, "/progress", **PHONE)).status == 200
+            assert (await visit(board)).status == 200
+        assert (await visit(board, "/save", FORM, Origin=f"http://{OWN}")).status == 303
+        assert (await visit(board, "/progress")).status == 200
         await w.sees("trial: the WiFi network was not found", timeout=60)
-        assert b"not found" in (await ask(board, "/status", **PHONE)).body
+        assert b"not found" in (await visit(board, "/status")).body
         place.world.switch(place.wifi, up=True)
         await w.sees("portal closes", contract.LOG_CONNECTED, timeout=60)
         assert not [line for line in board.log if line.startswith("E ")], board.log

@@ -40,6 +40,12 @@ _HEADERS = (
 )
 
 
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/html\r\n"
+    b"Connection: close\r\n\r\n<meta http-equiv=refresh content='1;url=/'>"
+)
+
+
 class Response:
     """`body` is text, or pieces of bytes that are made while they are sent, `packed` by gzip."""
 
@@ -51,6 +57,8 @@ class Response:
         self.kind = kind
         self.location = location
         self.packed = packed
+        # Whether some of it is out.
+        self.begun = False
 
     def head(self):
         """Status line and headers, as text."""
@@ -114,6 +122,7 @@ class Server:
             listener.close()
 
     async def _converse(self, stream):
+        response = None
         try:
             try:
                 request = await tasks.within(DEADLINE_S, read_request(stream))
@@ -127,6 +136,14 @@ class Server:
                 await tasks.within(DEADLINE_S, _send(stream, response, whole))
         except (asyncio.TimeoutError, OSError, EOFError) as error:
             log.debug("http: %r" % error)
+        except MemoryError as error:
+            # Beside running it may be short for a moment: the page comes again by itself.
+            log.warning("http: %r" % error)
+            if not (response and response.begun):
+                try:
+                    stream.s.write(_BUSY)
+                except OSError:
+                    pass
         except Exception as error:
             log.error("http: %s: %s" % (type(error).__name__, error))
         finally:
@@ -153,9 +170,11 @@ async def _send(stream, response, whole=True):
     body = (response.body.encode(),) if isinstance(response.body, str) else response.body
     for piece in body if whole else ():
         if len(waiting) + len(piece) > _SEGMENT:
+            response.begun = True
             stream.write(waiting)
             await stream.drain()
             waiting = bytearray()
         waiting.extend(piece)
+    response.begun = True
     stream.write(waiting)
     await stream.drain()

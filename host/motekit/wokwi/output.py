@@ -22,6 +22,11 @@ class Output:
         self._at_start = True
         # A message took the line end that the board has not sent yet.
         self._skip = False
+        self._ended = False
+
+    def end(self) -> None:
+        """The verdict stands last: what the board says while it is switched off is left out."""
+        self._ended = True
 
     def status(self, text: str) -> None:
         """What --quiet leaves out."""
@@ -29,6 +34,8 @@ class Output:
             self.line(text)
 
     def serial(self, data: bytes) -> None:
+        if self._ended:
+            return
         if self._skip:
             for end in (b"\r\n", b"\n"):
                 if data.startswith(end):

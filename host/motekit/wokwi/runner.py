@@ -64,13 +64,16 @@ async def _timed(at_work: bench.Bench, scenario: Scenario, options: Options, out
         text = f"simulation did not finish in {options.timeout_ms}ms"
         output.line(f"\n{typer.style('Timeout', fg='red')}: {text}")
         output.line(f"{scenario.file}:{at_work.step.line}: this step was not over")
+        output.end()
         return options.timeout_exit_code
     except bench.StepFailed as error:
         at = int((time.monotonic() - began) * 1e9)
         output.line(f"{typer.style('Error', fg='red')}: [{at}ns] {error}")
         output.line(f"{scenario.file}:{at_work.step.line}: this step failed")
+        output.end()
         return FAILED
     output.step(typer.style("Scenario completed successfully", fg="green"))
+    output.end()
     return DONE
 
 
