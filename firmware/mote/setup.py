@@ -7,6 +7,7 @@ import asyncio
 import time
 
 from mote import board, config, contract, led, log, memory, patience, starts, system, tasks
+from mote.failure import NOT_JOINED, Failure
 from mote.mqtt import MODULES as MQTT
 from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
@@ -191,7 +192,13 @@ class Portal:
     async def _try(self, document, stay):
         # The answer to the phone goes out before the radio changes its channel.
         await asyncio.sleep_ms(500)
-        failure, found = await _tried(document, self.site.step, stay)
+        if self._beside:
+            _forget_pages()
+        try:
+            failure, found = await _tried(document, self.site.step, stay)
+        except MemoryError:
+            # Beside running it may be short for a moment: tried once more it may work.
+            failure, found = Failure(NOT_JOINED, "out of memory"), ()
         memory.forget("mote.trial", *MQTT)
         if failure:
             log.warning("setup: trial: %s" % failure)
