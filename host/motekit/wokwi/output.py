@@ -25,7 +25,7 @@ class Output:
         self._ended = False
 
     def end(self) -> None:
-        """The verdict stands last: what the board says while it is switched off is left out."""
+        """The verdict stands last: what is said while the board is switched off is left out."""
         self._ended = True
 
     def status(self, text: str) -> None:
@@ -51,6 +51,8 @@ class Output:
         self.line(f"{typer.style(f'[{self._name}]', fg='cyan')} {text}")
 
     def line(self, text: str) -> None:
+        if self._ended:
+            return
         if not self._at_start:
             self._write(b"\n")
             self._skip = True
