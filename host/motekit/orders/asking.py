@@ -91,9 +91,7 @@ class Orders:
             self._talk.hear_replies(patch["id"])
         async with self._under_way(device, "config", config=patch) as (asked, answer):
             try:
-                async with asyncio.timeout(OUTCOME_S):
-                    while answer["ok"] and not answer.get("done"):
-                        answer = await asked.another()
+                answer = await asked.outcome(answer, OUTCOME_S)
             except TimeoutError:
                 raise OrderError(
                     f"{device} went to try the new configuration and has not been heard of for "

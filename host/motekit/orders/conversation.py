@@ -152,6 +152,16 @@ class Asked:
                 return await asyncio.wait_for(self._answers.get(), AGAIN_S)
             self.send()
 
+    async def outcome(self, answer: Answer, timeout: float) -> Answer:
+        """What becomes of an order that takes a restart: refused as in `answer`, failed, or done.
+
+        Raises TimeoutError.
+        """
+        async with asyncio.timeout(timeout):
+            while answer["ok"] and not answer.get("done"):
+                answer = await self.another()
+        return answer
+
     def send(self) -> None:
         """Once more, and without waiting."""
         # Without a connection it would only wait in line behind itself.

@@ -4,7 +4,6 @@ Whatever is lost on the way is sent again from where the board says that it is. 
 mean is written in `firmware/mote/UPDATES.md`.
 """
 
-import asyncio
 import base64
 from collections.abc import Callable
 from typing import Any
@@ -85,9 +84,7 @@ async def _finish(device: str, talk: Conversation) -> None:
         # What is refused now was never tried; the outcome of the trial comes by the same nonce.
         tried = bool(answer["ok"])
         try:
-            async with asyncio.timeout(OUTCOME_S):
-                while answer["ok"] and not answer.get("done"):
-                    answer = await asked.another()
+            answer = await asked.outcome(answer, OUTCOME_S)
         except TimeoutError:
             raise UpdateError(
                 f"{device} went to try the new version and has not been heard of for "
