@@ -5,15 +5,19 @@ import tempfile
 from pathlib import Path
 
 
-def write(path: Path, text: str) -> None:
-    """Put `text` into `path`, whole or not at all, with mode 600 from its first byte on.
+def write(path: Path, content: str | bytes) -> None:
+    """Put `content` into `path`, whole or not at all, with mode 600 from its first byte on.
 
     Written by root, it belongs to whom the folder belongs.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent)
+    data = content.encode() if isinstance(content, str) else content
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            # A rename may reach the disk before the bytes do.
+            os.fsync(file.fileno())
         give_to_owner_of(path.parent, Path(name))
         Path(name).replace(path)
     except BaseException:

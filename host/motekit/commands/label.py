@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motekit import private_files
 from motekit.commands import completion, setup_network
 from motekit.exits import explained, fail
 
@@ -50,7 +51,7 @@ def command(
     try:
         labels = _of_class(csv, dashboard) if csv else [_of_board(port, dashboard)]
         data = render(labels, file.suffix.removeprefix(".").lower(), sheet=sheet or bool(csv))
-        write(file, data)
+        private_files.write(file, data)
     except (LabelError, OSError) as error:
         fail(error)
     if as_json:
@@ -58,15 +59,6 @@ def command(
         typer.echo(json.dumps({"file": str(file), "labels": named}, indent=1))
     else:
         typer.echo(f"{file}: {len(labels)} label{'s' * (len(labels) > 1)}, to be printed at 100 %")
-
-
-def write(file: Path, data: bytes) -> None:
-    """Store a label, whole and readable by its owner alone. Raises OSError."""
-    new = file.with_name(f".{file.name}.new")
-    new.unlink(missing_ok=True)
-    new.touch(mode=0o600)
-    new.write_bytes(data)
-    new.replace(file)
 
 
 def address(device: str, given: str = "") -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from motekit import private_files
 from motekit.commands import label as labels
 from motekit.exits import FAILED, STOPPED, complain, fail, reason
 
@@ -63,7 +64,7 @@ def labelled(file: Path, name: str, mac: str, setup_password: str) -> None:
     kind = file.suffix.removeprefix(".").lower()
     try:
         data = render([Label(name, mac, setup_password, labels.address(name))], kind)
-        labels.write(file, data)
+        private_files.write(file, data)
     except (LabelError, OSError) as error:
         fail(error)
 

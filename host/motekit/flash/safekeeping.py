@@ -5,7 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from motekit import places
+from motekit import places, private_files
 from motekit.flash.chip import SECTOR, Chip
 from motekit.flash.content import Content
 from motekit.image import Image
@@ -29,11 +29,7 @@ class Safekeeping:
             "head": hashlib.md5(files.data[:_HEAD]).hexdigest(),
             "own": {name: base64.b64encode(data).decode() for name, data in own.items()},
         }
-        new = self._file.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        new.touch(mode=0o600)
-        new.write_text(json.dumps(document), encoding="utf-8")
-        new.replace(self._file)
+        private_files.write(self._file, json.dumps(document))
 
     def left(self, chip: Chip, there: Content) -> Content | None:
         """What an interrupted run left here and the board lacks; None when there is nothing.

@@ -6,11 +6,12 @@ It knows the password of each setup network, for labels, and so only its owner m
 import contextlib
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+from motekit import private_files
 
 
 class JournalError(Exception):
@@ -61,15 +62,8 @@ class Journal:
         self._write()
 
     def _write(self) -> None:
-        new = self._path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        new.touch(mode=0o600)
-        with new.open("w", encoding="utf-8") as file:
-            json.dump([asdict(one) for one in self._entries.values()], file, indent=1)
-            file.flush()
-            # A rename may reach the disk before the bytes do.
-            os.fsync(file.fileno())
-        new.replace(self._path)
+        entries = [asdict(one) for one in self._entries.values()]
+        private_files.write(self._path, json.dumps(entries, indent=1))
 
 
 def beside(csv: Path) -> Path:
