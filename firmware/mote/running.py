@@ -30,7 +30,7 @@ from mote.wifi import station
 
 LOGS_A_MINUTE = 10
 _BEAT_MS = 1_000
-# What is needed while there is a connection.
+# What obeys, and what else is needed while there is a connection.
 _ORDERS = ("mote.orders", "mote.reconfigure", "mote.probation")
 _CONNECTED = ("mote.session", "mote.sending") + _ORDERS
 # A reading may take this much longer than its interval before the board counts as stuck.

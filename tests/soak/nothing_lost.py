@@ -1,7 +1,7 @@
 """Twenty boards number their readings while WiFi, broker, hub, power, flash and network are cut.
 
-A simulated day is 8,640 rounds, ten seconds apart. The boards take one every second here, for nine
-minutes, which is what two cores can do: `sent` says how many readings that makes.
+A simulated day is 8,640 rounds, ten seconds apart. The boards take one every second here, for six
+minutes of cuts and until all has arrived: `sent` says how many readings that makes.
 """
 
 from collections.abc import Callable

@@ -13,7 +13,7 @@ CHUNK = 512
 # A sender that stays silent this long is gone; what it sent stays on the flash.
 _IDLE_MS = 120_000
 _STEP_MS = 5_000
-_JUDGES = ("manifest", "signature", "versions")
+_JUDGES = ("mote.update.manifest", "mote.update.signature", "mote.update.versions")
 
 
 class _Receiver:
@@ -75,7 +75,7 @@ async def _accepted(text, signature):
         return await manifest.accepted(text, signature)
     finally:
         # The pieces of the stream need the room.
-        _forget(_JUDGES)
+        memory.forget(*_JUDGES)
 
 
 def _take(at, data):
@@ -118,7 +118,3 @@ async def _forget_when_idle(stream):
         if time.ticks_diff(time.ticks_ms(), _receiver.used_ms) > _IDLE_MS:
             abandon()
             memory.forget(*update.MODULES)
-
-
-def _forget(modules):
-    memory.forget(*["mote.update." + name for name in modules])
