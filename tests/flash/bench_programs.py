@@ -12,6 +12,8 @@ from motekit.image import filesystem
 
 NETWORK = contract.AP_PREFIX + "240AC4E29526"
 BROWN_OUT = b"\r\nBrownout detector was triggered\r\n\r\nets Jul 29 2019 12:21:46\r\n"
+# After so long without a computer the test is over, and the thread may end.
+ABANDONED_S = 10.0
 CORRUPT = b"The filesystem appears to be corrupted. If you had important data there, you\r\n"
 
 
@@ -31,11 +33,13 @@ def bootloader(board: BenchBoard) -> None:
 
 
 def says(text: bytes) -> Callable[[BenchBoard], None]:
-    """A program that says the same for ever, as long as somebody listens."""
+    """A program that says the same for ever: whether somebody listens, a board cannot know."""
 
     def program(board: BenchBoard) -> None:
-        resets = board.resets
-        while board.listened and board.resets == resets:
+        resets, listened = board.resets, time.monotonic()
+        while board.resets == resets and time.monotonic() - listened < ABANDONED_S:
+            if board.listened:
+                listened = time.monotonic()
             board.say(text)
             time.sleep(0.05)
 
