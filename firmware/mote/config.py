@@ -39,13 +39,10 @@ def load():
 def checked(document):
     """`document` with defaults filled in, if it conforms. Raises ConfigError with every fault."""
     # A board checks rarely: what checks is loaded for it, and its memory given back.
-    from mote import schema
-
-    rules = _rules()
-    faults = schema.check(rules, document)
-    if not faults:
-        schema.fill(rules, document)
-    memory.forget("mote.schema")
+    try:
+        faults = _faults(document)
+    finally:
+        memory.discard("mote.schema")
     if faults:
         raise ConfigError(faults)
     return document
@@ -108,6 +105,13 @@ def _remove(path):
         pass
 
 
-def _rules():
+def _faults(document):
+    """What is wrong with `document`; when nothing is, its defaults are filled in."""
+    from mote import schema
+
     with open(_SCHEMA) as f:
-        return json.load(f)
+        rules = json.load(f)
+    faults = schema.check(rules, document)
+    if not faults:
+        schema.fill(rules, document)
+    return faults

@@ -14,7 +14,7 @@ from mote.wifi import station
 REJOIN_AFTER = 3
 _SILENCE = (failure.NAME_NOT_FOUND, failure.UNREACHABLE, failure.NO_ANSWER)
 # What is loaded for the portal alone.
-_PORTAL = ("mote.setup", "mote.portal", "mote.trial", "mote.qr")
+_PORTAL = ("mote.setup_network", "mote.portal", "mote.trial", "mote.qr")
 _STEP_MS = 1_000
 
 
@@ -41,7 +41,8 @@ async def server(online):
         except MemoryError:
             # A phone is on the portal: when it is gone, so is the portal.
             log.warning("run: no memory for the server beside the portal")
-            memory.forget(*MQTT)
+            memory.forget("mote.wifi.joining", *MQTT)
+            await asyncio.sleep_ms(patience.PAUSE_FIRST_MS)
         await online.pause()
 
 
@@ -88,7 +89,7 @@ def _wifi_patience_ms(online):
 async def _open_portal(online):
     memory.forget(*MQTT)
     try:
-        from mote.setup import Portal
+        from mote.setup_network import Portal
 
         online.portal = Portal(online.settings, "wifi", beside=True)
         await online.portal.open()
@@ -103,6 +104,10 @@ async def _watch_portal(online):
     while online.portal:
         if online.portal.finished:
             online.end("settings saved")
+            return
+        if online.portal.starved:
+            # As below: one has to go.
+            online.end("no memory for phones beside running", "button")
             return
         on_battery = online.settings["deep_sleep"]
         if on_battery and online.portal.unused_ms > patience.PORTAL_ON_BATTERY_MS:

@@ -3,7 +3,7 @@
 Beside the standard keywords stand two of ours: `maxBytes`, a length in UTF-8 bytes, because the
 radio counts bytes (IEEE 802.11 SSIDs, WPA keys), and `expected`, the words that a person is told.
 Keywords: type const enum properties required additionalProperties items minItems maxItems
-minLength maxLength maxBytes pattern minimum maximum anyOf oneOf $ref title default.
+minLength maxLength maxBytes pattern minimum maximum anyOf oneOf title default; `true` allows all.
 """
 
 import re
@@ -22,7 +22,7 @@ def check(schema, value):
     A path is the keys and indexes joined by dots: `wifi.0.ssid`.
     """
     faults = []
-    _check(schema, schema, value, "", faults)
+    _check(schema, value, "", faults)
     return faults
 
 
@@ -53,10 +53,9 @@ def _same(a, b):
     return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
-def _check(root, schema, value, path, faults):
-    reference = schema.get("$ref")
-    if reference:
-        schema = _resolve(root, reference)
+def _check(schema, value, path, faults):
+    if schema is True:
+        return
     kind = schema.get("type")
     if kind and not _is_type(kind, value):
         faults.append((path, schema.get("expected") or "must be of type " + kind))
@@ -68,27 +67,20 @@ def _check(root, schema, value, path, faults):
     if isinstance(value, str):
         _check_string(schema, value, path, faults)
     elif isinstance(value, dict):
-        _check_object(root, schema, value, path, faults)
+        _check_object(schema, value, path, faults)
     elif isinstance(value, list):
-        _check_array(root, schema, value, path, faults)
+        _check_array(schema, value, path, faults)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         _check_number(schema, value, path, faults)
-    if "anyOf" in schema and not any(_passes(root, one, value) for one in schema["anyOf"]):
+    if "anyOf" in schema and not any(_passes(one, value) for one in schema["anyOf"]):
         faults.append((path, schema.get("expected") or "has none of the allowed forms"))
     if "oneOf" in schema:
-        _check_one_of(root, schema, value, path, faults)
+        _check_one_of(schema, value, path, faults)
 
 
-def _resolve(root, reference):
-    part = root
-    for key in reference.split("/")[1:]:
-        part = part[key]
-    return part
-
-
-def _passes(root, schema, value):
+def _passes(schema, value):
     faults = []
-    _check(root, schema, value, "", faults)
+    _check(schema, value, "", faults)
     return not faults
 
 
@@ -113,34 +105,34 @@ def _check_number(schema, value, path, faults):
         faults.append((path, "must be at most %s" % schema["maximum"]))
 
 
-def _check_object(root, schema, value, path, faults):
+def _check_object(schema, value, path, faults):
     properties = schema.get("properties", {})
     for key in schema.get("required", ()):
         if key not in value:
             faults.append((_join(path, key), "is missing"))
     for key in value:
         if key in properties:
-            _check(root, properties[key], value[key], _join(path, key), faults)
+            _check(properties[key], value[key], _join(path, key), faults)
         elif schema.get("additionalProperties") is False:
             faults.append((_join(path, key), "is not a known setting"))
 
 
-def _check_array(root, schema, value, path, faults):
+def _check_array(schema, value, path, faults):
     if len(value) < schema.get("minItems", 0):
         faults.append((path, "needs at least %d" % schema["minItems"]))
     if len(value) > schema.get("maxItems", len(value)):
         faults.append((path, "has more than %d" % schema["maxItems"]))
     if "items" in schema:
         for i, item in enumerate(value):
-            _check(root, schema["items"], item, _join(path, str(i)), faults)
+            _check(schema["items"], item, _join(path, str(i)), faults)
 
 
-def _check_one_of(root, schema, value, path, faults):
+def _check_one_of(schema, value, path, faults):
     best = None
     matches = 0
     for one in schema["oneOf"]:
         found = []
-        _check(root, one, value, path, found)
+        _check(one, value, path, found)
         if not found:
             matches += 1
         # The alternative that fails deepest is the one that the writer meant.
@@ -154,8 +146,7 @@ def _check_one_of(root, schema, value, path, faults):
 
 def _names_type(schema, value):
     if isinstance(value, dict):
-        kind = schema.get("properties", {}).get("type", {}).get("const")
-        return kind is not None and kind == value.get("type")
+        return value.get("type") in schema.get("properties", {}).get("type", {}).get("enum", ())
     return schema.get("type") == "array" and isinstance(value, list)
 
 

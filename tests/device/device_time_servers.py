@@ -45,7 +45,9 @@ async def test_in_a_network_without_the_internet_the_broker_tells_the_time():
     for name in (BROKER, GATEWAY):
         there = world({name: 0})
         await time_servers.date_certificates(SETTINGS)
-        assert there.rtc == [NOW_MS], there.rtc
+        (written,) = there.rtc
+        # The runtime goes on while it asks.
+        assert 0 <= written - NOW_MS < 5000, there.rtc
         assert rtc.write == there.rtc.append
 
 

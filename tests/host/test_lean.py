@@ -152,3 +152,15 @@ def test_every_line_of_the_firmware_stays_where_it_is() -> None:
             if word.startswith(("def ", "class ", "async def ")) and not re.search(r" _\w", word):
                 assert new.startswith(old.split("(")[0]), f"{path}:{number}"
         compile(made[path], str(path), "exec", flags=0x2000)
+
+
+def test_a_constant_that_is_hidden_does_not_take_the_name_of_another(tmp_path) -> None:
+    made = lean(
+        leansame="""
+            FORM, OTHER = "form", 1
+            _FORM = "of a form"
+            def both(): return FORM + _FORM
+            result = both()
+        """
+    )
+    assert ran(made, tmp_path, "leansame")["result"] == "formof a form"

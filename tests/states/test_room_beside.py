@@ -31,15 +31,20 @@ async def visit(board, path: str = "/", *request, **headers: str):
     return answer
 
 
+def settings(place) -> dict:
+    wifi = {"ssid": place.wifi.ssid, "password": place.wifi.password}
+    return {
+        "version": 1, "id": "dev", "interval": 1, "mqtt": {"host": "mqtt.local"}, "wifi": [wifi],
+    }  # fmt: skip
+
+
 async def test_after_a_connection_the_portal_serves_phones_and_no_reading_is_dropped(
     tmp_path: Path,
 ) -> None:
     async with home(tmp_path) as place:
-        document = {
-            "version": 1, "id": "dev", "interval": 1, "mqtt": {"host": "mqtt.local"},
-            "wifi": [{"ssid": place.wifi.ssid, "password": place.wifi.password}],
-        }  # fmt: skip
-        spec = BoardSpec("dev", config=document, firmware=hurried(tmp_path), parts=[Bme280()])
+        spec = BoardSpec(
+            "dev", config=settings(place), firmware=hurried(tmp_path), parts=[Bme280()]
+        )
         board = await place.world.add_board(spec)
         await board.power_on()
         w = Walk(place.world, place.wifi, board)

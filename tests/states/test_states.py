@@ -1,6 +1,7 @@
 """STATES.md, walked: every row of its table, on the real firmware with short times."""
 
 import asyncio
+import contextlib
 import json
 import re
 import sys
@@ -125,6 +126,22 @@ async def test_what_is_saved_on_the_portal_beside_running_is_used(tmp_path) -> N
         assert 1.3 < asyncio.get_running_loop().time() - saved < 4
         w.world.switch(w.wifi, up=True)
         await w.sees(contract.LOG_FIRST_READING)
+
+
+@way("no room")
+async def test_without_room_for_phones_beside_the_portal_is_opened_alone(tmp_path) -> None:
+    async with walk(tmp_path, wifi_up=False) as w:
+        await w.board.cut_power()
+        # As many sensors would leave it: the portal opens, its page finds no room.
+        w.board.core.heap -= 20_000
+        await w.board.power_on()
+        await w.sees(contract.LOG_SETUP, timeout=60)
+        while not any("no memory for phones" in line for line in w.board.log):
+            # A page that has begun breaks off; the last request meets a board that restarts.
+            with contextlib.suppress(OSError):
+                assert (await ask(w.board)).status == 503
+        await w.sees(contract.LOG_SETUP, timeout=60)
+        assert (await ask(w.board)).status == 200
 
 
 @way("battery")

@@ -93,6 +93,8 @@ class Server:
         self._most = clients
         self._idle = idle
         self._clients = 0
+        # Requests in a row that there was no memory for.
+        self.starved = 0
         self._free = asyncio.Event()
 
     async def serve(self):
@@ -108,18 +110,24 @@ class Server:
                     self._free.clear()
                     await self._free.wait()
                 await readable(listener)
-                try:
-                    client, _ = listener.accept()
-                except OSError as error:
+                if not self._accept(listener):
                     # No socket left: someone has to finish first.
-                    log.debug("http: %r" % error)
                     await asyncio.sleep_ms(100)
-                    continue
-                client.setblocking(False)
-                self._clients += 1
-                tasks.start(self._converse(asyncio.StreamReader(client)))
         finally:
             listener.close()
+
+    def _accept(self, listener):
+        # A call of its own: the frame of `serve` goes on, and would keep the conversation, its page
+        # with it, where nothing overwrites it until the next one comes.
+        try:
+            client, _ = listener.accept()
+        except OSError as error:
+            log.debug("http: %r" % error)
+            return False
+        client.setblocking(False)
+        self._clients += 1
+        tasks.start(self._converse(asyncio.StreamReader(client)))
+        return True
 
     async def _converse(self, stream):
         response = None
@@ -134,11 +142,13 @@ class Server:
             else:
                 whole = request.method != "HEAD"
                 await tasks.within(DEADLINE_S, _send(stream, response, whole))
+                self.starved = 0
         except (asyncio.TimeoutError, OSError, EOFError) as error:
             log.debug("http: %r" % error)
         except MemoryError as error:
             # Beside running it may be short for a moment: the page comes again by itself.
             log.warning("http: %r" % error)
+            self.starved += 1
             if not (response and response.begun):
                 try:
                     stream.s.write(_BUSY)
@@ -149,6 +159,7 @@ class Server:
         finally:
             stream.close()
             await stream.wait_closed()
+            response = None
             self._clients -= 1
             if not self._clients:
                 self._idle()

@@ -13,6 +13,8 @@ WIFI = STEPS[:2]
 FORM, TRYING, FAILED, SAVED = "form", "trying", "failed", "saved"
 # Stands in while an empty host is checked: the board will look for one.
 _ANY_HOST = "mqtt.local"
+# Loaded when a form is sent.
+_FORM = "mote.portal.form"
 
 
 class Site:
@@ -171,16 +173,22 @@ class Site:
 
     def _entered(self, body):
         """The document of what was entered, and what is wrong with it, by field."""
-        memory.forget("mote.portal.page", "mote.portal.pack")
+        document = self._document_of(body)
+        # What reads a form makes room for what checks it.
+        memory.discard(_FORM)
+        faults = _faults(document)
+        if faults:
+            faults = _by_field(faults)
+            memory.discard(_FORM)
+        return document, faults
+
+    def _document_of(self, body):
         from mote.portal import form
 
         entered = form.decode(body)
         document = form.document(entered, self._known, self._document)
         self.fields = fields.entries(document, entered)
-        faults = form.faults_by_field(_faults(document))
-        del form
-        memory.forget("mote.portal.form")
-        return document, faults
+        return document
 
     def _save_anyway(self, request):
         if self.state == FAILED and self.can_save:
@@ -218,7 +226,7 @@ class Site:
             self.told_saved = True
 
     def _page(self, request, faults=(), status=200):
-        # Loaded for visitors, see `setup`.
+        # Loaded for visitors, see `setup_network`.
         from mote.portal.page import Page, language
 
         wanted = language(request.headers.get("accept-language", ""))
@@ -238,6 +246,12 @@ def _faults(document):
     finally:
         document["mqtt"]["host"] = host
     return ()
+
+
+def _by_field(faults):
+    from mote.portal import form
+
+    return form.faults_by_field(faults)
 
 
 def _same_origin(request):

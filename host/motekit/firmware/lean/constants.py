@@ -113,12 +113,20 @@ class _Module:
                    if isinstance(part, ast.Name) and id(part) in self._in_texts}  # fmt: skip
         defining: set[int] = set()
         for statement, pairs in self._statements:
-            parts = [f"{_hidden(n) if n in hidden else n} = const({v!r})" for n, v in pairs]
+            parts = [f"{self._hidden(n) if n in hidden else n} = const({v!r})" for n, v in pairs]
             defining.update(id(part) for part in ast.walk(statement))
             yield from replaced(statement, "; ".join(parts))
         for node in ast.walk(self._tree):
             if isinstance(node, ast.Name) and node.id in hidden and id(node) not in defining:
-                yield instead(node, _hidden(node.id))
+                yield instead(node, self._hidden(node.id))
+
+    def _hidden(self, name: str) -> str:
+        """The name that it takes no memory under: not one that something else has."""
+        if name.startswith("_"):
+            return name
+        while (name := "_" + name) in self._bound:
+            pass
+        return name
 
     def _unused_imports(
         self, known: dict[Constant, Value], visible: set[Constant]
@@ -169,7 +177,3 @@ def _value(node: ast.expr) -> Value | None:
 
 
 _ARITHMETIC = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
-
-
-def _hidden(name: str) -> str:
-    return name if name.startswith("_") else "_" + name
