@@ -29,7 +29,7 @@ def login(user: str, host: str, data: Path | None) -> tuple[str, str]:
         return user, os.environ.get("MOTE_PASSWORD") or typer.prompt("Password", hide_input=True)
     owner = (data or places.data() / "hub") / "owner.password"
     if host in HERE and owner.is_file():
-        from motekit.hub.accounts import OWNER
+        from motekit.credentials import OWNER
 
         return OWNER, owner.read_text(encoding="utf-8")
     return "", ""

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from motekit.credentials import AccountError
 from motekit.stack import certificates
-from motekit.stack.accounts import AccountError, Accounts
+from motekit.stack.accounts import Accounts
 from motekit.stack.alerting import contact_points
 from motekit.stack.installation import SECRETS, Installation
 

@@ -1,7 +1,8 @@
 """Accounts of the hub: passwords that are shown once."""
 
 import pytest
-from motekit.hub.accounts import AccountError, Accounts
+from motekit.credentials import AccountError
+from motekit.hub.accounts import Accounts
 
 
 def test_a_password_is_shown_once_and_kept_as_a_hash_nobody_else_can_read(tmp_path) -> None:

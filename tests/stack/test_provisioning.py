@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from motekit.stack.accounts import AccountError
+from motekit.credentials import AccountError
 from motekit.stack.registration import Registration
 from running_stack import RunningStack, eventually
 

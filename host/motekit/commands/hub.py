@@ -72,7 +72,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Make an account for a device and print its password, once."""
-    from motekit.hub.accounts import AccountError
+    from motekit.credentials import AccountError
 
     try:
         password = _accounts(context, data).add(device)
@@ -95,7 +95,7 @@ def remove(
     as_json: AsJson = False,
 ) -> None:
     """Remove a device's account; what it has sent stays."""
-    from motekit.hub.accounts import AccountError
+    from motekit.credentials import AccountError
 
     try:
         _accounts(context, data).remove(device)

@@ -114,12 +114,11 @@ def command(
 def _one(
     given: list[str], document: dict[str, Any], accounts: "Logins | None", wait: float
 ) -> "Provisioned":
+    from motekit.credentials import AccountError
     from motekit.firmware import factory
     from motekit.flash import FlashError
-    from motekit.hub.accounts import AccountError
     from motekit.provision import DeviceError, SettingsError, device, provision
     from motekit.serial import PortError, ports
-    from motekit.stack.accounts import AccountError as StackAccountError
 
     if len(given) > 1:
         raise typer.BadParameter("one port, or --csv for several boards", param_hint="PORT")
@@ -129,10 +128,7 @@ def _one(
         with device.at(path) as board:
             new = factory.new_password()
             return provision(board, document, accounts, new, _says(path), wait)
-    except (
-        *(DeviceError, PortError, FlashError, SettingsError, OSError),
-        *(AccountError, StackAccountError),
-    ) as error:
+    except (DeviceError, PortError, FlashError, SettingsError, AccountError, OSError) as error:
         fail(error)
     except KeyboardInterrupt:
         complain("stopped; the same command goes on where it was")

@@ -104,18 +104,14 @@ def _tried(work: "Fleet", port: str) -> "Provisioned | str | None":
     """What became of the board at `port`; why not, as text."""
     from motekit import boards, image
     from motekit import firmware as tree
+    from motekit.credentials import AccountError
     from motekit.flash import FlashError
-    from motekit.hub.accounts import AccountError
     from motekit.provision import DeviceError, SettingsError
     from motekit.provision.journal import JournalError
     from motekit.serial import PortError
     from motekit.serial.remote import RemoteError
-    from motekit.stack.accounts import AccountError as StackAccountError
 
-    known = (
-        *(DeviceError, SettingsError, RemoteError, JournalError, PortError),
-        *(AccountError, StackAccountError),
-    )
+    known = (DeviceError, SettingsError, RemoteError, JournalError, PortError, AccountError)
     of_flashing = (FlashError, image.ImageError, tree.FirmwareError, boards.BoardError, OSError)
     try:
         return work.serve(port, lambda text: _say(f"{port}: {text}"))

@@ -32,7 +32,7 @@ def made(context: typer.Context) -> "Installation":
 @contextmanager
 def failures_told(before: str = "") -> Iterator[None]:
     """Whatever fails in it ends the command: the details, then `before` and what is wrong."""
-    from motekit.stack.accounts import AccountError
+    from motekit.credentials import AccountError
     from motekit.stack.compose import StackError
 
     try:

@@ -10,15 +10,8 @@ import secrets
 from pathlib import Path
 from typing import ClassVar
 
-from mote import contract
-
-from motekit import private_files
-
-OWNER = "owner"
-
-
-class AccountError(Exception):
-    """An account cannot be made or removed; the text says why."""
+from motekit import credentials, private_files
+from motekit.credentials import OWNER
 
 
 class Accounts:
@@ -36,7 +29,7 @@ class Accounts:
         self._hashes: dict[str, str] = {}
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self._owner_path.exists():
-            password = secrets.token_urlsafe(16)
+            password = credentials.new_password()
             self.put(OWNER, password)
             private_files.write(self._owner_path, password)
 
@@ -51,22 +44,15 @@ class Accounts:
         """
         password = self.new_password(device)
         if device in self.names():
-            raise AccountError(
-                f"there is already an account for {device}; to give it a new password, "
-                f"remove it first: {self.remove_command} {device}"
-            )
+            raise credentials.taken(device, self.remove_command)
         self.put(device, password)
         return password
 
     @staticmethod
     def new_password(device: str) -> str:
         """A password for `device`, valid after `put`. Raises AccountError for no device id."""
-        if not contract.is_device_id(device) or device == OWNER:
-            raise AccountError(
-                f"{device!r} is no device id: 1 to {contract.ID_MAX} of A-Z a-z 0-9 _ - "
-                f"(and not {OWNER!r})"
-            )
-        return secrets.token_urlsafe(16)
+        credentials.check(device)
+        return credentials.new_password()
 
     def put(self, device: str, password: str) -> None:
         """Let `device` log in with `password`, and no longer with the one before it."""
@@ -79,7 +65,7 @@ class Accounts:
         """Remove the account of `device`. Raises AccountError when there is none."""
         self._read()
         if device == OWNER or self._hashes.pop(device, None) is None:
-            raise AccountError(f"there is no account for {device}; mote hub list shows them")
+            raise credentials.unknown(device, "mote hub list")
         self._write()
 
     def names(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from mote import contract
 
-from motekit.hub.accounts import OWNER
+from motekit.credentials import OWNER
 
 _OWN_LEAVES = ("status", "info", "log", "reply")
 

@@ -5,20 +5,14 @@ import hashlib
 import secrets
 from pathlib import Path
 
-from mote import contract
+from motekit import credentials, private_files
+from motekit.credentials import OWNER, new_password
 
-from motekit import private_files
-
-OWNER = "owner"
 SERVICES = ("telegraf", "grafana", "refill", "last-values", "health")
 # PBKDF2 with SHA-512, as `mosquitto_passwd` writes it. The passwords are 128 random bits made here,
 # so its default of 101 rounds is plenty, and a thousand boards can come back at once.
 _ROUNDS = 101
 _SALT_BYTES = 12
-
-
-class AccountError(Exception):
-    """An account cannot be made or removed; the text says why."""
 
 
 class Accounts:
@@ -36,10 +30,7 @@ class Accounts:
         for device in devices:
             self.check(device)
             if device in known:
-                raise AccountError(
-                    f"there is already an account for {device}; to give it a new password, "
-                    f"remove it first: mote stack remove {device}"
-                )
+                raise credentials.taken(device, "mote stack remove")
         passwords = {device: new_password() for device in devices}
         for device, password in passwords.items():
             known[device] = _salted(password)
@@ -49,11 +40,7 @@ class Accounts:
     @staticmethod
     def check(device: str) -> None:
         """Raises AccountError for a name that no device may have."""
-        if not contract.is_device_id(device) or device in (OWNER, *SERVICES):
-            raise AccountError(
-                f"{device!r} is no device id: 1 to {contract.ID_MAX} of A-Z a-z 0-9 _ - "
-                f"(and none of {', '.join((OWNER, *SERVICES))})"
-            )
+        credentials.check(device, (OWNER, *SERVICES))
 
     def put(self, device: str, password: str) -> None:
         """Let `device` log in with `password`, and no longer with the one before it."""
@@ -65,7 +52,7 @@ class Accounts:
         """Remove the account of `device`. Raises AccountError when there is none."""
         known = self._read()
         if device in (OWNER, *SERVICES) or known.pop(device, None) is None:
-            raise AccountError(f"there is no account for {device}; mote stack list shows them")
+            raise credentials.unknown(device, "mote stack list")
         self._write(known)
 
     def devices(self) -> list[str]:
@@ -93,11 +80,6 @@ class Accounts:
     def _write(self, known: dict[str, str]) -> None:
         text = "".join(f"{name}:{hashed}\n" for name, hashed in sorted(known.items()))
         private_files.write(self._path, text)
-
-
-def new_password() -> str:
-    """128 random bits, of characters that need no quoting anywhere."""
-    return secrets.token_urlsafe(16)
 
 
 def _salted(password: str) -> str:

@@ -6,8 +6,8 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from motekit.credentials import OWNER
 from motekit.stack import certificates
-from motekit.stack.accounts import OWNER
 from motekit.stack.compose import Compose, Service, StackError, check_docker
 from motekit.stack.installation import Installation
 

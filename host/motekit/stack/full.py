@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from motekit import private_files
-from motekit.stack.accounts import OWNER, new_password
+from motekit.credentials import OWNER, new_password
 
 # Folders for the data of its services.
 DATA = ("redis", "loki", "log-shipper", "traefik")

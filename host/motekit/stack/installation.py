@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motekit import places, private_files
+from motekit.credentials import OWNER, new_password
 from motekit.stack import certificates, full
-from motekit.stack.accounts import OWNER, Accounts, new_password
+from motekit.stack.accounts import Accounts
 from motekit.stack.alerting import contact_points
 
 DOCKER = places.CHECKOUT / "docker"

@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from motekit.stack.accounts import OWNER
+from motekit.credentials import OWNER
 from motekit.stack.installation import Installation
 
 PATH = "/redis"

@@ -8,7 +8,7 @@ import paho.mqtt.client as mqtt
 from mote import contract
 from paho.mqtt.enums import CallbackAPIVersion
 
-from motekit.stack.accounts import OWNER, AccountError, new_password
+from motekit.credentials import OWNER, AccountError, new_password
 from motekit.stack.compose import Compose, StackError
 from motekit.stack.installation import Installation
 

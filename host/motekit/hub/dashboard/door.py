@@ -9,7 +9,8 @@ from itsdangerous import BadSignature, TimestampSigner
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from motekit.hub.accounts import OWNER, Accounts
+from motekit.credentials import OWNER
+from motekit.hub.accounts import Accounts
 
 COOKIE = "mote"
 STAY_S = 30 * 86_400
