@@ -1,6 +1,7 @@
 """The official images: fetched once, gone on with after a cut, checked at every use; and read."""
 
 import hashlib
+import io
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ from motekit import boards, image, places
 from motekit.boards import MicroPython as Pin
 from motekit.commands import runtimes
 from motekit.image import ImageError, official
+from rich.console import Console
 
 DATA = flash_images.synthetic("esp32c6")
 PIN = Pin(
@@ -107,6 +109,21 @@ def test_an_image_is_fetched_once_with_its_progress_and_kept(fetch, mirror) -> N
     assert fetch.steps[-1] == (len(DATA), len(DATA))
     assert fetch.steps == sorted(fetch.steps)
     assert fetch() == got and not fetch.said and len(mirror.asked) == 1
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_download_has_a_bar_on_a_terminal_and_none_in_a_log(
+    tmp_path, mirror, monkeypatch, terminal: bool
+) -> None:
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=terminal, width=100)
+    monkeypatch.setattr(runtimes, "Console", lambda **_: console)
+    monkeypatch.setattr(places, "downloads", lambda: tmp_path)
+    profile = boards.default_for("esp32c6").model_copy(update={"micropython": PIN})
+    runtimes.obtain(profile, None, mirror.source)
+    whole = len(DATA) / 1e3
+    assert (f"{whole:.1f}/{whole:.1f} kB" in shown.getvalue()) == terminal
+    assert ("MB/s" in shown.getvalue()) == terminal
 
 
 def test_a_download_that_is_cut_goes_on_where_it_was(fetch, mirror) -> None:

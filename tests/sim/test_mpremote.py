@@ -11,6 +11,7 @@ import pytest
 from boards import END, run
 from motesim import VirtualBoard, World
 from motesim.core import ESP32_FREE_HEAP, WIDTH_RATIO
+from mpremote.transport_serial import SerialTransport
 
 EVERY_BYTE = bytes(range(256)) * 3
 COUNTS_FOR_EVER = """
@@ -177,6 +178,22 @@ def test_the_clock_is_set(tmp_path) -> None:
         await mpremote(board, "rtc", "--set")
         year = await mpremote(board, "resume", "eval", "__import__('time').localtime()[0]")
         assert int(year) >= 2025
+
+    with_board(tmp_path, story)
+
+
+def test_programs_are_sent_by_raw_paste(tmp_path) -> None:
+    def talk(path: str) -> tuple[bytes, bool]:
+        transport = SerialTransport(path)
+        transport.enter_raw_repl(soft_reset=False)
+        # More than the window of the board, so that it has to be opened anew.
+        said = transport.exec("total = 0\n" + "total += 1\n" * 500 + "print(total)")
+        transport.close()
+        # It goes back to the plain raw REPL where a board does not know the other.
+        return said, transport.use_raw_paste
+
+    async def story(board: VirtualBoard) -> None:
+        assert await asyncio.to_thread(talk, str(board.serial_path)) == (b"500\r\n", True)
 
     with_board(tmp_path, story)
 
