@@ -14,7 +14,8 @@ from motesim.board import VirtualBoard
 from stores import BehindMosquitto, InHub, Store
 from verdict import Report
 
-DRAIN_S, DRAIN_LOOK_S = 180, 2
+# When nothing more comes for so long, the rest is lost.
+DRAIN_S, DRAIN_LOOK_S = 60, 2
 # The flash is cut in the middle of one of so many operations to come.
 OPERATIONS = 120
 KNOWS_TIME = "clock: set by"
@@ -208,9 +209,11 @@ class Campaign:
         """No more readings, until all that were taken are there or nothing more comes."""
         for member in self._members:
             member.counter.plugged_in = False
-        end = time.monotonic() + DRAIN_S
-        while time.monotonic() < end and (owed := self._owed()):
-            self._tell(f"nothing is cut any more, {owed} readings on their way")
+        owed, since = 0, time.monotonic()
+        while time.monotonic() - since < DRAIN_S and (left := self._owed()):
+            if left != owed:
+                owed, since = left, time.monotonic()
+                self._tell(f"nothing is cut any more, {owed} readings on their way")
             await asyncio.sleep(DRAIN_LOOK_S)
 
     def _owed(self) -> int:

@@ -1,9 +1,9 @@
-"""A day of twenty boards that number their readings while WiFi, broker, hub, power, flash and
-network are cut.
+"""Twenty boards number their readings for a day, while everything around them is cut.
 
-A day of readings ten seconds apart is 8,640 rounds a board, in six parts of four hours. Each part
-has its own seed and begins with new boards and empty stores; `make soak ONLY=lost_08` runs the one
-from eight o'clock, in seven minutes.
+Cut are WiFi, broker and hub (both by `kill -9`), the network (30 % loss and 2 s delay), power, and
+power in the middle of a write to the flash. A day of readings ten seconds apart is 8,640 rounds a
+board, in six parts of four hours. Each part has its own seed and begins with new boards and empty
+stores; `make soak ONLY=lost_08` runs the one from eight o'clock, in seven minutes.
 
 What is faster than the day is the interval alone: a round every 0.25 s, forty times as often. The
 clock of the boards, their time-outs, TCP, the flash, the broker and the hub run at the pace of the

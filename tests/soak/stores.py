@@ -53,21 +53,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def listening(port: int) -> None:
-    async with asyncio.timeout(START_S):
-        while True:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-            await asyncio.sleep(0.05)
-
-
 class Wire:
     """A subscriber with a persistent session, as Telegraf is one: all that it ever heard."""
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self._begun = False
         self.rows: Rows = defaultdict(set)
         # How often each (device, value) came.
         self.heard: Tally[tuple[str, float]] = Tally()
@@ -76,10 +67,16 @@ class Wire:
         self._client.on_connect = lambda c, *_: c.subscribe([("sensors/#", 1), ("backfill/+", 1)])
         self._client.on_message = self._heard
 
-    def listen(self) -> None:
-        if not self._client._thread:
-            self._client.connect("127.0.0.1", self._port)
-            self._client.loop_start()
+    async def connected(self) -> None:
+        """The broker is there, and knows this subscriber. Raises TimeoutError."""
+        async with asyncio.timeout(START_S):
+            while not self._client.is_connected():
+                if not self._begun:
+                    with contextlib.suppress(OSError):
+                        self._client.connect("127.0.0.1", self._port)
+                        self._client.loop_start()
+                        self._begun = True
+                await asyncio.sleep(0.05)
 
     def close(self) -> None:
         self._client.loop_stop()
@@ -116,8 +113,7 @@ class BehindMosquitto:
         self._process = subprocess.Popen(
             ["mosquitto", "-c", str(self._file)], stderr=subprocess.DEVNULL
         )
-        await listening(self.port)
-        self.wire.listen()
+        await self.wire.connected()
 
     def kill(self) -> None:
         assert self._process
@@ -149,8 +145,7 @@ class InHub:
             ],
             stdout=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"},
         )  # fmt: skip
-        await listening(self.port)
-        self.wire.listen()
+        await self.wire.connected()
 
     def kill(self) -> None:
         assert self._process

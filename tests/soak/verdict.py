@@ -12,9 +12,10 @@ from stores import Store
 # the pace of the world. A reading with a time of its own (backfill) is dated by SNTP, to half the
 # round trip of an answer.
 DATED_S = 0.5
-# A live reading has the time of its arrival (contract 1): it waits for two seconds at most, else it
-# goes as backfill; then two seconds of delay, and one for each time that a packet is lost.
-LIVE_S = 10.0
+# A live reading has the time of its arrival (contract 1). It waits for two seconds at most, else it
+# goes as backfill; ten seconds without an acknowledgement later the board gives the connection up,
+# and sends it as backfill too. What was in the air by then comes within a delay and a lost packet.
+LIVE_S = 2.0 + 10.0 + 3.0
 # Of a live reading the store takes the time, in ns; a board counts in ms.
 _MS = 1_000_000
 _FAILURES = 20

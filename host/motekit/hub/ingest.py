@@ -12,8 +12,9 @@ from mote import contract
 from motekit.hub.store import Reading, Store, StoreError
 
 LOGGER = logging.getLogger(__name__)
-# A killed hub loses at most what came in since the last commit.
-COMMIT_EVERY_S = 0.1
+# So long a batch gathers: whoever waits for its acknowledgement waits as long.
+GATHER_S = 0.005
+RETRY_S = 1.0
 COMPLAIN_EVERY_S = 60.0
 Listener = Callable[[Reading], None]
 
@@ -24,6 +25,9 @@ class Ingest:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pending: list[Reading] = []
+        self._news = asyncio.Event()
+        self._stored = 0
+        self._progress = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
         self._complained = -COMPLAIN_EVERY_S
         self._refused_before = 0
@@ -41,6 +45,12 @@ class Ingest:
         if self._task:
             self._task.cancel()
         await self._flush()
+
+    async def written(self) -> None:
+        """Until everything that came so far is in the store: a killed hub has it from then on."""
+        count = self.accepted
+        async with self._progress:
+            await self._progress.wait_for(lambda: self._stored >= count)
 
     def message(self, topic: str, payload: bytes) -> None:
         """One message from the broker."""
@@ -85,6 +95,7 @@ class Ingest:
     def _accept(self, reading: Reading) -> None:
         self.accepted += 1
         self._pending.append(reading)
+        self._news.set()
         for listener in self.listeners:
             listener(reading)
 
@@ -100,12 +111,15 @@ class Ingest:
 
     async def _commit(self) -> None:
         while True:
-            await asyncio.sleep(COMMIT_EVERY_S)
+            await self._news.wait()
+            self._news.clear()
+            await asyncio.sleep(GATHER_S)
             try:
                 await self._flush()
             except StoreError as error:
                 LOGGER.error("%s; %d readings wait in memory", error, len(self._pending))
-                await asyncio.sleep(1)
+                self._news.set()
+                await asyncio.sleep(RETRY_S)
 
     async def _flush(self) -> None:
         batch, self._pending = self._pending, []
@@ -116,6 +130,9 @@ class Ingest:
         except BaseException:
             self._pending = batch + self._pending
             raise
+        self._stored += len(batch)
+        async with self._progress:
+            self._progress.notify_all()
 
 
 def parse_float(payload: bytes) -> float | None:
