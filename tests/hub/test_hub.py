@@ -9,10 +9,12 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from clients import Client, new_hub, until, with_hub
 from motekit.hub import Hub, HubError
+from motekit.hub.store import Reading, StoreError
 
 MOTE = Path(sys.executable).with_name("mote")
 
@@ -230,6 +232,38 @@ def test_a_taken_port_is_named_with_who_has_it(tmp_path) -> None:
         hub = Hub(tmp_path, mqtt_port=port, http_port=None)
         with pytest.raises(HubError, match=rf"port {port} \(MQTT\) is taken by .*--mqtt-port"):
             asyncio.run(hub.start())
+
+
+def test_what_a_full_disk_does_not_take_is_not_acknowledged_before_it_does(tmp_path) -> None:
+    hub = new_hub(tmp_path)
+    write, full = hub.store.write, Event()
+    full.set()
+
+    def fails(readings: list[Reading]) -> int:
+        if full.is_set():
+            raise StoreError("the disk is full")
+        return write(readings)
+
+    hub.store.write = fails
+
+    def story() -> None:
+        client = Client(hub.mqtt_port)
+        with ThreadPoolExecutor() as pool:
+            sent = [
+                pool.submit(client.publish, "sensors/plant1/temperature", str(value))
+                for value in range(5)
+            ]
+            until(lambda: hub.ingest.accepted == 5)
+            # An answer that comes after those that do not.
+            client.subscribe("devices/+/reply")
+            assert not any(one.done() for one in sent)
+            full.clear()
+            for one in sent:
+                one.result()
+        assert hub.store.count_by_device() == {"plant1": 5}
+        client.close()
+
+    with_hub(hub, story)
 
 
 def test_a_message_reaches_its_readers_while_others_come_and_go(tmp_path) -> None:

@@ -13,7 +13,7 @@ from motekit.hub.store import Reading, Store, StoreError
 
 LOGGER = logging.getLogger(__name__)
 # So long a batch gathers: whoever waits for its acknowledgement waits as long.
-GATHER_S = 0.005
+GATHER_S = 0.001
 RETRY_S = 1.0
 COMPLAIN_EVERY_S = 60.0
 Listener = Callable[[Reading], None]
@@ -26,8 +26,9 @@ class Ingest:
         self._store = store
         self._pending: list[Reading] = []
         self._news = asyncio.Event()
-        self._stored = 0
-        self._progress = asyncio.Condition()
+        # Set when what is pending is in the store; the same of what is just being written.
+        self._next = asyncio.Event()
+        self._underway: list[asyncio.Event] = []
         self._task: asyncio.Task[None] | None = None
         self._complained = -COMPLAIN_EVERY_S
         self._refused_before = 0
@@ -48,9 +49,10 @@ class Ingest:
 
     async def written(self) -> None:
         """Until everything that came so far is in the store: a killed hub has it from then on."""
-        count = self.accepted
-        async with self._progress:
-            await self._progress.wait_for(lambda: self._stored >= count)
+        if self._pending:
+            await self._next.wait()
+        elif self._underway:
+            await self._underway[-1].wait()
 
     def message(self, topic: str, payload: bytes) -> None:
         """One message from the broker."""
@@ -125,14 +127,16 @@ class Ingest:
         batch, self._pending = self._pending, []
         if not batch:
             return
+        self._underway.append(self._next)
+        self._next = asyncio.Event()
         try:
             await asyncio.to_thread(self._store.write, batch)
         except BaseException:
             self._pending = batch + self._pending
             raise
-        self._stored += len(batch)
-        async with self._progress:
-            self._progress.notify_all()
+        for written in self._underway:
+            written.set()
+        self._underway.clear()
 
 
 def parse_float(payload: bytes) -> float | None:
