@@ -135,7 +135,7 @@ class Campaign:
                 return
             long = not chance.randrange(LONG_ONE_IN)
             outage_s = chance.uniform(*(LONG_S if long else OUTAGE_S))
-            since = verdict.now()
+            since = time.time()
             await self._without(world, kind, outage_s)
             self._cut(kind, since)
             await asyncio.sleep(chance.uniform(*BETWEEN_S))
@@ -161,7 +161,7 @@ class Campaign:
             await asyncio.sleep(chance.uniform(*BETWEEN_S))
             if self._over:
                 return
-            since = verdict.now()
+            since = time.time()
             if not self._idle:
                 continue
             member = self._idle.pop(chance.randrange(len(self._idle)))
@@ -203,7 +203,7 @@ class Campaign:
     def _cut(self, kind: str, since: float, member: Member | None = None) -> None:
         self.report.cuts[kind] += 1
         what = f"{kind} of {member.board.name}" if member else kind
-        self.report.outages.append((what, since, verdict.now()))
+        self.report.outages.append((what, since, time.time()))
 
     async def _drain(self) -> None:
         """No more readings, until all that were taken are there or nothing more comes."""

@@ -1,6 +1,5 @@
 """What became of every number that a campaign's boards have read."""
 
-import time
 from collections import Counter as Tally
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -97,8 +96,3 @@ def missing(store: Store, counters: dict[str, Counter]) -> int:
 def sent_twice(store: Store) -> int:
     """Readings that came more than once, each time counted."""
     return sum(count - 1 for count in store.wire.heard.values())
-
-
-def now() -> float:
-    """Unix time, in which everything here is judged."""
-    return time.time()
