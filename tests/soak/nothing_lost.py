@@ -38,7 +38,7 @@ def run(figure: Callable[[str, float, str], None], parts: Sequence[str] = PARTS)
         for kind in sorted(cuts):
             figure(f"sent.cuts_{kind}", cuts[kind], "")
     for part, report in zip(parts, reports, strict=True):
-        assert not report.lost and not report.misdated, (part, report.failures())
+        assert not report.lost and not report.misdated, f"{part}: {report.failures()}"
 
 
 def _part(figure: Callable[[str, float, str], None], part: str) -> campaign.Report:

@@ -62,6 +62,8 @@ class Wire:
         self.rows: Rows = defaultdict(set)
         # How often each (device, value) came.
         self.heard: Tally[tuple[str, float]] = Tally()
+        # What came under the last packet identifiers, to know it again when it is sent once more.
+        self._came: dict[int, tuple[str, bytes]] = {}
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "store", clean_session=False)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = lambda c, *_: c.subscribe([("sensors/#", 1), ("backfill/+", 1)])
@@ -84,8 +86,15 @@ class Wire:
     def _heard(self, client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
         text = message.payload.decode()
         level = message.topic.split("/")
+        came = message.topic, message.payload
+        again = message.dup and self._came.get(message.mid) == came
+        self._came[message.mid] = came
         if level[0] == "sensors":
-            self._row(level[1], time.time_ns(), float(text))
+            if again:
+                # A killed broker has forgotten that it was acknowledged: it is no new reading.
+                self.heard[level[1], float(text)] += 1
+            else:
+                self._row(level[1], time.time_ns(), float(text))
             return
         for line in text.split("\n"):
             _, field, ns = line.split(" ")

@@ -17,7 +17,7 @@ DATED_S = 0.5
 LIVE_S = 2.0 + 10.0 + 3.0
 # Of a live reading the store takes the time, in ns; a board counts in ms.
 _MS = 1_000_000
-_FAILURES = 20
+_FAILURES, _NEAR_S = 20, 5.0
 
 
 @dataclass
@@ -37,7 +37,8 @@ class Report:
     taken: int = 0
     owed: int = 0
     sent_twice: int = 0
-    lost: list[tuple[str, int]] = field(default_factory=list)
+    # (device, number, when it was read)
+    lost: list[tuple[str, int, float]] = field(default_factory=list)
     misdated: list[Misdated] = field(default_factory=list)
     worst_dated_s: float = 0.0
     worst_live_s: float = 0.0
@@ -53,23 +54,28 @@ class Report:
         owed = counter.owed()
         self.taken += len(counter.taken)
         self.owed += len(owed)
-        self.lost += [(device, number) for number in sorted(owed - found.keys())]
+        missing = sorted(owed - found.keys())
+        self.lost += [(device, number, counter.taken[number - 1]) for number in missing]
         for number, times_ns in found.items():
             self._date(device, number, counter.taken[number - 1], times_ns)
 
     def failures(self) -> str:
         """What was lost or misdated, each with what was cut at the time."""
-        lines = [f"{name} {number} is lost" for name, number in self.lost[:_FAILURES]]
+        lines = [f"{len(self.lost)} lost, {len(self.misdated)} misdated"]
+        for device, number, read_at in self.lost[:_FAILURES]:
+            lines.append(f"{device} {number} is lost; {self._cut(read_at, read_at)}")
         for one in self.misdated[:_FAILURES]:
-            first, last = one.read_at, one.read_at + max(0, *one.late_s)
-            cut = [
-                f"{what} from {since - first:+.1f} s to {until - first:+.1f} s"
-                for what, since, until in self.outages
-                if since <= last + 1 and until >= first - 1
-            ]
+            cut = self._cut(one.read_at, one.read_at + max(one.late_s))
             late = ", ".join(f"{late:+.3f} s" for late in one.late_s)
-            lines.append(f"{one.device} {one.number} is late by {late}; {', '.join(cut)}")
-        return "\n".join([f"{len(self.lost)} lost, {len(self.misdated)} misdated", *lines])
+            lines.append(f"{one.device} {one.number} is late by {late}; {cut}")
+        return "\n".join(lines)
+
+    def _cut(self, first: float, last: float) -> str:
+        return ", ".join(
+            f"{what} from {since - first:+.1f} s to {until - first:+.1f} s"
+            for what, since, until in self.outages
+            if since <= last + _NEAR_S and until >= first - _NEAR_S
+        )
 
     def _date(self, device: str, number: int, read_at: float, times_ns: list[int]) -> None:
         late_s = {time_ns: time_ns / 1e9 - read_at for time_ns in times_ns}
