@@ -26,6 +26,8 @@ class Driver:
 '''
 # The configuration of a board has this interval unless a person chooses another.
 INTERVAL_S = 10.0
+# A round is written 0.1 s after it was begun.
+GATHERED_S = 0.1
 
 
 class Counter(I2CPart):
@@ -54,9 +56,14 @@ class Counter(I2CPart):
     def power_lost(self) -> None:
         """The number that was read last may not have been in the flash yet (contract 2).
 
-        The one before it was: the board writes a round before it takes the next.
+        The one before it was, as the board writes a round before it takes the next, unless it was
+        read late and the last one followed at once.
         """
-        self._excused.add(len(self.taken))
+        number = len(self.taken)
+        self._excused.add(number)
+        while number > 1 and self.taken[number - 1] - self.taken[number - 2] < GATHERED_S:
+            number -= 1
+            self._excused.add(number)
 
     def undatable_from(self, number: int) -> None:
         """Nobody can date what was read since: the power went before the board knew the time."""
