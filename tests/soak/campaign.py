@@ -27,6 +27,7 @@ OUTAGE_S, LONG_S, LONG_ONE_IN = (1.0, 8.0), (20.0, 40.0), 10
 BETWEEN_S = (0.5, 3.0)
 AROUND = ("wifi", "broker", "hub", "network")
 POWER = ("power", "flash")
+KINDS = len(AROUND + POWER)
 # So many boards at a time are without power.
 WITHOUT_POWER = 2
 LOSS, DELAY_S = 0.3, 2.0
@@ -66,7 +67,9 @@ class Campaign:
         self.report = Report()
 
     async def run(self, rounds: int) -> Report:
-        """Cut until every board has taken `rounds` readings, then let everything arrive.
+        """Cut until every board has taken `rounds` readings, and everything was cut.
+
+        Then everything may arrive.
 
         Raises TimeoutError when boards stand still.
         """
@@ -113,15 +116,15 @@ class Campaign:
 
     async def _rounds(self, rounds: int) -> None:
         began, told = time.monotonic(), 0.0
-        while (least := min(len(member.counter.taken) for member in self._members)) < rounds:
+        while (least := min(self._taken().values())) < rounds or len(self.report.cuts) < KINDS:
             passed_s = time.monotonic() - began
             if passed_s > PATIENCE * rounds * self._interval_s + TIME_S:
                 raise TimeoutError(f"a board took {least} of {rounds} rounds only: {self._taken()}")
             if passed_s - told >= TOLD_EVERY_S:
                 told = passed_s
                 self._tell(
-                    f"{passed_s:.0f} s: {least} of {rounds} rounds, {self._owed()} readings on "
-                    f"their way, {sum(self.report.cuts.values())} cuts"
+                    f"{least} of {rounds} rounds, {self._owed()} readings on their way, "
+                    f"{sum(self.report.cuts.values())} cuts"
                 )
             await asyncio.sleep(self._interval_s)
 

@@ -46,7 +46,7 @@ def _part(figure: Callable[[str, float, str], None], part: str) -> campaign.Repo
     began = time.monotonic()
 
     def tell(text: str) -> None:
-        print(f"# from {hour}:00, after {time.monotonic() - began:.0f} s: {text}", flush=True)
+        print(f"# part {hour}:00, {time.monotonic() - began:.0f} s: {text}", flush=True)
 
     interval_s = numbered.INTERVAL_S / PACE
     report = campaign.run(BOARDS, ROUNDS, interval_s, seed=int(hour) + 1, tell=tell)
