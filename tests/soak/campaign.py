@@ -169,16 +169,19 @@ class Campaign:
                 continue
             member = self._idle.pop(chance.randrange(len(self._idle)))
             await self._off(member)
-            if kind == "flash":
-                # One of the writes to come is torn, whatever it is.
-                await self._torn(member, chance.randrange(1, OPERATIONS))
+            if kind == "flash" and not await self._torn(member, chance.randrange(1, OPERATIONS)):
+                kind = "power"
             # A board that lost its power has lost the time: what it takes before it knows it again
             # can only be dated if the power stays until then.
             await self._on(member)
             self._idle.append(member)
             self._cut(kind, since, member)
 
-    async def _torn(self, member: Member, operation: int) -> None:
+    async def _torn(self, member: Member, operation: int) -> bool:
+        """Run the board until one of the writes to come is torn, whatever it is.
+
+        False when all is over before; then it just lost its power.
+        """
         board, since = member.board, member.board.serial.count
         first = len(member.counter.taken) + 1
         board.cut_at = operation
@@ -188,10 +191,14 @@ class Campaign:
             while board.powered:
                 if not knew_at and any(KNOWS_TIME in line for line in board.log_since(since)):
                     knew_at = time.monotonic()
+                if self._over:
+                    board.cut_at = 0
+                    await board.cut_power()
                 await asyncio.sleep(0.02)
         member.counter.power_lost()
         if not knew_at or time.monotonic() - knew_at < DATES_S:
             member.counter.undatable_from(first)
+        return not self._over
 
     async def _on(self, member: Member) -> None:
         since = member.board.serial.count

@@ -35,6 +35,7 @@ def run(figure: Callable[[str, float, str], None], parts: Sequence[str] = PARTS)
         figure("lost", sum(len(report.lost) for report in reports), "readings")
         figure("misdated", sum(len(report.misdated) for report in reports), "readings")
         figure("sent.twice", sum(report.sent_twice for report in reports), "readings")
+        figure("sent.not_owed", sum(report.taken - report.owed for report in reports), "readings")
         for kind in sorted(cuts):
             figure(f"sent.cuts_{kind}", cuts[kind], "")
     for part, report in zip(parts, reports, strict=True):
