@@ -1,8 +1,9 @@
 """Runs the parts of `make bench` or `make soak` and prints their figures.
 
 `python tests/measure.py bench|soak [--only PREFIX]`. A part is a file of `tests/bench` or
-`tests/soak` with `NAMES`, the figures that it gives, and `run(figure)`. A figure is a line `bench
-<name> <value> <unit>` and an entry of the flat object in `build/figures.json`.
+`tests/soak` with `NAMES`, the figures that it gives, and `run(figure)`. One that takes long has
+`PARTS` too, names of figures of which PREFIX may choose some, and `run(figure, parts)`. A figure is
+a line `bench <name> <value> <unit>` and an entry of the flat object in `build/figures.json`.
 """
 
 import argparse
@@ -53,7 +54,8 @@ def main() -> int:
             keep(name, float(shown))
 
         try:
-            part.run(figure)
+            chosen = [name for name in getattr(part, "PARTS", ()) if name.startswith(given.only)]
+            part.run(figure, chosen) if chosen else part.run(figure)
         except Exception:
             traceback.print_exc()
             failed = True

@@ -27,6 +27,18 @@ async def test_what_was_taken_offline_comes_as_backfill_with_its_times():
         assert not broker.live() and len(board.delivery) == 0
 
 
+async def test_a_sensor_that_was_late_and_is_on_time_again_gets_two_times():
+    with Chip(64), Quick(-1):
+        board = Board()
+        board.delivery.take("t", 1)
+        board.time.ms += delivery.GATHER_MS - 1
+        board.delivery.take("t", 2)
+        board.delivery.keep()
+        broker = await board.online(Broker())
+        late = NOW_MS + delivery.GATHER_MS - 1
+        assert broker.lines() == [line("t", 1, NOW_MS), line("t", 2, late)], broker.lines()
+
+
 async def test_a_reading_is_owed_until_it_is_acknowledged():
     with Chip(64):
         board = Board()

@@ -7,11 +7,14 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from clients import Client, new_hub, until, with_hub
 from motekit.hub import Hub, HubError
+from motekit.hub.store import Reading, StoreError
 
 MOTE = Path(sys.executable).with_name("mote")
 
@@ -205,7 +208,7 @@ def test_a_client_that_is_only_silent_is_offline_after_one_and_a_half_keep_alive
     with_hub(hub, story)
 
 
-def test_a_killed_hub_has_what_was_committed(tmp_path) -> None:
+def test_a_killed_hub_has_what_it_acknowledged(tmp_path) -> None:
     with subprocess.Popen(
         [MOTE, "hub", "--data", tmp_path, "--mqtt-host", "127.0.0.1", "--mqtt-port", "18839",
          "--port", "18838"], stdout=subprocess.PIPE, text=True
@@ -215,8 +218,6 @@ def test_a_killed_hub_has_what_was_committed(tmp_path) -> None:
         client = Client(18839)
         for value in range(200):
             client.publish("sensors/plant1/temperature", str(value))
-        # One commit interval later everything that was acknowledged is on disk.
-        time.sleep(0.3)
         process.send_signal(signal.SIGKILL)
     hub = new_hub(tmp_path)
     assert hub.store.count_by_device() == {"plant1": 200}
@@ -231,6 +232,64 @@ def test_a_taken_port_is_named_with_who_has_it(tmp_path) -> None:
         hub = Hub(tmp_path, mqtt_port=port, http_port=None)
         with pytest.raises(HubError, match=rf"port {port} \(MQTT\) is taken by .*--mqtt-port"):
             asyncio.run(hub.start())
+
+
+def test_what_a_full_disk_does_not_take_is_not_acknowledged_before_it_does(tmp_path) -> None:
+    hub = new_hub(tmp_path)
+    write, full = hub.store.write, Event()
+    full.set()
+
+    def fails(readings: list[Reading]) -> int:
+        if full.is_set():
+            raise StoreError("the disk is full")
+        return write(readings)
+
+    hub.store.write = fails
+
+    def story() -> None:
+        client = Client(hub.mqtt_port)
+        with ThreadPoolExecutor() as pool:
+            sent = [
+                pool.submit(client.publish, "sensors/plant1/temperature", str(value))
+                for value in range(5)
+            ]
+            until(lambda: hub.ingest.accepted == 5)
+            # An answer that comes after those that do not.
+            client.subscribe("devices/+/reply")
+            assert not any(one.done() for one in sent)
+            full.clear()
+            for one in sent:
+                one.result()
+        assert hub.store.count_by_device() == {"plant1": 5}
+        client.close()
+
+    with_hub(hub, story)
+
+
+def test_a_message_reaches_its_readers_while_others_come_and_go(tmp_path) -> None:
+    hub = new_hub(tmp_path)
+
+    def story() -> None:
+        reader, writer = Client(hub.mqtt_port), Client(hub.mqtt_port)
+        reader.subscribe("devices/+/reply")
+        others = [Client(hub.mqtt_port) for _ in range(4)]
+
+        def come_and_go(other: Client, number: int) -> None:
+            for turn in range(50):
+                other.subscribe(f"devices/d{number}_{turn}/cmd")
+
+        with ThreadPoolExecutor() as pool:
+            coming = [pool.submit(come_and_go, one, at) for at, one in enumerate(others)]
+            for number in range(200):
+                writer.publish("devices/plant1/reply", str(number))
+            for one in coming:
+                one.result()
+        until(lambda: len(reader.heard) == 200)
+        assert [text for _, text in reader.heard] == [str(number) for number in range(200)]
+        for client in (reader, writer, *others):
+            client.close()
+
+    with_hub(hub, story)
 
 
 def test_a_damaged_store_is_named_with_the_way_out(tmp_path) -> None:

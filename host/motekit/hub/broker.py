@@ -4,14 +4,22 @@ import asyncio
 import ipaddress
 import logging
 import warnings
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from amqtt.broker import Broker, RetainedApplicationMessage
 from amqtt.contexts import Action, BaseContext, BrokerConfig, ListenerConfig
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
+from amqtt.mqtt.puback import PubackPacket
 from amqtt.plugins.base import BaseAuthPlugin, BasePlugin, BaseTopicPlugin
-from amqtt.session import ApplicationMessage, Session
+from amqtt.session import (
+    INCOMING,
+    ApplicationMessage,
+    IncomingApplicationMessage,
+    OutgoingApplicationMessage,
+    Session,
+)
 
 from motekit.hub import rights
 from motekit.hub.accounts import Accounts
@@ -89,11 +97,85 @@ class IngestPlugin(BasePlugin[BaseContext]):  # type: ignore[misc]
         self.config.ingest.retained(retained_message.topic, bytes(retained_message.data or b""))
 
 
+class _Awaited(IncomingApplicationMessage):  # type: ignore[misc]
+    """A message whose sender waits until it is in the store."""
+
+    def __init__(self, message: IncomingApplicationMessage) -> None:
+        super().__init__(
+            message.packet_id, message.topic, message.qos, message.data, message.retain
+        )
+        self.publish_packet = message.publish_packet
+        self.taken = asyncio.Event()
+
+
+class _WritingHandler(BrokerProtocolHandler):  # type: ignore[misc]
+    """Acknowledges a message at QoS 1 when the store has it, and not when it is queued.
+
+    Who keeps a message until then, as the boards do, loses nothing to a killed hub.
+    """
+
+    written: Callable[[], Awaitable[None]]
+
+    async def _handle_qos1_message_flow(
+        self, app_message: OutgoingApplicationMessage | IncomingApplicationMessage
+    ) -> None:
+        if app_message.direction != INCOMING:
+            await super()._handle_qos1_message_flow(app_message)
+            return
+        message = _Awaited(app_message)
+        await self.session.delivered_message_queue.put(message)
+        await message.taken.wait()
+        await self.written()
+        await self._send_packet(PubackPacket.build(message.packet_id))
+
+
+class _Subscriptions(dict[str, list[tuple[Session, int]]]):
+    """Whoever goes through them waits in between, and meanwhile others come and go.
+
+    amqtt would throw away the message that it is about to hand out.
+    """
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(super().__iter__()))
+
+    def items(self) -> Any:
+        return [(topic, list(subscribers)) for topic, subscribers in super().items()]
+
+
 class KeepingBroker(Broker):  # type: ignore[misc]
-    """amqtt, but what it has acknowledged it also takes, when the connection ends at once.
+    """amqtt, but what it has acknowledged is kept, also when the connection ends at once.
 
     It queues what a client publishes, and at the end of the connection throws the queue away.
     """
+
+    def __init__(
+        self, config: BrokerConfig, written: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """`written` returns when all that came is in the store; None where there is no store."""
+        super().__init__(config)
+        self._written = written
+        self._subscriptions = _Subscriptions()
+
+    async def _initialize_client_session(
+        self, *connection: Any
+    ) -> tuple[BrokerProtocolHandler, Session]:
+        handler, session = await super()._initialize_client_session(*connection)
+        if self._written:
+            # The one that amqtt made has done nothing yet.
+            handler = _WritingHandler(self.plugins_manager)
+            handler.written = self._written
+        return handler, session
+
+    async def _handle_message_delivery(
+        self, session: Session, handler: BrokerProtocolHandler, waiter: asyncio.Future[Any]
+    ) -> bool:
+        try:
+            return bool(await super()._handle_message_delivery(session, handler, waiter))
+        finally:
+            # Whom amqtt tells of it, the ingest among them, it told in tasks that run before.
+            message = waiter.result()
+            if isinstance(message, _Awaited):
+                message.taken.set()
 
     async def _handle_disconnect(
         self, session: Session, handler: BrokerProtocolHandler, waiter: asyncio.Future[Any]
@@ -146,4 +228,4 @@ def make(host: str, port: int, accounts: Accounts, ingest: Ingest, keep_alive: K
             f"{KeepAlivePlugin.__module__}.KeepAlivePlugin": {"keep_alive": keep_alive},
         },
     )
-    return KeepingBroker(config)
+    return KeepingBroker(config, ingest.written)

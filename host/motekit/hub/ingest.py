@@ -12,8 +12,9 @@ from mote import contract
 from motekit.hub.store import Reading, Store, StoreError
 
 LOGGER = logging.getLogger(__name__)
-# A killed hub loses at most what came in since the last commit.
-COMMIT_EVERY_S = 0.1
+# So long a batch gathers: whoever waits for its acknowledgement waits as long.
+GATHER_S = 0.001
+RETRY_S = 1.0
 COMPLAIN_EVERY_S = 60.0
 Listener = Callable[[Reading], None]
 
@@ -24,6 +25,10 @@ class Ingest:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pending: list[Reading] = []
+        self._news = asyncio.Event()
+        # Set when what is pending is in the store; the same of what is just being written.
+        self._next = asyncio.Event()
+        self._underway: list[asyncio.Event] = []
         self._task: asyncio.Task[None] | None = None
         self._complained = -COMPLAIN_EVERY_S
         self._refused_before = 0
@@ -41,6 +46,13 @@ class Ingest:
         if self._task:
             self._task.cancel()
         await self._flush()
+
+    async def written(self) -> None:
+        """Until everything that came so far is in the store: a killed hub has it from then on."""
+        if self._pending:
+            await self._next.wait()
+        elif self._underway:
+            await self._underway[-1].wait()
 
     def message(self, topic: str, payload: bytes) -> None:
         """One message from the broker."""
@@ -85,6 +97,7 @@ class Ingest:
     def _accept(self, reading: Reading) -> None:
         self.accepted += 1
         self._pending.append(reading)
+        self._news.set()
         for listener in self.listeners:
             listener(reading)
 
@@ -100,22 +113,30 @@ class Ingest:
 
     async def _commit(self) -> None:
         while True:
-            await asyncio.sleep(COMMIT_EVERY_S)
+            await self._news.wait()
+            self._news.clear()
+            await asyncio.sleep(GATHER_S)
             try:
                 await self._flush()
             except StoreError as error:
                 LOGGER.error("%s; %d readings wait in memory", error, len(self._pending))
-                await asyncio.sleep(1)
+                self._news.set()
+                await asyncio.sleep(RETRY_S)
 
     async def _flush(self) -> None:
         batch, self._pending = self._pending, []
         if not batch:
             return
+        self._underway.append(self._next)
+        self._next = asyncio.Event()
         try:
             await asyncio.to_thread(self._store.write, batch)
         except BaseException:
             self._pending = batch + self._pending
             raise
+        for written in self._underway:
+            written.set()
+        self._underway.clear()
 
 
 def parse_float(payload: bytes) -> float | None:

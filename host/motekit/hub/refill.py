@@ -1,7 +1,7 @@
 """After a start, asks every device for what may be missing: boards keep what they have sent.
 
-What the hub had acknowledged and not yet written when it was killed, or what a backup did not have,
-comes again as backfill, with its own times.
+What a computer had not brought to its disk when it lost its power, or what a backup did not have,
+comes again as backfill, with its own times. A hub that was only killed has what it acknowledged.
 """
 
 import json

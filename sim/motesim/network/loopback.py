@@ -85,6 +85,8 @@ class LoopbackBoard(BoardNetwork):
     async def station_down(self) -> None:
         self._ap = None
         self._link.clear()
+        # ESP-IDF takes the address from the interface, and lwIP aborts what was connected with it.
+        self._connections_gone()
 
     async def access_point_up(self, ssid: str) -> None:
         self._has_soft_ap = True
@@ -105,14 +107,17 @@ class LoopbackBoard(BoardNetwork):
         self._ap = None
         self._link.clear()
         self._ports.clear()
-        for relay in self._relays:
-            relay.board_died()
+        self._connections_gone()
         await self.visitor.drop()
 
     async def close(self) -> None:
         for relay in list(self._relays):
             await relay.close()
         await self.visitor.close()
+
+    def _connections_gone(self) -> None:
+        for relay in self._relays:
+            relay.board_gone()
 
     def dns_port(self) -> int | None:
         """The UDP port of this machine that stands for port 53 of the board, once it listens."""
@@ -144,7 +149,8 @@ class LoopbackBoard(BoardNetwork):
         relay = Relay(
             target,
             self._link,
-            lambda: self._ap.loss if self._ap else 1.0,
+            # The station notices seconds later that its access point is gone; packets are lost.
+            lambda: self._ap.loss if self._ap and self._ap.up else 1.0,
             lambda: self._ap.delay_s if self._ap else 0.0,
         )
         entrance = await relay.open()

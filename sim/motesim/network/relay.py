@@ -72,16 +72,16 @@ class Relay:
                 asyncio.create_task(self._carry(inner, writer, from_board=True)),
                 asyncio.create_task(self._carry(reader, outer, from_board=False)),
             ]
+            # Of a board that is gone the other side hears nothing, until it gives up by itself.
             await asyncio.wait(self._tasks)
-            # A board that died does not say goodbye: its end stays open and silent.
-            if self._board_alive:
-                await self.close()
+            await self.close()
 
         self._server = await asyncio.start_server(accepted, "127.0.0.1", 0)
         address, port = self._server.sockets[0].getsockname()
         return address, port
 
-    def board_died(self) -> None:
+    def board_gone(self) -> None:
+        """Its end is no more: what is on the way arrives nowhere, and nobody says goodbye."""
         self._board_alive = False
 
     async def close(self) -> None:
@@ -107,13 +107,13 @@ class Relay:
                 # A window of lwIP (5,760 bytes) a round trip is what a slow network lets through.
                 if self._delay_s():
                     await asyncio.sleep(self._delay_s())
-                while random.random() < self._loss():
+                while self._board_alive and random.random() < self._loss():
                     await asyncio.sleep(RETRANSMIT_S)
-                await self._link.wait()
-                if not self._board_alive:
-                    return
-                writer.write(data)
-                await writer.drain()
+                if self._board_alive:
+                    await self._link.wait()
+                if self._board_alive:
+                    writer.write(data)
+                    await writer.drain()
         if self._board_alive or not from_board:
             await self._link.wait()
             with contextlib.suppress(OSError):
