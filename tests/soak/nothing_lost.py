@@ -3,7 +3,8 @@
 Cut are WiFi, broker and hub (both by `kill -9`), the network (30 % loss and 2 s delay), power, and
 power in the middle of a write to the flash. A day of readings ten seconds apart is 8,640 rounds a
 board, in six parts of four hours. Each part has its own seed and begins with new boards and empty
-stores; `make soak ONLY=lost_08` runs the one from eight o'clock, in seven minutes.
+stores. `make soak ONLY=day` runs them all, in forty minutes, `ONLY=day_08` the one from eight
+o'clock, and `ONLY=lost` the first one, in seven minutes.
 
 What is faster than the day is the interval alone: a round every 0.25 s, forty times as often. The
 clock of the boards, their time-outs, TCP, the flash, the broker and the hub run at the pace of the
@@ -21,43 +22,43 @@ import campaign
 import numbered
 
 DAY_H, PART_H = 24, 4
-PARTS = tuple(f"lost_{hour:02}" for hour in range(0, DAY_H, PART_H))
+PARTS = tuple(f"day_{hour:02}" for hour in range(0, DAY_H, PART_H))
 NAMES = ("lost", "misdated", "sent", *PARTS)
 BOARDS, PACE = 20, 40
 ROUNDS = int(PART_H * 3600 / numbered.INTERVAL_S)
+Figure = Callable[[str, float, str], None]
 
 
-def run(figure: Callable[[str, float, str], None], parts: Sequence[str] = PARTS) -> None:
-    reports = [_part(figure, part) for part in parts]
-    if len(parts) == len(PARTS):
-        cuts = sum((report.cuts for report in reports), Tally())
-        figure("sent", sum(report.taken for report in reports), "readings")
-        figure("lost", sum(len(report.lost) for report in reports), "readings")
-        figure("misdated", sum(len(report.misdated) for report in reports), "readings")
-        figure("sent.twice", sum(report.sent_twice for report in reports), "readings")
-        figure("sent.not_owed", sum(report.taken - report.owed for report in reports), "readings")
-        for kind in sorted(cuts):
-            figure(f"sent.cuts_{kind}", cuts[kind], "")
+def run(figure: Figure, parts: Sequence[str] = PARTS[:1]) -> None:
+    reports = []
+    for part in parts:
+        reports.append(_part(part))
+        if len(parts) > 1:
+            _tell(figure, reports[-1:], f".{part}")
+    _tell(figure, reports, "")
     for part, report in zip(parts, reports, strict=True):
         assert not report.lost and not report.misdated, f"{part}: {report.failures()}"
 
 
-def _part(figure: Callable[[str, float, str], None], part: str) -> campaign.Report:
-    hour = part.removeprefix("lost_")
+def _part(part: str) -> campaign.Report:
+    hour = part.removeprefix("day_")
     began = time.monotonic()
 
     def tell(text: str) -> None:
         print(f"# part {hour}:00, {time.monotonic() - began:.0f} s: {text}", flush=True)
 
     interval_s = numbered.INTERVAL_S / PACE
-    report = campaign.run(BOARDS, ROUNDS, interval_s, seed=int(hour) + 1, tell=tell)
-    figure(f"sent_{hour}", report.taken, "readings")
-    figure(part, len(report.lost), "readings")
-    figure(f"misdated_{hour}", len(report.misdated), "readings")
-    figure(f"sent_{hour}.twice", report.sent_twice, "readings")
-    figure(f"sent_{hour}.not_owed", report.taken - report.owed, "readings")
-    figure(f"misdated_{hour}.worst_dated_s", report.worst_dated_s, "s")
-    figure(f"misdated_{hour}.worst_live_s", report.worst_live_s, "s")
-    for kind in sorted(report.cuts):
-        figure(f"sent_{hour}.cuts_{kind}", report.cuts[kind], "")
-    return report
+    return campaign.run(BOARDS, ROUNDS, interval_s, seed=int(hour) + 1, tell=tell)
+
+
+def _tell(figure: Figure, reports: Sequence[campaign.Report], of: str) -> None:
+    cuts = sum((report.cuts for report in reports), Tally())
+    figure(f"sent{of}", sum(report.taken for report in reports), "readings")
+    figure(f"lost{of}", sum(len(report.lost) for report in reports), "readings")
+    figure(f"misdated{of}", sum(len(report.misdated) for report in reports), "readings")
+    figure(f"misdated{of}.worst_dated_s", max(report.worst_dated_s for report in reports), "s")
+    figure(f"misdated{of}.worst_live_s", max(report.worst_live_s for report in reports), "s")
+    figure(f"sent{of}.twice", sum(report.sent_twice for report in reports), "readings")
+    figure(f"sent{of}.not_owed", sum(r.taken - r.owed for r in reports), "readings")
+    for kind in sorted(cuts):
+        figure(f"sent{of}.cuts_{kind}", cuts[kind], "")
