@@ -7,7 +7,7 @@ import asyncio
 import time
 
 from mote import board, config, contract, led, log, memory, patience, starts, system, tasks
-from mote.failure import NOT_JOINED, Failure
+from mote.failure import NO_MEMORY, Failure
 from mote.mqtt import MODULES as MQTT
 from mote.portal import dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
@@ -198,7 +198,9 @@ class Portal:
             failure, found = await _tried(document, self.site.step, stay)
         except MemoryError:
             # Beside running it may be short for a moment: tried once more it may work.
-            failure, found = Failure(NOT_JOINED, "out of memory"), ()
+            failure, found = Failure(NO_MEMORY), ()
+            # How far it came is not known: no network counts as one that let the board in.
+            failure.step = "join"
         memory.forget("mote.trial", *MQTT)
         if failure:
             log.warning("setup: trial: %s" % failure)
