@@ -7,7 +7,19 @@ import time
 
 import micropython
 
-from mote import __version__, board, config, contract, led, log, starts, system, tasks, update
+from mote import (
+    __version__,
+    board,
+    config,
+    contract,
+    led,
+    log,
+    memory,
+    starts,
+    system,
+    tasks,
+    update,
+)
 
 _PAUSE_S = 5
 # Collect after so many bytes: a heap that is left to run full is in splinters when it is needed in
@@ -81,10 +93,23 @@ def _watch_trial():
 
 
 async def _run(settings):
+    if settings["mqtt"]["tls"]:
+        _leave_room("running")
     from mote import running
 
     why = await running.run(settings)
     system.restart(*why)
+
+
+def _leave_room(mode):
+    """Python's heap must not take what TLS needs; set-up may have to try TLS."""
+    from mote import shares
+
+    try:
+        shares.leave(shares.OTHERS[mode])
+    except (MemoryError, OSError) as error:
+        log.warning("app: no room is kept for TLS: %r" % error)
+    memory.forget("mote.shares")
 
 
 def _roll_back():
@@ -98,6 +123,7 @@ def _roll_back():
 
 
 async def _set_up(settings, reason):
+    _leave_room("set-up")
     from mote import setup
 
     system.restart(await setup.run(settings, reason))

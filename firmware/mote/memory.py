@@ -3,6 +3,8 @@
 import gc
 import sys
 
+# What modules that are forgotten leave behind for good.
+kept = []
 _heap_low = 1 << 29
 
 
@@ -50,6 +52,14 @@ def free_heap():
     free = gc.mem_free()
     _heap_low = min(_heap_low, free)
     return free
+
+
+def beside():
+    """Bytes free beside Python's heap, for WiFi, the network and TLS; and those in one piece."""
+    from esp32 import HEAP_DATA, idf_heap_info
+
+    regions = idf_heap_info(HEAP_DATA)
+    return sum(region[1] for region in regions), max(region[2] for region in regions)
 
 
 def heap_low():

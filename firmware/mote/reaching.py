@@ -67,6 +67,8 @@ async def _join(online):
             await asyncio.sleep_ms(_STEP_MS)
         raise
     online.wifi.over()
+    # What comes next needs its memory: TLS above all.
+    memory.forget("mote.wifi.joining")
     if online.portal and not online.portal.busy:
         log.info("run: the known WiFi is back, the portal closes")
         online.portal.close()

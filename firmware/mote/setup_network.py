@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from mote import board, contract, led, log, memory, patience, tasks
-from mote.failure import NOT_JOINED, Failure
+from mote.failure import NO_MEMORY, Failure
 from mote.mqtt import MODULES as MQTT
 from mote.portal import PAGES, dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
@@ -153,7 +153,9 @@ class Portal:
             failure, found = await _tried(document, self.site.step, stay)
         except MemoryError:
             self._server.starved += 1
-            failure, found = Failure(NOT_JOINED, "out of memory"), ()
+            failure, found = Failure(NO_MEMORY), ()
+            # How far it came is not known: no network counts as one that let the board in.
+            failure.step = "join"
         memory.discard("mote.trial")
         memory.forget(*MQTT)
         if failure:

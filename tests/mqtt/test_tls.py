@@ -18,6 +18,11 @@ RUNTIME = Path(sys.executable).with_name("micropython")
 CLIENT = """
 import asyncio, json, sys
 sys.path[:] = [{firmware!r}, {umqtt!r}, ".frozen"]
+class Chip:
+    # Free, and free in one piece, of the memory that is not Python's.
+    HEAP_DATA = 4
+    idf_heap_info = lambda _: [(200_000, {free}, {largest}, 0)]
+sys.modules["esp32"] = Chip
 from mote.failure import Failure
 from mote.mqtt import connecting
 async def main():
@@ -53,7 +58,9 @@ class Server:
             time.sleep(0.02)
         raise TimeoutError("mosquitto does not start")
 
-    def login(self, ca: str, host: str = "localhost") -> str:
+    def login(
+        self, ca: str, host: str = "localhost", free: int = 100_000, largest: int = 90_000
+    ) -> str:
         """What the firmware's client says of a login, with `ca` as its CA."""
         server = {"host": host, "port": self.port, "user": "", "password": "", "tls": True}
         settings = json.dumps({"id": "dev", "mqtt": {**server, "ca": ca}})
@@ -61,6 +68,8 @@ class Server:
             firmware=str(ROOT / "firmware"),
             umqtt=str(packages.folder("umqtt-simple")),
             settings=settings,
+            free=free,
+            largest=largest,
         )
         script = self.folder / "client.py"
         script.write_text(code)
@@ -121,3 +130,13 @@ def test_without_a_ca_the_connection_is_secret_but_not_verified(
 ) -> None:
     server.start(authority.issue("elsewhere.example", server.folder))
     assert server.login("") == "connected"
+
+
+@pytest.mark.parametrize(("free", "largest"), [(33_000, 30_000), (60_000, 16_000)])
+def test_a_board_without_the_memory_for_a_handshake_says_so(
+    server: Server, authority: Authority, free: int, largest: int
+) -> None:
+    # With so little, a chip would say of this good certificate that nobody trusts it.
+    server.start(authority.issue("localhost", server.folder))
+    said = server.login(authority.pem, free=free, largest=largest)
+    assert said.startswith(f"no_memory {free} bytes are free, {largest} in one piece")

@@ -52,8 +52,8 @@ async def log_in(settings, progress=lambda step: None):
 async def connect(host, port, tls=False, ca="", progress=lambda step: None):
     """An open `Link`. `progress` is told "name", then "server", then "login".
 
-    Raises Failure: NAME_NOT_FOUND, UNREACHABLE, REFUSED, NO_ANSWER, TLS. The TLS handshake is done
-    by the first write, which raises what `tls.explained` explains.
+    Raises Failure: NAME_NOT_FOUND, UNREACHABLE, REFUSED, NO_ANSWER, TLS, NO_MEMORY. The TLS
+    handshake is done by the first write, which raises what `tls.explained` explains.
     """
     progress("name")
     # Whoever waits for a page gets it before a lookup that stops everything.

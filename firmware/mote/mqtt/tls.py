@@ -4,15 +4,25 @@ import ssl
 from binascii import a2b_base64
 from errno import ENOMEM
 
-from mote import failure
+from mote import failure, memory
 from mote.failure import Failure
+
+# What a handshake takes beside Python's heap, and of it the buffer for what is received. With less,
+# mbedTLS says that a good certificate is not trusted (MEMORY.md).
+_HANDSHAKE = 33 * 1024
+_BUFFER = 17 * 1024
 
 
 def secured(sock, host, ca):
     """The TLS stream over `sock`; the handshake is done by its first write.
 
-    Without a `ca` (PEM) the traffic is encrypted and the server may be anyone. Raises Failure: TLS.
+    Without a `ca` (PEM) the traffic is encrypted and the server may be anyone. Raises Failure: TLS,
+    NO_MEMORY.
     """
+    free, largest = memory.beside()
+    if free < _HANDSHAKE or largest < _BUFFER:
+        told = "%d bytes are free, %d in one piece; it takes %d and %d"
+        raise Failure(failure.NO_MEMORY, told % (free, largest, _HANDSHAKE, _BUFFER))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # The port's default is CERT_NONE: a loaded CA alone would check nothing.
     context.verify_mode = ssl.CERT_REQUIRED if ca else ssl.CERT_NONE
@@ -30,9 +40,10 @@ def secured(sock, host, ca):
 def explained(error):
     """The Failure that an error in a TLS handshake stands for: mbedTLS raises three kinds."""
     if isinstance(error, MemoryError) or error.args[0] == ENOMEM:
-        return Failure(failure.TLS, "out of memory")
+        return Failure(failure.NO_MEMORY)
     # mbedTLS gives one line for each thing that is wrong with a certificate.
-    return Failure(failure.TLS, str(error.args[-1]).strip().replace("\n", ", "))
+    what = str(error.args[-1]).strip().replace("\n", ", ")
+    return Failure(failure.NO_MEMORY if "ALLOC_FAILED" in what else failure.TLS, what)
 
 
 def certificates_of(pem):
