@@ -36,10 +36,11 @@ class Questions:
             while line := await reader.readline():
                 # Ctrl-C meets the board's own files, and not what starts them.
                 may_be_interrupted = self._board.serial.booted
-                reply = await self._answer(*json.loads(line))
+                number, *question = json.loads(line)
+                reply = await self._answer(*question)
                 if may_be_interrupted and self._board.serial.interrupted():
                     reply = ["KeyboardInterrupt", ""]
-                answer = json.dumps(reply).encode()
+                answer = json.dumps([number, *reply]).encode()
                 os.write(reply_end, b"%06d" % len(answer) + answer)
         except Stopped:
             await asyncio.Event().wait()

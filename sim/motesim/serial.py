@@ -271,7 +271,8 @@ class SerialPort:
 
     def _signal(self) -> None:
         self._interrupting = None
-        if not self.booted:
+        if not self.booted or self.stop_waiting:
+            # What waits for the world has asked meanwhile: its answer is the interrupt.
             self._interrupt()
             return
         self._type_early()

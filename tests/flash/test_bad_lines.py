@@ -41,7 +41,8 @@ def test_the_same_command_finishes_what_broke_off(
     board.line = Line(intact=intact, times=99, **FAULTS[fault])
     with pytest.raises(FlashError, match="run the same command again") as raised:
         flashed(board, wish, board="wemos-d1-mini32")
-    assert raised.value.kind == "line"
+    # The checksum of a packet is one byte: one loss in 256 shows only in what the flash holds.
+    assert raised.value.kind in ("line", "verify")
     (kept,) = safekeeping.iterdir()
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     board.line = Line()

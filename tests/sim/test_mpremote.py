@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import signal
 import sys
 import termios
 from pathlib import Path
@@ -257,7 +258,10 @@ def test_repl_is_a_terminal_on_the_board_with_ctrl_c_and_ctrl_d(tmp_path) -> Non
     with_board(tmp_path, story, COUNTS_FOR_EVER)
 
 
-def test_ctrl_c_ends_a_wait_for_the_world_and_the_next_answer_is_the_right_one(tmp_path) -> None:
+@pytest.mark.parametrize("by", ["typing", "a signal"])
+def test_ctrl_c_ends_a_wait_for_the_world_and_the_next_answer_is_the_right_one(
+    tmp_path, by: str
+) -> None:
     program = """
 import machine, network, socket
 sta = network.WLAN(network.STA_IF)
@@ -270,7 +274,14 @@ except KeyboardInterrupt:
 """
 
     async def story(board: VirtualBoard) -> None:
-        board.serial.type(b"\x03")
+        if by == "typing":
+            board.serial.type(b"\x03")
+        else:
+            # As it strikes a program that asked at that moment.
+            async with asyncio.timeout(10):
+                while not board.serial.stop_waiting:
+                    await asyncio.sleep(0.001)
+            os.killpg(os.tcgetpgrp(board.serial._inner), signal.SIGINT)
         assert await board.wait_for_log("interrupted", 10) == "interrupted 1"
 
     with_board(tmp_path, story, program)

@@ -32,6 +32,10 @@ class LineError(Exception):
     """The line failed, not the board; worth a second attempt at a lower rate."""
 
 
+class DamagedError(LineError):
+    """What was written is not what the flash holds: lost on the way, or a broken flash."""
+
+
 class Chip:
     """One chip that listens. `name` as in the board profiles, `mac` twelve capital hex digits."""
 
@@ -113,7 +117,7 @@ class Chip:
     def write(self, part: Part, step: Step) -> None:
         """Write and verify `part`; `step` is told bytes done and in all.
 
-        Raises FlashError when the flash does not take it, LineError.
+        Raises LineError.
         """
 
         def scaled(done: int, total: int) -> None:
@@ -150,7 +154,7 @@ def _line() -> Iterator[None]:
         yield
     except (FatalError, OSError) as error:
         if re.search("MD5 of file does not match|flash region is empty", str(error)):
-            raise problems.damaged() from error
+            raise DamagedError("what was written is not what the flash holds") from error
         raise LineError(_short(str(error))) from error
 
 

@@ -14,7 +14,7 @@ from motekit import boards
 from motekit.boards import Profile
 from motekit.firmware import factory
 from motekit.flash import boot, content, problems
-from motekit.flash.chip import ROM_BAUD, Chip, LineError
+from motekit.flash.chip import ROM_BAUD, Chip, DamagedError, LineError
 from motekit.flash.content import Content
 from motekit.flash.progress import Step, cancellable
 from motekit.flash.safekeeping import Safekeeping
@@ -128,6 +128,8 @@ class _Job:
         """What the last failure of the line means for the person."""
         if self._unread:
             return problems.unreadable_settings(str(error))
+        if isinstance(error, DamagedError):
+            return problems.damaged()
         return problems.line_failed(str(error))
 
     def run(self, baud: int) -> Flashed:

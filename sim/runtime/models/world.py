@@ -1,14 +1,15 @@
 """The wire between a virtual chip and the world around it: one question out, one answer back.
 
-A question is a JSON line `[operation, [arguments]]`; an answer is six decimal digits of length and
-a JSON list, `["ok", value]` or `["OSError", errno or text]` and the like. The world may take its
-time: a blocking call of the chip blocks here.
+A question is a JSON line `[number, operation, [arguments]]`; an answer is six decimal digits of
+length and a JSON list, `[number, "ok", value]` or `[number, "OSError", errno or text]`. The world
+may take its time: a blocking call of the chip blocks here.
 """
 
 import json
 
 _out = open("/dev/fd/3", "wb")
 _in = open("/dev/fd/4", "rb")
+_asked = 0
 # What of the process's heap is no board's.
 taken = None
 _ERRORS = {
@@ -31,8 +32,13 @@ def _read(count):
 
 def ask(operation, *arguments):
     """The world's answer. Raises what the world says silicon would raise."""
-    _out.write(json.dumps([operation, arguments]).encode() + b"\n")
-    kind, value = json.loads(_read(int(_read(6))))
+    global _asked
+    _asked = number = _asked + 1
+    _out.write(json.dumps([number, operation, arguments]).encode() + b"\n")
+    answered = 0
+    # A signal may end the wait for an answer, which then comes before the one to the next question.
+    while answered != number:
+        answered, kind, value = json.loads(_read(int(_read(6))))
     if kind != "ok":
         raise _ERRORS[kind](value)
     return value
