@@ -26,6 +26,8 @@ class Online:
         self.server = Backoff()
         # The portal that is open beside running, if it is.
         self.portal = None
+        # Whether it has been online since the start.
+        self.was = False
         self._session = session
 
     async def stay(self):
@@ -38,6 +40,7 @@ class Online:
         # A call of its own: a frame that goes on would keep the client, and all that is loaded
         # for it, in a place of its stack that nothing overwrites.
         client = await self._reach()
+        self.was = True
         if not self.portal:
             memory.forget(*_REACHING)
         if await self._session(client) >= patience.CONNECTION_STEADY_MS:

@@ -12,6 +12,8 @@ from mote.wifi import station
 
 # `isconnected` does not notice every loss: a server that stays silent may be the radio's fault.
 REJOIN_AFTER = 3
+# What Python has taken from TLS once it does not give back: only a restart does.
+_RESTART_AFTER = 3
 _SILENCE = (failure.NAME_NOT_FOUND, failure.UNREACHABLE, failure.NO_ANSWER)
 # What is loaded for the portal alone.
 _PORTAL = ("mote.setup_network", "mote.portal", "mote.trial", "mote.qr")
@@ -20,7 +22,7 @@ _STEP_MS = 1_000
 
 async def server(online):
     """A client that is logged in; until then every failure is followed by another attempt."""
-    silent = 0
+    silent = short = 0
     while True:
         try:
             if not station.address() or silent >= REJOIN_AFTER:
@@ -36,6 +38,10 @@ async def server(online):
         except Failure as error:
             log.warning("run: %s" % error)
             silent += error.reason in _SILENCE
+            short += error.reason == failure.NO_MEMORY
+            # Where it never was enough, a restart changes nothing.
+            if short >= _RESTART_AFTER and online.was:
+                online.end("the next start has the memory for TLS")
             if error.step in ("join", "address"):
                 continue
         except MemoryError:

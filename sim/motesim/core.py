@@ -36,6 +36,9 @@ class Core:
         self.slot, self.release = "", RELEASE
         self.reset_cause = PWRON_RESET
         self.celsius = 42.0
+        # Free, and free in one piece, of the memory that is not Python's: on the official image
+        # with an MQTT connection.
+        self.beside = (93_932, 90_112)
         self._rtc_offset_ns = 0
         self._rtc_memory = b""
         self._nvs: dict[tuple[str, str], int | str] = {}
@@ -151,8 +154,9 @@ class Core:
         return round(self.chip_celsius() * 9 / 5 + 32)
 
     def chip_idf_heap(self, capabilities: int) -> list[list[int]]:
-        # Measured on the official image with an MQTT connection: total, free, largest, minimum.
-        return [[113_840, 93_932, 90_112, 88_000]]
+        # Total, free, largest, the least that was free.
+        free, largest = self.beside
+        return [[113_840, free, largest, min(free, 88_000)]]
 
     def nvs_set(self, namespace: str, key: str, value: int | str) -> None:
         self._nvs[namespace, key] = value

@@ -12,9 +12,11 @@ from mote import contract
 from mote.improv import frames
 
 ROOT = Path(__file__).parents[2]
-sys.path += [str(ROOT / "tests" / "running"), str(ROOT / "tests" / "portal")]
+sys.path += [str(ROOT / "tests" / room) for room in ("running", "portal", "mqtt")]
 
+from authority import Authority  # noqa: E402
 from board_in_setup import OWN, ask  # noqa: E402
+from house_of_one import SERVER, home  # noqa: E402
 from walked import HOME, patience, walk  # noqa: E402
 
 pytestmark = pytest.mark.anyio
@@ -269,6 +271,31 @@ async def test_a_version_that_does_not_get_the_board_online_makes_room_for_the_o
         await w.sees(contract.LOG_JOINED)
         await w.board.cut_power()
         assert json.loads(w.board.flash.read("slots.json"))["slot"] == "a"
+
+
+@way("TLS short")
+async def test_what_tls_has_lost_a_restart_gives_back(tmp_path) -> None:
+    certificate = Authority("the home's own CA").issue(SERVER, tmp_path)
+    async with home(tmp_path, f"allow_anonymous true\n{certificate}") as place:
+        board = await place.board(mqtt={"host": SERVER, "tls": True})
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60)
+        enough, board.core.beside = board.core.beside, (20_000, 18_000)
+        await place.broker.stop()
+        await place.broker.start()
+        await board.wait_for_log("too little memory left for a secure connection (20000", 60)
+        await board.wait_for_log(contract.LOG_RESTART, 60)
+        board.core.beside = enough
+        await board.wait_for_log(contract.LOG_CONNECTED, 60, since=board.serial.count)
+
+
+async def test_a_board_that_never_had_the_memory_for_tls_goes_on_measuring(tmp_path) -> None:
+    certificate = Authority("the home's own CA").issue(SERVER, tmp_path)
+    async with home(tmp_path, f"allow_anonymous true\n{certificate}") as place:
+        board = await place.board(mqtt={"host": SERVER, "tls": True})
+        board.core.beside = (20_000, 18_000)
+        for _ in range(5):
+            await board.wait_for_log("too little memory", 60, since=board.serial.count)
+        assert not [line for line in board.log if contract.LOG_RESTART in line]
 
 
 def test_every_way_is_walked() -> None:
