@@ -5,7 +5,7 @@ Loaded for a command, and forgotten soon after.
 
 import asyncio
 
-from mote import led, log, starts
+from mote import led, log, memory, starts, update
 from mote.commands import Refused
 
 IDENTIFY_S = 10
@@ -73,6 +73,11 @@ class Orders:
         return {"probation": True}, self._leave(command, "a new configuration is tried")
 
     async def _update(self, command):
+        if self._settings["mqtt"]["tls"] and memory.beside()[0] < update.BESIDE_TLS:
+            # It would break off amid the pieces, and take the connection with it (MEMORY.md).
+            raise Refused(
+                "too little memory for an update over TLS: send it without TLS, or over USB"
+            )
         from mote.update import receive
 
         return await receive.handle(command, self._leave)

@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import pty
 import signal
 import sys
-import termios
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from boards import END, run
 from motesim import VirtualBoard, World
 from motesim.core import ESP32_FREE_HEAP, WIDTH_RATIO
 from mpremote.transport_serial import SerialTransport
+from repl_terminal import Terminal
 
 EVERY_BYTE = bytes(range(256)) * 3
 COUNTS_FOR_EVER = """
@@ -197,38 +196,6 @@ def test_programs_are_sent_by_raw_paste(tmp_path) -> None:
         assert await asyncio.to_thread(talk, str(board.serial_path)) == (b"500\r\n", True)
 
     with_board(tmp_path, story)
-
-
-class Terminal:
-    """A terminal with `mpremote repl` in it."""
-
-    def __init__(self) -> None:
-        self.outer, self.end = pty.openpty()
-        os.set_blocking(self.outer, False)
-        self.shown = b""
-
-    async def wait_until_raw(self) -> None:
-        """Wait until keys are passed on as they are, and so Ctrl-C is one."""
-        async with asyncio.timeout(30):
-            while termios.tcgetattr(self.end)[3] & termios.ISIG:
-                await asyncio.sleep(0.01)
-
-    async def wait_for(self, text: bytes) -> None:
-        """Wait until it shows `text`, which is then forgotten with all that was before."""
-
-        async def watch() -> None:
-            while text not in self.shown:
-                readable = asyncio.Event()
-                asyncio.get_running_loop().add_reader(self.outer, readable.set)
-                await readable.wait()
-                asyncio.get_running_loop().remove_reader(self.outer)
-                self.shown += os.read(self.outer, 4096)
-
-        try:
-            await asyncio.wait_for(watch(), 30)
-        except TimeoutError:
-            raise AssertionError(f"no {text!r} in {self.shown!r}") from None
-        self.shown = self.shown.split(text, 1)[1]
 
 
 def test_repl_is_a_terminal_on_the_board_with_ctrl_c_and_ctrl_d(tmp_path) -> None:

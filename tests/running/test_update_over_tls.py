@@ -1,0 +1,39 @@
+"""An update over TLS: a plain ESP32 has not the memory for both, and says so before it begins."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from house_of_one import SERVER, home
+from mote import contract
+from mqtt_ear import ear
+from test_obeying import Host
+
+sys.path.append(str(Path(__file__).parents[1] / "mqtt"))
+
+from authority import Authority
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_without_the_memory_it_is_refused_and_with_it_the_bundle_is_judged(tmp_path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        plain = probe.getsockname()[1]
+    certificate = Authority("the home's own CA").issue(SERVER, tmp_path)
+    listeners = f"allow_anonymous true\n{certificate}\nlistener {plain} 127.0.0.1"
+    async with (
+        home(tmp_path, listeners) as place,
+        ear([], "-p", str(plain), "-q", "1", "-t", "#") as heard,
+    ):
+        board = await place.board(mqtt={"host": SERVER, "tls": True})
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60)
+        # The board is at the TLS listener, whoever commands it at the other one.
+        place.broker.port = plain
+        host = Host(place, heard, board)
+        enough, board.core.beside = board.core.beside, (16_592, 14_848)
+        answer = await host.ask("n1", cmd="update", begin={"manifest": "{}", "signature": ""})
+        assert not answer["ok"] and "too little memory for an update over TLS" in answer["error"]
+        board.core.beside = enough
+        answer = await host.ask("n2", cmd="update", begin={"manifest": "{}", "signature": ""})
+        assert not answer["ok"] and "memory" not in answer["error"]
