@@ -37,8 +37,8 @@ class Core:
         self.reset_cause = PWRON_RESET
         self.celsius = 42.0
         # Free, and free in one piece, of the memory that is not Python's: on the official image
-        # with an MQTT connection.
-        self.beside = (93_932, 90_112)
+        # with an MQTT connection, when Python's heap has grown to what it is here (MEMORY.md).
+        self.beside = (34_056, 32_768)
         self._rtc_offset_ns = 0
         self._rtc_memory = b""
         self._nvs: dict[tuple[str, str], int | str] = {}
@@ -156,7 +156,7 @@ class Core:
     def chip_idf_heap(self, capabilities: int) -> list[list[int]]:
         # Total, free, largest, the least that was free.
         free, largest = self.beside
-        return [[113_840, free, largest, min(free, 88_000)]]
+        return [[113_840, free, largest, free]]
 
     def nvs_set(self, namespace: str, key: str, value: int | str) -> None:
         self._nvs[namespace, key] = value

@@ -25,7 +25,8 @@ async def test_a_hundred_sessions_in_a_row_run_within_the_heap_of_a_board() -> N
     async with board_in_setup() as board:
         for _ in range(SESSIONS):
             await session(board)
-        assert not any("MemoryError" in line or line.startswith("E ") for line in board.log)
+        faults = [line for line in board.log if "MemoryError" in line or line.startswith("E ")]
+        assert not faults
 
 
 async def test_four_phones_at_once() -> None:
