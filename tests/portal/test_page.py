@@ -96,6 +96,11 @@ def test_a_language_says_everything_that_english_says(language: str) -> None:
     assert phrases(language) == phrases("en") | reasons
 
 
+def test_the_page_has_words_for_every_failure() -> None:
+    template = (PORTAL / "page.html").read_text(encoding="utf-8")
+    assert set(re.findall(r"{{#fail\.(\w+)}}", template)) == set(failure.reasons())
+
+
 async def test_what_was_entered_comes_back_escaped_and_without_secrets() -> None:
     async with board_in_setup() as board:
         nasty = "%22%3E%3Cscript%3Ealert(1)%3C/script%3E"

@@ -18,12 +18,17 @@ ADDRESS = "192.168.50.2"
 HOME = AccessPoint("home", "a good password")
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 class Broker:
     """A mosquitto on a free port of this machine, which can be stopped and started."""
 
     def __init__(self, folder: Path, options: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._file = folder / "mosquitto.conf"
         self._file.write_text(f"user root\nlistener {self.port} 127.0.0.1\n{options}\n")
 

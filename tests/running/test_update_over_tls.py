@@ -1,11 +1,10 @@
 """An update over TLS: a plain ESP32 has not the memory for both, and says so before it begins."""
 
-import socket
 import sys
 from pathlib import Path
 
 import pytest
-from house_of_one import SERVER, home
+from house_of_one import SERVER, free_port, home
 from mote import contract
 from mqtt_ear import ear
 from test_obeying import Host
@@ -18,8 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_without_the_memory_it_is_refused_and_with_it_the_bundle_is_judged(tmp_path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        plain = probe.getsockname()[1]
+    plain = free_port()
     certificate = Authority("the home's own CA").issue(SERVER, tmp_path)
     listeners = f"allow_anonymous true\n{certificate}\nlistener {plain} 127.0.0.1"
     async with (
