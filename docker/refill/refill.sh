@@ -17,7 +17,10 @@ known=$(grep -c . losses || true)
 nonce="refill-$known-$(tail -n 1 losses)"
 # Payloads come in hex: what a device sends cannot look like a line of another device.
 ONLINE=6f6e6c696e65
-mine=$(printf '"%s"' "$nonce" | od -An -v -tx1 | tr -d ' \n')
+hex() { printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n'; }
+mine=$(hex "\"$nonce\"")
+# In safe mode a board refuses: it is asked again when it comes once more.
+OBEYED=$(hex '"ok": true')
 
 say() { echo "refill: $*"; }
 
@@ -57,7 +60,12 @@ mosquitto_sub -q 1 -t '$SYS/broker/uptime' -t 'devices/+/status' -t 'devices/+/r
         */status) [ "$payload" != $ONLINE ] || ask "$device" ;;
         */reply)
             case $payload in
-            *"$mine"*) echo "$known" >"answered/$device" ;;
+            *"$mine"*)
+                case $payload in
+                *"$OBEYED"*) echo "$known" >"answered/$device" ;;
+                *) say "$device refused" ;;
+                esac
+                ;;
             esac
             ;;
         esac

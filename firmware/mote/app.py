@@ -74,7 +74,7 @@ async def _work():
     if start == "crashed" and config.on_probation():
         _roll_back()
     if start == "crashed":
-        log.error("app: safe mode: only the portal starts, it shows the last fault")
+        log.error("app: safe mode: nothing is measured, the portal shows the last fault")
         await _set_up(settings, start)
     asyncio.create_task(starts.settle())
     reason = start or (asked if asked in ("button", "erased", "improv") else "")

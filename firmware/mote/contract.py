@@ -16,6 +16,8 @@ MQTT_TLS_PORT = 8883
 NTP_SERVERS = ("pool.ntp.org", "time.cloudflare.com", "time.google.com")
 ONLINE = "online"
 OFFLINE = "offline"
+# True in the `info` of a board that crashed too often to measure, and can be mended over MQTT.
+SAFE_MODE = "safe_mode"
 BAUD = 115200
 
 # Serial log, `<level> <ms> <part>: <text>`: the texts that people's scripts and our tests wait for.

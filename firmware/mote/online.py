@@ -16,16 +16,17 @@ _REACHING = ("mote.reaching", "mote.failure", "mote.wifi.joining", "mote.wifi.sc
 class Online:
     """Runs `session(client)` for each login, which returns how many ms the connection held.
 
-    `end(why, mode)` is called when the board has to restart.
+    `end(why, mode)` is called when the board has to restart. A `portal` that is given stays open.
     """
 
-    def __init__(self, settings, session, end):
+    def __init__(self, settings, session, end, portal=None):
         self.settings = settings
         self.end = end
         self.wifi = Backoff()
         self.server = Backoff()
-        # The portal that is open beside running, if it is.
-        self.portal = None
+        # The portal that is open beside, if one is.
+        self.portal = portal
+        self.portal_stays = portal is not None
         # Whether it has been online since the start.
         self.was = False
         self._session = session

@@ -75,7 +75,7 @@ async def _join(online):
     online.wifi.over()
     # What comes next needs its memory: TLS above all.
     memory.forget("mote.wifi.joining")
-    if online.portal and not online.portal.busy:
+    if online.portal and not online.portal.busy and not online.portal_stays:
         log.info("run: the known WiFi is back, the portal closes")
         online.portal.close()
         online.portal = None

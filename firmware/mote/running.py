@@ -3,7 +3,6 @@
 import asyncio
 import sys
 import time
-from errno import ENOTCONN
 
 from mote import (
     board,
@@ -23,6 +22,7 @@ from mote import (
 )
 from mote.clock.clock import Clock
 from mote.delivery import Delivery
+from mote.obeying import Obeying
 from mote.online import Online
 from mote.sensors import rounds
 from mote.store.ring import Ring
@@ -42,18 +42,15 @@ async def run(settings):
     return await _Running(settings).run()
 
 
-class _Running:
+class _Running(Obeying):
     def __init__(self, settings):
-        self.settings = settings
-        self._device = settings["id"]
+        super().__init__(settings)
         self._interval_ms = int(settings["interval"] * 1000)
         self.clock = Clock()
         boot = starts.number()
         self.delivery = Delivery(Ring(boot=boot), self.clock, boot)
         self.sensors = sensors.open_all(settings["sensors"])
         self._online = Online(settings, self._session, self._end)
-        self._commands = None
-        self.client = None
         self.first = True
         self._leave = asyncio.Event()
         self._why = ()
@@ -125,16 +122,7 @@ class _Running:
             _abandon_update()
             memory.forget(*_CONNECTED)
 
-    def obey(self):
-        """What obeys: loaded with the first command, most boards never get one."""
-        if not self._commands:
-            from mote.commands import Commands
-
-            # The command that the board restarted for must not be done again.
-            self._commands = Commands(self._orders, self._reply, starts.last_nonce())
-        return self._commands
-
-    def _orders(self):
+    def _handlers(self):
         from mote.orders import Orders
 
         return Orders(self.settings, self.delivery, self._end).handlers()
@@ -170,12 +158,6 @@ class _Running:
                 self._logs = 0
                 memory.forget(*_ORDERS)
             await asyncio.sleep_ms(_BEAT_MS)
-
-    async def _reply(self, text):
-        """Publish an answer to a command. Raises OSError."""
-        if not self.client:
-            raise OSError(ENOTCONN)
-        await self.client.publish(contract.device_topic(self._device, "reply"), text, qos=1)
 
     def _publish_log(self, line):
         """Send a log line, if there is a connection, without waiting for anyone."""

@@ -29,9 +29,11 @@ _WIFI_STEP_MS = 500
 
 
 class Session:
-    """One connection of `node`, which has: settings, sensors, clock, delivery, `obey()` (gives its
-    `Commands`) and `first`, true until the first reading of this start is published.
+    """One connection of `node`, an `Obeying` with sensors, clock, delivery and `first`, true until
+    the first reading of this start is published.
     """
+
+    _shown = "connected"
 
     def __init__(self, node, client):
         self._node = node
@@ -47,9 +49,8 @@ class Session:
             await client.subscribe(self._topic("cmd"), 1)
             await client.announce()
             self._node.client = client
-            led.show("connected")
-            delivered = Sending(self._device, self._node.delivery, client, self._delivered).run()
-            for work in (self._tell(), _close_without_wifi(client), delivered):
+            led.show(self._shown)
+            for work in self._works():
                 works.append(tasks.start(work))
             await client.closed.wait()
         except OSError as error:
@@ -61,6 +62,17 @@ class Session:
             client.close()
         log.warning("%s%s: %r" % (contract.LOG_DISCONNECTED, client.server, client.reason))
         return time.ticks_diff(time.ticks_ms(), since)
+
+    def _works(self):
+        """What goes on while the connection holds."""
+        sending = Sending(self._device, self._node.delivery, self._client, self._delivered)
+        return self._tell(), self._close_without_wifi(), sending.run()
+
+    async def _close_without_wifi(self):
+        """The radio knows of a lost network long before an acknowledgement is overdue."""
+        while station.address():
+            await asyncio.sleep_ms(_WIFI_STEP_MS)
+        self._client.close(OSError(ENOTCONN))
 
     def _topic(self, leaf):
         return contract.device_topic(self._device, leaf)
@@ -76,13 +88,16 @@ class Session:
             await self._tell_once()
             await self._announce_metrics()
             while True:
-                info = json.dumps(_info(self._node))
-                await self._client.publish(self._topic("info"), info, True, 1)
+                await self._inform()
                 await asyncio.sleep_ms(INFO_EVERY_MS)
         except OSError as error:
             self._client.close(error)
         except MemoryError:
             self._client.close(OSError(ENOMEM))
+
+    async def _inform(self):
+        info = json.dumps(self._info())
+        await self._client.publish(self._topic("info"), info, True, 1)
 
     async def _tell_once(self):
         """What the start before this one left to be said."""
@@ -96,6 +111,9 @@ class Session:
             probation.told()
         if update.due():
             await self._conclude()
+        await self._tell_crash()
+
+    async def _tell_crash(self):
         trace = starts.untold()
         if trace:
             await self._client.publish(self._topic("log"), trace, qos=1)
@@ -115,8 +133,18 @@ class Session:
         await homeassistant.announce(self._client, self._device, metrics, board.chip())
         memory.forget("mote.homeassistant", "mote.units")
 
+    def _info(self):
+        node = self._node
+        info = about()
+        info["sensors"] = [sensor.kind for sensor in node.sensors if sensor.names]
+        info["queue"] = len(node.delivery)
+        info["lost"] = node.delivery.lost
+        info["clock"] = node.clock.known
+        return info
 
-def _info(node):
+
+def about():
+    """What `info` says of every board, whatever it does."""
     return {
         "version": __version__,
         "board": board.chip(),
@@ -127,15 +155,4 @@ def _info(node):
         "heap_low": memory.heap_low(),
         "reset": system.reset_cause(),
         "crashes": starts.crashes(),
-        "sensors": [sensor.kind for sensor in node.sensors if sensor.names],
-        "queue": len(node.delivery),
-        "lost": node.delivery.lost,
-        "clock": node.clock.known,
     }
-
-
-async def _close_without_wifi(client):
-    """The radio knows of a lost network long before an acknowledgement is overdue."""
-    while station.address():
-        await asyncio.sleep_ms(_WIFI_STEP_MS)
-    client.close(OSError(ENOTCONN))

@@ -26,8 +26,14 @@ async def run(settings, reason):
 
         unanswered = NETWORKS
     asyncio.create_task(console.listen(portal.converse, unanswered))
-    ended = []
+    ended, left = [], []
     asyncio.create_task(board.watch_button(led.show, ended.append))
+    rescue = None
+    if reason == "crashed" and settings and not starts.safe_mode_crashed():
+        from mote.rescue import Rescue
+
+        rescue = Rescue(settings, portal, left.append)
+        asyncio.create_task(rescue.stay())
     while True:
         await asyncio.sleep_ms(_STEP_MS)
         if portal.alive:
@@ -41,8 +47,10 @@ async def run(settings, reason):
         if "erased" in ended:
             config.erase()
             return "the settings are erased"
+        if left:
+            return left[0]
         if reason == "crashed":
-            if portal.unused_ms > patience.SAFE_MODE_MS:
+            if portal.unused_ms > patience.SAFE_MODE_MS and not (rescue and rescue.busy):
                 starts.once_more()
                 return "nobody came to safe mode"
         elif settings:

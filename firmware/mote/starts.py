@@ -16,6 +16,8 @@ from mote import log, patience, system
 TRACE = "/crash.txt"
 _TRACE_MAX = 1500
 _QUICK, _CRASHES, _UNTOLD, _NONCE, _NUMBER = "quick", "crashes", "untold", "nonce", "starts"
+# So many crashes: safe mode itself is among them.
+_ALONE = patience.CRASHES + 1
 # Bytes of a nonce: at most 40 characters of UTF-8.
 _NONCE_MAX = 160
 
@@ -71,9 +73,13 @@ def crashed(error):
 
 def note(text):
     """Count a crash and keep `text` for the portal."""
-    count = min(_get(_CRASHES) + 1, patience.CRASHES)
+    count = min(_get(_CRASHES) + 1, _ALONE)
     _set(_CRASHES, count)
     _set(_UNTOLD, 1)
+    if count == _ALONE:
+        # The portal goes on to show what led to safe mode.
+        log.error("app: a crash in safe mode")
+        return
     log.error("app: crash %d of %d" % (count, patience.CRASHES))
     try:
         with open(TRACE, "w") as file:
@@ -107,6 +113,11 @@ def crashes():
     return _get(_CRASHES)
 
 
+def safe_mode_crashed():
+    """True when safe mode itself has crashed: nothing but the portal is left to be tried."""
+    return crashes() >= _ALONE
+
+
 def keep_nonce(nonce):
     """Remember over a restart the command that led to it."""
     store = NVS("mote")
@@ -126,7 +137,7 @@ def last_nonce():
 
 def once_more():
     """Let the firmware start again; one more crash leads back to safe mode."""
-    _set(_CRASHES, patience.CRASHES - 1)
+    _set(_CRASHES, min(crashes(), patience.CRASHES - 1))
 
 
 def forget():

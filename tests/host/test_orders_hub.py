@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from authority import Authority
 from house_of_one import Broker
+from mote import contract
 from motekit.exits import DONE, FAILED
 from motekit.hub import Hub
 from test_commands import mote
@@ -38,6 +39,10 @@ async def test_the_owner_sees_the_boards_and_since_when_one_is_gone(tmp_path: Pa
         assert not told["online"] and 0 < time.time() - told["changed"] < 60
         asked = await asyncio.to_thread(mote, "restart", "plant1", "--wait", "0", *options)
         assert asked.returncode == FAILED and "plant1 is offline since " in asked.stderr
+        await say(hub, login, "devices/plant1/info", json.dumps({contract.SAFE_MODE: True}))
+        await say(hub, login, "devices/plant1/status", "online")
+        shown = await asyncio.to_thread(mote, "devices", "--once", *options)
+        assert "safe mode" in shown.stdout and hub.store.devices()[0].state == "safe mode"
         # A board's login reads its own commands, and nothing of the others.
         for command in (("devices",), ("restart", "plant1", "--wait", "0")):
             refused = await asyncio.to_thread(

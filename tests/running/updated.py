@@ -17,6 +17,7 @@ from motekit import boards, firmware, orders, places, update
 from motesim import BoardSpec, VirtualBoard
 from mqtt_ear import Ear, ear
 
+SAFE_MODE = "app: safe mode: an update is taken over MQTT"
 # Enough for a virtual board to join and log in.
 TRIAL_MS = 12_000
 # What is in the sources, replaced: file of the firmware, pattern, text instead of it.
@@ -83,9 +84,12 @@ class Owner:
 
 
 @asynccontextmanager
-async def owned(folder: Path, *, two_slots: bool = False) -> AsyncIterator[Owner]:
+async def owned(
+    folder: Path, *changes: Change, two_slots: bool = False, crashes: int = 0
+) -> AsyncIterator[Owner]:
+    """A board that is online with 0.1.9, which has `changes`, after so many crashes in a row."""
     key = ec.generate_private_key(ec.SECP256R1())
-    tree = await asyncio.to_thread(release, folder, "0.1.9", key)
+    tree = await asyncio.to_thread(release, folder, "0.1.9", key, *changes)
     async with (
         home(folder) as place,
         ear([], "-p", str(place.broker.port), "-q", "1", "-t", "devices/#") as heard,
@@ -96,6 +100,9 @@ async def owned(folder: Path, *, two_slots: bool = False) -> AsyncIterator[Owner
         }  # fmt: skip
         spec = BoardSpec("dev", config=document, firmware=tree, two_slots=two_slots)
         board = await place.world.add_board(spec)
+        if crashes:
+            board.core.nvs_set("mote", "crashes", crashes)
+            board.flash.write("crash.txt", b"RuntimeError: a bad release")
         await board.power_on()
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20)
+        await board.wait_for_log(SAFE_MODE if crashes else contract.LOG_FIRST_READING, 60)
         yield Owner(place, heard, board, key, folder)

@@ -34,6 +34,41 @@ async def test_the_fifth_crash_leads_to_safe_mode_with_the_traceback(tmp_path) -
         await w.sees("nobody came to safe mode", "crash 5 of 5", "safe mode", timeout=30)
 
 
+@way("mended")
+async def test_a_board_in_safe_mode_is_told_over_mqtt_to_start_again(tmp_path) -> None:
+    async with walk(tmp_path, crash=True, crashes=4) as w:
+        await w.sees(
+            "crash 5 of 5", "safe mode", contract.LOG_SETUP, contract.LOG_CONNECTED, timeout=60
+        )
+        await w.tells(cmd="restart", nonce="again")
+        await w.sees("asked for over MQTT", "crash 5 of 5", "safe mode", timeout=60)
+        # A new configuration may be what helps; where it is not, the old one is back.
+        await w.sees(contract.LOG_CONNECTED, timeout=60)
+        old = {**w.settings, "interval": 9}
+        await w.tells(cmd="config", nonce="other", config=old)
+        await w.sees(
+            "a new configuration is tried",
+            "crash 5 of 5",
+            contract.LOG_PROBATION_FAILED,
+            timeout=60,
+        )
+        await w.sees("crash 5 of 5", "safe mode", timeout=60)
+
+
+@way("portal alone")
+async def test_where_safe_mode_crashes_the_portal_is_left_with_the_first_fault(tmp_path) -> None:
+    async with walk(tmp_path, crash=True, crashes=4, crash_in_safe_mode=True) as w:
+        await w.sees(
+            "crash 5 of 5", "safe mode", "a crash in safe mode", contract.LOG_RESTART, timeout=60
+        )
+        await w.sees("safe mode", contract.LOG_SETUP, timeout=60)
+        page = (await ask(w.board)).body.decode()
+        assert "RuntimeError: a bad release" in page and "no rescue" not in page
+        assert (await ask(w.board, "/start", b"", Origin=f"http://{OWN}")).status == 303
+        await w.sees("once more", "crash 5 of 5", "a crash in safe mode", timeout=60)
+        assert not any(contract.LOG_CONNECTED in line for line in w.board.log)
+
+
 @way("probation")
 async def test_a_configuration_on_probation_makes_room_for_the_old_one(tmp_path) -> None:
     async with walk(tmp_path) as w:

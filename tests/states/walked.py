@@ -1,6 +1,7 @@
 """Boards for walking STATES.md: the real firmware, with the times of patience.py made short."""
 
 import asyncio
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from mote import contract
 from motekit import boards, firmware, places
 from motesim import AccessPoint, BoardSpec, VirtualBoard, World
 
@@ -37,7 +39,7 @@ def patience() -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"^(\w+) = ([\d_]+)$", text, re.M)}
 
 
-def hurried(folder: Path, *, crash: bool = False) -> Path:
+def hurried(folder: Path, *, crash: bool = False, crash_in_safe_mode: bool = False) -> Path:
     """A tree for a board whose times are `SHORT`; with `crash`, running mode raises at once."""
     source = folder / "source"
     shutil.copytree(places.FIRMWARE, source, ignore=shutil.ignore_patterns("__pycache__"))
@@ -47,17 +49,29 @@ def hurried(folder: Path, *, crash: bool = False) -> Path:
         text, count = re.subn(rf"^{name} = [\d_]+$", f"{name} = {value}", text, flags=re.M)
         assert count == 1, name
     file.write_text(text, encoding="utf-8")
-    if crash:
-        running = source / "mote" / "running.py"
-        running.write_text(running.read_text() + "\n\nraise RuntimeError('a bad release')\n")
+    for module, fault, wanted in (
+        ("running", "a bad release", crash),
+        ("rescue", "no rescue", crash_in_safe_mode),
+    ):
+        if wanted:
+            with (source / "mote" / f"{module}.py").open("a") as file:
+                file.write(f"\n\nraise RuntimeError('{fault}')\n")
     return firmware.build(boards.default_for("esp32"), source)
 
 
 class Walk:
     """One board in one home."""
 
-    def __init__(self, world: World, wifi: AccessPoint, board: VirtualBoard) -> None:
-        self.world, self.wifi, self.board = world, wifi, board
+    def __init__(
+        self,
+        world: World,
+        wifi: AccessPoint,
+        board: VirtualBoard,
+        settings: dict[str, Any],
+        port: int,
+    ) -> None:
+        self.world, self.wifi, self.board, self.settings = world, wifi, board, settings
+        self._port = port
 
     async def sees(self, *texts: str, timeout: float = 20) -> None:
         """Each text comes on the serial log after the one before it."""
@@ -71,6 +85,14 @@ class Walk:
 
     _at = 0
 
+    async def tells(self, **command: Any) -> None:
+        """A command over MQTT."""
+        told = await asyncio.create_subprocess_exec(
+            "mosquitto_pub", "-p", str(self._port), "-q", "1",
+            "-t", contract.device_topic("dev", "cmd"), "-m", json.dumps(command),
+        )  # fmt: skip
+        assert await told.wait() == 0
+
     def kept(self) -> bool:
         """Whether the configuration is on the flash; the board has to be off."""
         return "/config.json" in self.board.flash.files()
@@ -78,10 +100,14 @@ class Walk:
 
 @asynccontextmanager
 async def walk(
-    folder: Path, config: dict[str, Any] | None = None, *, crash: bool = False,
-    configured: bool = True, wifi_up: bool = True, broker: bool = True,
+    folder: Path, config: dict[str, Any] | None = None, *, crash: bool = False, crashes: int = 0,
+    crash_in_safe_mode: bool = False, configured: bool = True, wifi_up: bool = True,
+    broker: bool = True,
 ) -> AsyncIterator[Walk]:  # fmt: skip
-    """A board that is switched on in a home; `config` changes its settings."""
+    """A board that is switched on in a home; `config` changes its settings.
+
+    Before, it has crashed `crashes` times in a row.
+    """
     from house_of_one import ADDRESS, SERVER, Broker
 
     server = Broker(folder, "allow_anonymous true")
@@ -100,11 +126,14 @@ async def walk(
                 "interval": 1,
                 **(config or {}),
             }
-            tree = await asyncio.to_thread(hurried, folder, crash=crash)
+            faults = {"crash": crash, "crash_in_safe_mode": crash_in_safe_mode}
+            tree = await asyncio.to_thread(hurried, folder, **faults)
             spec = BoardSpec("dev", config=document if configured else None, firmware=tree)
             board = await world.add_board(spec)
+            if crashes:
+                board.core.nvs_set("mote", "crashes", crashes)
             await board.power_on()
-            yield Walk(world, wifi, board)
+            yield Walk(world, wifi, board, document, server.port)
     finally:
         if broker:
             await server.stop()

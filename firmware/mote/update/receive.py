@@ -107,6 +107,11 @@ def _progress():
     return {"at": _receiver.stream.offset, "size": _receiver.size, "chunk": CHUNK}
 
 
+def coming():
+    """True from the beginning of an update to its end, or until its sender is silent for long."""
+    return _receiver.stream is not None
+
+
 def abandon():
     """The sender is gone, or the connection to it: what came is on the flash."""
     _receiver.stream = None

@@ -169,6 +169,8 @@ def _table(devices: "list[Device]") -> "Table":
         shown.columns[number].justify = "right"
     for one in devices:
         state = Text("online", "green") if one.online else Text("offline" + since(one), "red")
+        if one.safe_mode:
+            state = Text("safe mode", "yellow")
         rssi = one.info.get("rssi")
         shown.add_row(
             one.id,

@@ -1,11 +1,13 @@
 """From messages to rows: readings, backfill and status, batched into the store."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 from mote import contract
 
@@ -37,6 +39,8 @@ class Ingest:
         self.listeners: list[Listener] = []
         # Told the name of each device that comes online.
         self.arrivals: list[Callable[[str], None]] = []
+        # Told each answer of a device to a command.
+        self.answers: list[Callable[[str, dict[str, Any]], None]] = []
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._commit())
@@ -62,6 +66,8 @@ class Ingest:
         elif level[0] == "backfill" and len(level) == 2:
             for line in payload.splitlines():
                 self._backfill(level[1], line)
+        elif self.answers and level[0] == "devices" and level[2:] == ["reply"]:
+            self._answer(level[1], payload)
 
     def retained(self, topic: str, payload: bytes) -> None:
         """A retained message, a last will among them."""
@@ -78,6 +84,13 @@ class Ingest:
                 self._store.set_info(level[1], json.dumps(json.loads(payload)))
             except ValueError:
                 self._refuse(topic, payload)
+
+    def _answer(self, device: str, payload: bytes) -> None:
+        with contextlib.suppress(ValueError):
+            answer = json.loads(payload)
+            if isinstance(answer, dict):
+                for listener in self.answers:
+                    listener(device, answer)
 
     def _reading(self, level: list[str], payload: bytes) -> None:
         value = parse_float(payload)

@@ -3,12 +3,15 @@
 Write-ahead logging keeps readers and the writer apart, and survives a killed process whole.
 """
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mote import contract
 
 VERSION = 1
 _SCHEMA = """
@@ -66,6 +69,14 @@ class Device:
     online: bool
     changed_ns: int
     info: str
+
+    @property
+    def state(self) -> str:
+        """A word for what it does: online, safe mode, offline."""
+        if not self.online:
+            return contract.OFFLINE
+        safe_mode = json.loads(self.info).get(contract.SAFE_MODE)
+        return "safe mode" if safe_mode else contract.ONLINE
 
 
 class Store:

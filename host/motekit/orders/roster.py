@@ -34,6 +34,11 @@ class Device:
     arrivals: int = 0
 
     @property
+    def safe_mode(self) -> bool:
+        """Whether it crashed too often to measure, and waits to be mended (UPDATES.md)."""
+        return bool(self.online and self.info.get(contract.SAFE_MODE))
+
+    @property
     def version(self) -> str:
         """Of its firmware; empty when it has not told."""
         return str(self.info.get("version", ""))

@@ -56,7 +56,8 @@ def device_page(hub: "Hub", name: str) -> None:
 
     def refresh() -> None:
         device = next(d for d in hub.store.devices() if d.id == name)
-        status.set_text("online" if device.online else f"offline, {age(device.changed_ns)}")
+        since = "" if device.online else f", {age(device.changed_ns)}"
+        status.set_text(device.state + since)
         status.classes(add="on" if device.online else "", remove="" if device.online else "on")
         view.refresh(str(spans.value))
 

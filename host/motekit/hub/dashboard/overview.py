@@ -56,7 +56,7 @@ class _Cards:
             self._build(devices, latest)
         for device in devices:
             status = self._status[device.id]
-            status.set_text("online" if device.online else "offline")
+            status.set_text(device.state)
             status.classes(add="on" if device.online else "", remove="" if device.online else "on")
         for reading in latest:
             value, when = self._values[reading.device, reading.metric]
