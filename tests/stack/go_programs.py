@@ -77,6 +77,13 @@ INFLUX = GoProgram(
     "v2.2.1-0.20221028161653-3285a03e9e28",
     "cmd/influx",
 )
+# Checks the workflows of .github; PyPI has but a downloader of it.
+ACTIONLINT = GoProgram(
+    "actionlint",
+    "github.com/rhysd/actionlint",
+    "v1.7.12",
+    "cmd/actionlint",
+)
 # Of profile `full`: five to ten minutes each on two cores, so for `make soak` only. Traefik comes
 # without the pages of its dashboard, which its module does not carry.
 TRAEFIK = GoProgram(
