@@ -42,7 +42,8 @@ class Online:
         # for it, in a place of its stack that nothing overwrites.
         client = await self._reach()
         self.was = True
-        if not self.portal:
+        # A phone may be in the middle of a trial, which needs them.
+        if not self.portal or not self.portal.busy:
             memory.forget(*_REACHING)
         if await self._session(client) >= patience.CONNECTION_STEADY_MS:
             self.server.over()

@@ -24,6 +24,9 @@ async def server(online):
     """A client that is logged in; until then every failure is followed by another attempt."""
     silent = short = 0
     while True:
+        while online.portal and online.portal.trying:
+            # It ends by itself, and two would throw each other out.
+            await asyncio.sleep_ms(_STEP_MS)
         try:
             if not station.address() or silent >= REJOIN_AFTER:
                 silent = 0

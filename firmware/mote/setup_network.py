@@ -82,9 +82,14 @@ class Portal:
         return self._server.starved >= _STARVED
 
     @property
+    def trying(self):
+        """True while a trial runs: it joins and logs in as the board that it is to become."""
+        return self.site.state == TRYING
+
+    @property
     def busy(self):
         """True while a phone is there or a trial runs: nobody else may use the radio."""
-        if self.site.state == TRYING or access_point.has_clients():
+        if self.trying or access_point.has_clients():
             return True
         return self.site.requests > 0 and self.unused_ms < patience.VISIT_MS
 
@@ -92,7 +97,7 @@ class Portal:
     def unused_ms(self):
         """Milliseconds since somebody was there."""
         now = time.ticks_ms()
-        used = access_point.has_clients() or self.site.state == TRYING
+        used = access_point.has_clients() or self.trying
         if used or self._requests != self.site.requests:
             self._requests = self.site.requests
             self._used_ms = now
@@ -126,7 +131,7 @@ class Portal:
     def search(self):
         """Look for networks anew, unless that takes the radio away from somebody."""
         fresh, self._fresh = self._fresh, False
-        if not fresh and self.site.state != TRYING and not access_point.has_clients():
+        if not fresh and not self.trying and not access_point.has_clients():
             self.site.networks = scan.networks() or self.site.networks
         return True
 

@@ -12,7 +12,7 @@ from updated import CRASH, Owner, owned
 
 sys.path.append(str(Path(__file__).parents[1] / "portal"))
 
-from board_in_setup import ask
+from board_in_setup import OWN, ask
 
 pytestmark = pytest.mark.anyio
 INFO = contract.device_topic("dev", "info")
@@ -53,6 +53,20 @@ async def test_nobody_at_the_portal_does_not_end_an_update_that_comes_in(tmp_pat
                 answer = await talk.ask("dev", PATIENCE_S, cmd="update", at=9, data="")
                 assert answer["ok"], answer
         assert not any(contract.LOG_RESTART in line for line in owner.board.log[since:])
+
+
+async def test_settings_are_tried_and_saved_at_its_portal_although_it_is_online(tmp_path) -> None:
+    async with owned(tmp_path, CRASH, crashes=5) as owner:
+        await told(owner)
+        form = b"id=dev&ssid=home&password=&host=mqtt.local&port=1883&interval=7"
+        answer = await ask(owner.board, "/save", form, Origin=f"http://{OWN}")
+        assert answer.status == 303
+        await owner.board.wait_for_log(contract.LOG_SAVED, PATIENCE_S)
+        # Its crashes are forgiven.
+        since = len(owner.board.log)
+        await owner.board.wait_for_log("crash 1 of 5", PATIENCE_S, since)
+        await owner.board.cut_power()
+        assert json.loads(owner.board.flash.read("config.json"))["interval"] == 7
 
 
 async def test_what_only_running_can_do_is_refused_with_what_helps(tmp_path) -> None:
