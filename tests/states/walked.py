@@ -39,13 +39,18 @@ def patience() -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"^(\w+) = ([\d_]+)$", text, re.M)}
 
 
-def hurried(folder: Path, *, crash: bool = False, crash_in_safe_mode: bool = False) -> Path:
-    """A tree for a board whose times are `SHORT`; with `crash`, running mode raises at once."""
+def hurried(
+    folder: Path, *, crash: bool = False, crash_in_safe_mode: bool = False, real: str = ""
+) -> Path:
+    """A tree for a board whose times are `SHORT`, but for `real`; with `crash`, running mode raises
+    at once."""
     source = folder / "source"
     shutil.copytree(places.FIRMWARE, source, ignore=shutil.ignore_patterns("__pycache__"))
     file = source / "mote" / "patience.py"
     text = file.read_text(encoding="utf-8")
     for name, value in SHORT.items():
+        if name == real:
+            continue
         text, count = re.subn(rf"^{name} = [\d_]+$", f"{name} = {value}", text, flags=re.M)
         assert count == 1, name
     file.write_text(text, encoding="utf-8")
@@ -85,13 +90,18 @@ class Walk:
 
     _at = 0
 
-    async def tells(self, **command: Any) -> None:
-        """A command over MQTT."""
-        told = await asyncio.create_subprocess_exec(
-            "mosquitto_pub", "-p", str(self._port), "-q", "1",
-            "-t", contract.device_topic("dev", "cmd"), "-m", json.dumps(command),
-        )  # fmt: skip
-        assert await told.wait() == 0
+    async def obeys(self, text: str, **command: Any) -> None:
+        """A command over MQTT, said until the log has `text`: a board does it once."""
+        since = self._at
+        async with asyncio.timeout(120):
+            while not any(text in line for line in self.board.log[since:]):
+                told = await asyncio.create_subprocess_exec(
+                    "mosquitto_pub", "-p", str(self._port), "-q", "1",
+                    "-t", contract.device_topic("dev", "cmd"), "-m", json.dumps(command),
+                )  # fmt: skip
+                assert await told.wait() == 0
+                await asyncio.sleep(0.5)
+        await self.sees(text)
 
     def kept(self) -> bool:
         """Whether the configuration is on the flash; the board has to be off."""
@@ -101,12 +111,12 @@ class Walk:
 @asynccontextmanager
 async def walk(
     folder: Path, config: dict[str, Any] | None = None, *, crash: bool = False, crashes: int = 0,
-    crash_in_safe_mode: bool = False, configured: bool = True, wifi_up: bool = True,
+    crash_in_safe_mode: bool = False, real: str = "", configured: bool = True, wifi_up: bool = True,
     broker: bool = True,
 ) -> AsyncIterator[Walk]:  # fmt: skip
     """A board that is switched on in a home; `config` changes its settings.
 
-    Before, it has crashed `crashes` times in a row.
+    Before, it has crashed `crashes` times in a row. The time-out `real` is as long as it is.
     """
     from house_of_one import ADDRESS, SERVER, Broker
 
@@ -126,8 +136,9 @@ async def walk(
                 "interval": 1,
                 **(config or {}),
             }
-            faults = {"crash": crash, "crash_in_safe_mode": crash_in_safe_mode}
-            tree = await asyncio.to_thread(hurried, folder, **faults)
+            tree = await asyncio.to_thread(
+                hurried, folder, crash=crash, crash_in_safe_mode=crash_in_safe_mode, real=real
+            )
             spec = BoardSpec("dev", config=document if configured else None, firmware=tree)
             board = await world.add_board(spec)
             if crashes:
