@@ -73,7 +73,7 @@ class Class:
         return {one.mac: one.id for one in journal.read(journal.beside(self.csv))}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_three_new_boards_get_their_rows_and_publish(
     room: Bench, bags: list[BoardInBag], tmp_path: Path
 ) -> None:
@@ -103,7 +103,7 @@ def test_three_new_boards_get_their_rows_and_publish(
             assert len(set(now.values())) == len(now), f"a row has two boards: seed {seed}"
             claimed = now
         at_work = work.provision(ports)
-        said, _ = at_work.communicate(timeout=300)
+        said, _ = at_work.communicate(timeout=600)
         assert at_work.returncode == DONE, (seed, said)
         rows = work.rows()
         assert sorted(rows) == sorted(mac.upper() for mac in MACS), seed
@@ -133,5 +133,5 @@ def publishing(work: Class, port: int) -> list[dict]:
         shown[:] = json.loads(done.stdout)
         return len(shown) == len(ROWS) and all(one["readings"] for one in shown)
 
-    eventually("readings of every board", heard, 120)
+    eventually("readings of every board", heard, 300)
     return shown

@@ -55,7 +55,7 @@ def mote(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess:
         [MOTE, "flash", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env=environment(**more),
     )
 
@@ -98,10 +98,10 @@ def test_a_terminal_shows_a_bar_with_speed_and_time_left(tmp_path: Path, firmwar
     with mock(tmp_path, "--pty") as port:
         options = ("flash", port, "--firmware", firmware, "--wait", "0")
         plain = Terminal(*options, NO_COLOR="1")
-        assert plain.process.wait(60) == DONE, plain.shown
+        assert plain.process.wait(240) == DONE, plain.shown
         plain.wait_for("http://192.168.4.1")
         colourful = Terminal(*options, TERM="xterm-256color")
-        assert colourful.process.wait(60) == DONE
+        assert colourful.process.wait(240) == DONE
         colourful.wait_for("http://192.168.4.1")
     assert re.search(r"writing .*━+.* MB/s \d:\d\d:\d\d", plain.shown)
     # A step without a number of bytes shows none.
@@ -141,7 +141,7 @@ def test_a_port_that_another_program_has(tmp_path: Path, firmware: Path) -> None
     with (
         mock(tmp_path, "--pty") as port,
         Path(port).open("rb") as held,
-        subprocess.Popen(["sleep", "60"], stdin=held) as other,
+        subprocess.Popen(["sleep", "600"], stdin=held) as other,
     ):
         shown = mote(port, "--firmware", firmware)
         other.terminate()
@@ -194,7 +194,7 @@ def test_all_boards_at_once_one_of_them_faulty(
         for chip in ("esp32", "esp32s3", "esp32c3")
     }
     bench["bench-esp32s3"].enters_download = False
-    together = threading.Barrier(3, timeout=60)
+    together = threading.Barrier(3, timeout=240)
 
     @contextmanager
     def opened(port: str) -> Iterator[object]:

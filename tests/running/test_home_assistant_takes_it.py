@@ -24,10 +24,10 @@ pytestmark = [
 async def test_it_takes_what_a_board_publishes(tmp_path: Path) -> None:
     async with home(tmp_path) as place:
         board = await place.board(Bme280())
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         options = ("-p", str(place.broker.port), "-q", "1", "-t", "#")
         async with ear([], *options) as heard:
-            await heard.wait_for(lambda topic, _: topic.startswith("sensors/"), 10)
+            await heard.wait_for(lambda topic, _: topic.startswith("sensors/"), 60)
         metrics = {topic.split("/")[2] for topic, _ in heard.heard if topic.startswith("sensors/")}
     found = {topic: text for topic, text in heard.heard if topic.startswith("homeassistant/")}
     assert metrics and metrics <= {topic.split("/")[3] for topic in found}

@@ -38,12 +38,12 @@ async def test_each_metric_is_introduced_to_home_assistant_retained_and_once(
 ) -> None:
     async with home(tmp_path) as place:
         board = await place.board(Bme280())
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         async with everything(place.broker.port) as first:
             await first.wait_for(lambda t, p: t.startswith("sensors/"), 10)
         await board.reset()
         since = len(board.log)
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20, since=since)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60, since=since)
         # Who comes late gets what is retained.
         async with everything(place.broker.port) as late:
             await late.wait_for(lambda t, p: t.startswith("sensors/"), 10)
@@ -73,11 +73,11 @@ async def test_a_crash_is_told_once(tmp_path: Path) -> None:
         board = await place.world.add_board(BoardSpec("dev", config=document, firmware=tree))
         board.flash.write("crash-once", b"")
         await board.power_on()
-        await heard.wait_for(lambda t, p: t == topic and "Traceback" in p, 40)
+        await heard.wait_for(lambda t, p: t == topic and "Traceback" in p, 60)
         info = contract.device_topic("dev", "info")
-        _, told = await heard.wait_for(lambda t, p: t == info, 10)
+        _, told = await heard.wait_for(lambda t, p: t == info, 60)
         assert json.loads(told)["crashes"] == 1
         since = len(board.log)
         await board.reset()
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20, since=since)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60, since=since)
         assert sum("Traceback" in p for t, p in heard.heard if t == topic) == 1

@@ -1,12 +1,9 @@
 """The stack as its users have it: started by `mote stack`, spoken to by MQTT, asked by InfluxQL."""
 
-import contextlib
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +16,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 from motekit.stack.installation import DOCKER, Installation
+from motesim.network.ports import free_port
 from paho.mqtt.enums import CallbackAPIVersion
 
 # What has an image on this machine; with the published ones, that is everything.
@@ -33,7 +31,9 @@ class RunningStack:
 
     def __init__(self, state: Path, services: list[str] = CORE, profile: str = "core") -> None:
         self.installation = Installation(state)
-        self.port, self.tls_port, self.http_port, self.https_port, self.grafana_port = free_ports(5)
+        self.port, self.tls_port, self.http_port, self.https_port, self.grafana_port = [
+            free_port() for _ in range(5)
+        ]
         self._ports = {
             "MOTE_MQTT_PORT": self.port,
             "MOTE_MQTT_TLS_PORT": self.tls_port,
@@ -203,17 +203,3 @@ def eventually(true: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
         assert time.monotonic() < until, f"not within {seconds} s: {true}"
         time.sleep(0.2)
     return found
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports below the range from which the system takes those of outgoing connections.
-
-    A client that tries again and again to reach a port in that range gets it as its own one day,
-    is connected to itself, and keeps the server from coming back.
-    """
-    free = []
-    for port in random.sample(range(20_000, 32_000), 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            free.append(port)
-    return free[:count]

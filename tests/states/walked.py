@@ -21,9 +21,8 @@ SHORT = {
     "PORTAL_ON_BATTERY_MS": 3_000,
     "SLEEP_ON_BATTERY_MS": 2_000,
     "SAVED_TOLD_MS": 1_500,
-    "SAVED_UNTOLD_MS": 3_000,
+    "SAVED_UNTOLD_MS": 60_000,
     "QUICK_RESET_MS": 3_000,
-    "STEADY_MS": 3_000,
     "SAFE_MODE_MS": 4_000,
     "PROBATION_MS": 6_000,
     "UPDATE_TRIAL_MS": 6_000,
@@ -37,13 +36,16 @@ def patience() -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"^(\w+) = ([\d_]+)$", text, re.M)}
 
 
-def hurried(folder: Path, *, crash: bool = False) -> Path:
-    """A tree for a board whose times are `SHORT`; with `crash`, running mode raises at once."""
+def hurried(folder: Path, *, crash: bool = False, **times_ms: int) -> Path:
+    """A tree for a board whose times are `SHORT`, or those given.
+
+    With `crash`, running mode raises at once.
+    """
     source = folder / "source"
     shutil.copytree(places.FIRMWARE, source, ignore=shutil.ignore_patterns("__pycache__"))
     file = source / "mote" / "patience.py"
     text = file.read_text(encoding="utf-8")
-    for name, value in SHORT.items():
+    for name, value in (SHORT | times_ms).items():
         text, count = re.subn(rf"^{name} = [\d_]+$", f"{name} = {value}", text, flags=re.M)
         assert count == 1, name
     file.write_text(text, encoding="utf-8")
@@ -59,7 +61,7 @@ class Walk:
     def __init__(self, world: World, wifi: AccessPoint, board: VirtualBoard) -> None:
         self.world, self.wifi, self.board = world, wifi, board
 
-    async def sees(self, *texts: str, timeout: float = 20) -> None:
+    async def sees(self, *texts: str, timeout: float = 90) -> None:
         """Each text comes on the serial log after the one before it."""
         for text in texts:
             await self.board.wait_for_log(text, timeout, since=self._at)
@@ -71,6 +73,15 @@ class Walk:
 
     _at = 0
 
+    @staticmethod
+    def at_ms(line: str) -> int:
+        """When the board wrote a line of its log, by its own clock."""
+        return int(line.split()[1])
+
+    def noted(self, key: str) -> int | str | None:
+        """What the board has in its NVS under `key`."""
+        return self.board.core._nvs.get(("mote", key))
+
     def kept(self) -> bool:
         """Whether the configuration is on the flash; the board has to be off."""
         return "/config.json" in self.board.flash.files()
@@ -79,9 +90,9 @@ class Walk:
 @asynccontextmanager
 async def walk(
     folder: Path, config: dict[str, Any] | None = None, *, crash: bool = False,
-    configured: bool = True, wifi_up: bool = True, broker: bool = True,
+    configured: bool = True, wifi_up: bool = True, broker: bool = True, **times_ms: int,
 ) -> AsyncIterator[Walk]:  # fmt: skip
-    """A board that is switched on in a home; `config` changes its settings."""
+    """A board that is switched on in a home; `config` changes its settings, `times_ms` `SHORT`."""
     from house_of_one import ADDRESS, SERVER, Broker
 
     server = Broker(folder, "allow_anonymous true")
@@ -100,7 +111,7 @@ async def walk(
                 "interval": 1,
                 **(config or {}),
             }
-            tree = await asyncio.to_thread(hurried, folder, crash=crash)
+            tree = await asyncio.to_thread(hurried, folder, crash=crash, **times_ms)
             spec = BoardSpec("dev", config=document if configured else None, firmware=tree)
             board = await world.add_board(spec)
             await board.power_on()

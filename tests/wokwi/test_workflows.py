@@ -39,7 +39,7 @@ def test_they_keep_to_the_schema_and_to_actionlint() -> None:
     if actionlint := shutil.which("actionlint"):
         commands.append([actionlint, *WORKFLOWS])
     for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
