@@ -17,7 +17,7 @@ def attempt(function, *args, **kwargs):
     except Exception as error:
         return repr(error)
 def states(seconds, last=None):
-    """What status() was in this time, at most until it is `last`."""
+    # What status() was in this time, at most until it is `last`.
     seen = []
     for _ in range(seconds * 10):
         now = sta.status()

@@ -52,6 +52,6 @@ def _claimed(port: int) -> bool:
 
 @cache
 def _ledger() -> int:
-    """A file whose byte `n` is locked by the process that was given port `n`, as long as it runs."""
+    """A file: its byte `n` is locked by the process that was given port `n`, while that runs."""
     path = Path(tempfile.gettempdir()) / f"mote-ports-{os.getuid()}"
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
