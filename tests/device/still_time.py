@@ -16,20 +16,21 @@ class StillTime:
     ticks_diff = staticmethod(time.ticks_diff)
 
     def __init__(self, *modules):
-        self._modules = modules
+        self._modules = [uptime]
+        self._modules.extend(modules)
 
     def __enter__(self):
         self._now = time.ticks_add(time.ticks_ms(), _AHEAD_MS)
         self._before = core.ticks, core._io_queue
         core.ticks, core._io_queue = self.ticks_ms, self
-        for module in (uptime, *self._modules):
+        for module in self._modules:
             module.time = self
         uptime._last = uptime._passed = self._now
         return self
 
     def __exit__(self, *_):
         core.ticks, core._io_queue = self._before
-        for module in (uptime, *self._modules):
+        for module in self._modules:
             module.time = time
         uptime._last = uptime._passed = time.ticks_ms()
 
