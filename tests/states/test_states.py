@@ -52,7 +52,7 @@ async def test_three_quick_resets_open_the_portal_and_keep_the_settings(tmp_path
 
 
 async def test_resets_with_time_in_between_open_nothing(tmp_path) -> None:
-    async with walk(tmp_path) as w:
+    async with walk(tmp_path, WIFI_LOST_MS=100_000) as w:
         for _ in range(3):
             await w.sees(contract.LOG_FIRST_READING)
             async with asyncio.timeout(60):
