@@ -222,7 +222,7 @@ async def test_holding_boot_shows_blue_at_3_s_and_red_at_10_s(tmp_path: Path) ->
         await light.shows(GREEN)
         started = asyncio.get_running_loop().time()
         with within(11):
-            holding = asyncio.create_task(board.press("boot", PATIENCE_S))
+            holding = asyncio.create_task(board.press("boot", 14))
             await light.shows(BLUE)
             await light.shows(RED)
         holding.cancel()
