@@ -22,7 +22,7 @@ from motekit.serial import ports
 from terminal import MOTE, Terminal, environment, eventually, running
 from typer.testing import CliRunner
 
-MOCK = Path(sys.executable).with_name("esp32-mock-bootloader")
+MOCK = Path(__file__).with_name("patient_mock.py")
 ESCAPE = "\x1b"
 
 
@@ -31,7 +31,7 @@ def mock(folder: Path, *options: str, chip: str = "esp32") -> Iterator[str]:
     """The mock as its makers deliver it: knows neither reset lines nor a program to start."""
     file = folder / "port"
     file.unlink(missing_ok=True)
-    command = [MOCK, "run", "--chip", chip, "--port-file", file, *options]
+    command = [sys.executable, MOCK, "run", "--chip", chip, "--port-file", file, *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             eventually("a port", lambda: file.exists() and file.read_text())
