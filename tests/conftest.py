@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
@@ -14,6 +15,12 @@ os.environ["PATH"] += ":/usr/sbin:/sbin"
 # Who is started in the background ignores Ctrl-C, and so would every program of the tests.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 

@@ -5,6 +5,7 @@ import json
 
 from mote import log
 from mote.commands import Commands, Refused
+from still_time import StillTime
 
 
 class Host:
@@ -43,10 +44,11 @@ async def test_a_copy_is_answered_again_and_done_once_even_while_the_first_is_at
         return {"value": 1}
 
     host = Host(slow=slow)
-    await host.send({"cmd": "slow", "nonce": "a"})
-    await host.send({"cmd": "slow", "nonce": "a"})
-    await asyncio.sleep_ms(100)
-    await host.send({"cmd": "slow", "nonce": "a"})
+    with StillTime():
+        await host.send({"cmd": "slow", "nonce": "a"})
+        await host.send({"cmd": "slow", "nonce": "a"})
+        await asyncio.sleep_ms(100)
+        await host.send({"cmd": "slow", "nonce": "a"})
     assert done == ["a"] and len(host.answers) == 3
     assert host.answers[-1] == {"cmd": "slow", "nonce": "a", "ok": True, "value": 1}
 
@@ -77,10 +79,11 @@ async def test_a_copy_while_the_first_is_at_work_is_not_told_ok_before_it_is():
         raise Refused("after all")
 
     host = Host(no=no)
-    await host.send({"cmd": "no", "nonce": "a"})
-    await host.send({"cmd": "no", "nonce": "a"})
-    assert host.answers == []
-    await asyncio.sleep_ms(150)
+    with StillTime():
+        await host.send({"cmd": "no", "nonce": "a"})
+        await host.send({"cmd": "no", "nonce": "a"})
+        assert host.answers == []
+        await asyncio.sleep_ms(150)
     assert [answer["ok"] for answer in host.answers] == [False, False]
 
 

@@ -6,6 +6,7 @@ from delivery_world import NOW_MS, STEP_MS, Board, Broker, Quick, line, settled
 from file_flash import Chip
 from mote import delivery, log, sending
 from mote.clock import uptime
+from still_time import StillTime
 
 
 async def test_online_a_round_goes_straight_out():
@@ -118,7 +119,7 @@ async def test_a_broker_that_is_gone_is_told_to_the_connection():
 
 
 async def test_what_waited_too_long_to_be_live_is_backfill():
-    with Chip(64), Quick(30):
+    with Chip(64), Quick(30), StillTime(delivery, sending):
         board = Board()
         broker = await board.online(Broker(at_once=False))
         await board.takes({"t": 1}, {"t": 2})

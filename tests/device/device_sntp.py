@@ -1,24 +1,26 @@
 """SNTP: one question, and what comes back."""
 
 import asyncio
-import time
 
 from mote.clock import sntp
 from scripted_sntp import ERA_MS, NOW_MS, UNIX_1900, Server, answer, bound, stamp
+from still_time import StillTime
 
 WAIT_MS = 300
+clock = StillTime()
 
 
 async def outcome(script, wait_ms=WAIT_MS):
     """What comes of one question: the answer, or the exception; and how many ms it took."""
-    async with Server(script):
-        # Some ms go into the pause before the lookup.
-        start = time.ticks_ms()
-        try:
-            result = await sntp.ask("127.0.0.1", wait_ms)
-        except OSError as error:
-            result = error
-        return result, time.ticks_diff(time.ticks_ms(), start) - 50
+    with clock:
+        async with Server(script):
+            # Some ms go into the pause before the lookup.
+            start = clock.ticks_ms()
+            try:
+                result = await sntp.ask("127.0.0.1", wait_ms)
+            except OSError as error:
+                result = error
+            return result, clock.ticks_diff(clock.ticks_ms(), start) - 50
 
 
 def near(value, wanted, slack=40):
@@ -32,9 +34,10 @@ async def test_a_good_answer_is_the_servers_time_and_half_the_way():
 
 
 async def test_the_question_is_that_of_a_client_and_never_the_same():
-    async with Server(lambda question: (answer(question),)) as server:
-        await sntp.ask("127.0.0.1")
-        await sntp.ask("127.0.0.1")
+    with clock:
+        async with Server(lambda question: (answer(question),)) as server:
+            await sntp.ask("127.0.0.1")
+            await sntp.ask("127.0.0.1")
     first, second = server.questions
     assert len(first) == 48 and first[0] == 0x23 and first[1:40] == bytes(39)
     assert first[40:] != second[40:] and first[40:] != bytes(8)
@@ -76,7 +79,7 @@ async def test_a_late_answer_is_none():
 async def test_an_answer_that_waited_for_a_busy_board_is_none():
     def busy(question):
         yield answer(question)
-        time.sleep_ms(WAIT_MS + 20)
+        clock.sleep_ms(WAIT_MS + 20)
         yield 1
 
     error, _ = await outcome(busy)
@@ -175,9 +178,10 @@ async def test_only_the_asked_address_answers():
         yield 20
         yield answer(question)
 
-    async with Server(elsewhere) as server:
-        unix_ms, _ = await sntp.ask("127.0.0.1", WAIT_MS)
-        other.close()
+    with clock:
+        async with Server(elsewhere) as server:
+            unix_ms, _ = await sntp.ask("127.0.0.1", WAIT_MS)
+            other.close()
     assert near(unix_ms, NOW_MS)
 
 

@@ -1,12 +1,14 @@
 """A broker of a few lines in the same event loop, which a test makes as bad as it likes."""
 
 import asyncio
-import socket
+import random
 
 from mote.mqtt import connecting, protocol
 
 CONNACK = b"\x20\x02\x00\x00"
 PINGRESP = b"\xd0\x00"
+# Below those of outgoing connections, and of the other tests.
+_PORTS = range(10_000, 18_000)
 
 
 class Broker:
@@ -14,12 +16,18 @@ class Broker:
 
     def __init__(self, script):
         self._script = script
-        self.port = _free_port()
         self.failed = None
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        return self
+        # Others look for a port at the same moment: only who listens on it has it.
+        for _ in range(200):
+            self.port = random.choice(_PORTS)
+            try:
+                self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+                return self
+            except OSError:
+                continue
+        raise OSError("no port is free")
 
     async def __aexit__(self, *exc):
         self._server.close()
@@ -90,16 +98,3 @@ async def session(broker, **settings):
     made = protocol.Session("dev", "127.0.0.1", broker.port, **settings)
     await made.connect(await connecting.connect(made.server, made.port))
     return made
-
-
-def _free_port():
-    for port in range(20000, 30000, 7):
-        probe = socket.socket()
-        try:
-            probe.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
-            return port
-        except OSError:
-            continue
-        finally:
-            probe.close()
-    raise OSError("no port is free")

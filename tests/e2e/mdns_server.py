@@ -1,15 +1,19 @@
-"""Announces an MQTT server by mDNS until it is ended: `mdns_server.py <address> <name> <host>`."""
+"""Announces an MQTT server by mDNS until it is ended.
+
+`mdns_server.py <address> <name> <host> <file>`; the file is made when it is announced.
+"""
 
 import signal
 import socket
 import sys
+from pathlib import Path
 
 from zeroconf import IPVersion, ServiceInfo, Zeroconf
 
 SERVICE = "_mqtt._tcp.local."
 
 
-def main(address: str, name: str, host: str) -> None:
+def main(address: str, name: str, host: str, done: str) -> None:
     # The interface by its address: with all of them the answers could leave by another.
     announcer = Zeroconf(interfaces=[address], ip_version=IPVersion.V4Only)
     announcer.register_service(
@@ -21,6 +25,7 @@ def main(address: str, name: str, host: str) -> None:
             server=host,
         )
     )
+    Path(done).touch()
     signal.pause()
 
 

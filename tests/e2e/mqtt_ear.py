@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 
 class Ear:
@@ -19,6 +20,11 @@ class Ear:
                 self.heard.append((topic, payload))
                 self._news.notify_all()
 
+    async def more_than(self, count: int) -> None:
+        """Returns when more than `count` messages have been heard."""
+        async with self._news:
+            await self._news.wait_for(lambda: len(self.heard) > count)
+
     async def wait_for(
         self, wanted: Callable[[str, str], bool], timeout_s: float
     ) -> tuple[str, str]:
@@ -32,6 +38,18 @@ class Ear:
         message = found()
         assert message
         return message
+
+
+async def intervals(heard: Ear, topic: str, count: int) -> list[float]:
+    """Seconds between the next `count` + 1 messages on `topic`."""
+    loop = asyncio.get_running_loop()
+    since, times = len(heard.heard), []
+    async with asyncio.timeout(120):
+        while len(times) <= count:
+            await heard.more_than(since)
+            times += [loop.time() for one, _ in heard.heard[since:] if one == topic]
+            since = len(heard.heard)
+    return [after - before for before, after in pairwise(times)]
 
 
 @asynccontextmanager

@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
+# What a page is to show comes when the machine has the time for it.
+PATIENCE_MS = 90_000
+expect.set_options(timeout=PATIENCE_MS)
 SCREEN = {"width": 390, "height": 844}
 QUIET = [
     "--no-sandbox",
@@ -31,9 +34,12 @@ async def browser(
         wrapper.chmod(0o755)
         program = str(wrapper)
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=program, args=QUIET)
+        opened = await playwright.chromium.launch(
+            executable_path=program, args=QUIET, timeout=PATIENCE_MS
+        )
         try:
             page = await opened.new_page(**{"viewport": SCREEN, **context})
+            page.set_default_timeout(PATIENCE_MS)
             yield page
         finally:
             await opened.close()

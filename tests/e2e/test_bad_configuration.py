@@ -30,7 +30,7 @@ def test_the_portal_opens_and_says_what_happened(kind: str) -> None:
             board = await world.add_board(BoardSpec("board"))
             board.flash.write("config.json", DAMAGED[kind])
             await board.power_on()
-            await board.wait_for_log(contract.LOG_SETUP, 15)
+            await board.wait_for_log(contract.LOG_SETUP, 60)
             page = await asyncio.to_thread(lambda: urllib.request.urlopen(board.portal_url).read())
             assert b"The saved settings were damaged" in page
             assert sum(contract.LOG_BOOT in line for line in board.log) == 1
@@ -43,7 +43,7 @@ def test_a_new_board_is_not_told_of_damage() -> None:
         async with World() as world:
             board = await world.add_board(BoardSpec("board"))
             await board.power_on()
-            await board.wait_for_log(contract.LOG_SETUP, 15)
+            await board.wait_for_log(contract.LOG_SETUP, 60)
             page = await asyncio.to_thread(lambda: urllib.request.urlopen(board.portal_url).read())
             assert b"damaged" not in page and b"Set up your board" in page
 

@@ -12,7 +12,16 @@ from mote import failure
 from motesim.network.netns import Namespace, run
 from phone import browser
 from playwright.async_api import Page, expect
-from test_from_phone_to_dashboard import DEVICE, PASSWORD, SERVER, TRIAL_MS, Home, home, mosquitto
+from test_from_phone_to_dashboard import (
+    DEVICE,
+    PASSWORD,
+    SERVER,
+    TRIAL_MS,
+    Home,
+    home,
+    listening,
+    mosquitto,
+)
 
 pytestmark = [pytest.mark.netns, pytest.mark.browser]
 
@@ -113,6 +122,7 @@ async def guarded(server: Namespace, folder: Path) -> None:
     # As another user it could not read a file of this one.
     config.write_text(f"user root\nlistener {GUARDED}\npassword_file {accounts}\n")
     await server.spawn("mosquitto", "-c", str(config))
+    await listening(server, GUARDED)
 
 
 async def web_servers(server: Namespace, folder: Path) -> None:
@@ -121,6 +131,8 @@ async def web_servers(server: Namespace, folder: Path) -> None:
     dashboard = ("--dashboard-host", "0.0.0.0", "--port", str(DASHBOARD), "--mqtt-port", "9999")
     await server.spawn(mote, "hub", "--data", str(folder / "hub"), *dashboard)
     await server.spawn(sys.executable, "-m", "http.server", str(SILENT))
+    for port in (DASHBOARD, SILENT):
+        await listening(server, port)
 
 
 def test_each_failure_of_the_wifi_is_told_and_corrected(chromium, tmp_path) -> None:

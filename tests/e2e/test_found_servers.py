@@ -16,13 +16,16 @@ pytestmark = [pytest.mark.netns, pytest.mark.browser]
 
 PORTAL = "http://192.168.4.1/"
 ANNOUNCER = str(Path(__file__).with_name("mdns_server.py"))
-PUBLISHED_S = 60
+PUBLISHED_S = 120
 
 
-async def announce(server: Namespace, number: int, name: str, host: str) -> None:
+async def announce(server: Namespace, folder: Path, number: int, name: str, host: str) -> None:
     """Let the machine at `<subnet>.<number>` tell of its MQTT server."""
-    address = f"192.168.50.{number}"
-    await server.spawn(sys.executable, ANNOUNCER, address, name, f"{host}.")
+    address, done = f"192.168.50.{number}", folder / f"announced-{number}"
+    await server.spawn(sys.executable, ANNOUNCER, address, name, f"{host}.", str(done))
+    async with asyncio.timeout(90):
+        while not done.exists():
+            await asyncio.sleep(0.05)
 
 
 async def search(page: Page) -> None:
@@ -52,7 +55,7 @@ def test_the_only_server_is_taken_without_asking(chromium, tmp_path) -> None:
     async def walk() -> None:
         async with home() as house:
             await mosquitto(house.server, tmp_path)
-            await announce(house.server, 10, "Hub", "hub.local")
+            await announce(house.server, tmp_path, 10, "Hub", "hub.local")
             phone = await house.phone()
             async with browser(chromium, tmp_path, phone.prefix) as page:
                 await search(page)
@@ -69,7 +72,7 @@ def test_of_two_servers_the_person_picks_one(chromium, tmp_path) -> None:
             # The router's DNS does not know the second one: only mDNS does.
             second = await house.network.add_host(house.ap, "unused", 11)
             for server, number, name in ((house.server, 10, "Hub"), (second, 11, "Attic")):
-                await announce(server, number, name, f"{name.lower()}.local")
+                await announce(server, tmp_path, number, name, f"{name.lower()}.local")
                 await mosquitto(server, tmp_path)
             phone = await house.phone()
             async with browser(chromium, tmp_path, phone.prefix) as page:

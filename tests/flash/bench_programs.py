@@ -13,7 +13,7 @@ from motekit.image import filesystem
 NETWORK = contract.AP_PREFIX + "240AC4E29526"
 BROWN_OUT = b"\r\nBrownout detector was triggered\r\n\r\nets Jul 29 2019 12:21:46\r\n"
 # After so long without a computer the test is over, and the thread may end.
-ABANDONED_S = 10.0
+ABANDONED_S = 60.0
 CORRUPT = b"The filesystem appears to be corrupted. If you had important data there, you\r\n"
 
 

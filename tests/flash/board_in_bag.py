@@ -24,7 +24,7 @@ SYNC = b"\xc0\x00\x08\x24\x00"
 # How often the rate is looked at; seconds.
 LOOK_S = 0.02
 # Whoever reads the port takes something within so many seconds, or is taken for gone.
-LISTENER_S = 1
+LISTENER_S = 5
 # The watchdog of the ROM lets it try again after so many seconds.
 ROM_S = 0.3
 

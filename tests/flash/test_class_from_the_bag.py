@@ -28,6 +28,7 @@ MACS = ("240ac4000010", "240ac4000020", "240ac4000030")
 ROWS = ("window-1", "window-2", "door")
 # Flashing and provisioning all three takes about a minute here.
 KILLS, LONGEST_S = 5, 15.0
+ATTEMPTS = 3
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ class Class:
         return {one.mac: one.id for one in journal.read(journal.beside(self.csv))}
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_three_new_boards_get_their_rows_and_publish(
     room: Bench, bags: list[BoardInBag], tmp_path: Path
 ) -> None:
@@ -102,8 +103,13 @@ def test_three_new_boards_get_their_rows_and_publish(
             assert now.items() >= claimed.items(), f"a board has lost its row: seed {seed}"
             assert len(set(now.values())) == len(now), f"a row has two boards: seed {seed}"
             claimed = now
-        at_work = work.provision(ports)
-        said, _ = at_work.communicate(timeout=300)
+        # On a busy machine esptool misses an answer now and then: the same command goes on.
+        for _ in range(ATTEMPTS):
+            at_work = work.provision(ports)
+            said, _ = at_work.communicate(timeout=600)
+            if at_work.returncode == DONE:
+                break
+            assert "again" in said, (seed, said)
         assert at_work.returncode == DONE, (seed, said)
         rows = work.rows()
         assert sorted(rows) == sorted(mac.upper() for mac in MACS), seed
@@ -133,5 +139,5 @@ def publishing(work: Class, port: int) -> list[dict]:
         shown[:] = json.loads(done.stdout)
         return len(shown) == len(ROWS) and all(one["readings"] for one in shown)
 
-    eventually("readings of every board", heard, 120)
+    eventually("readings of every board", heard, 300)
     return shown

@@ -22,7 +22,7 @@ from motekit.serial import ports
 from terminal import MOTE, Terminal, environment, eventually, running
 from typer.testing import CliRunner
 
-MOCK = Path(sys.executable).with_name("esp32-mock-bootloader")
+MOCK = Path(__file__).with_name("patient_mock.py")
 ESCAPE = "\x1b"
 
 
@@ -31,7 +31,7 @@ def mock(folder: Path, *options: str, chip: str = "esp32") -> Iterator[str]:
     """The mock as its makers deliver it: knows neither reset lines nor a program to start."""
     file = folder / "port"
     file.unlink(missing_ok=True)
-    command = [MOCK, "run", "--chip", chip, "--port-file", file, *options]
+    command = [sys.executable, MOCK, "run", "--chip", chip, "--port-file", file, *options]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         try:
             eventually("a port", lambda: file.exists() and file.read_text())
@@ -55,7 +55,7 @@ def mote(*arguments: str | Path, **more: str) -> subprocess.CompletedProcess:
         [MOTE, "flash", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         env=environment(**more),
     )
 
@@ -98,10 +98,10 @@ def test_a_terminal_shows_a_bar_with_speed_and_time_left(tmp_path: Path, firmwar
     with mock(tmp_path, "--pty") as port:
         options = ("flash", port, "--firmware", firmware, "--wait", "0")
         plain = Terminal(*options, NO_COLOR="1")
-        assert plain.process.wait(60) == DONE, plain.shown
+        assert plain.process.wait(240) == DONE, plain.shown
         plain.wait_for("http://192.168.4.1")
         colourful = Terminal(*options, TERM="xterm-256color")
-        assert colourful.process.wait(60) == DONE
+        assert colourful.process.wait(240) == DONE
         colourful.wait_for("http://192.168.4.1")
     assert re.search(r"writing .*━+.* MB/s \d:\d\d:\d\d", plain.shown)
     # A step without a number of bytes shows none.
@@ -141,7 +141,7 @@ def test_a_port_that_another_program_has(tmp_path: Path, firmware: Path) -> None
     with (
         mock(tmp_path, "--pty") as port,
         Path(port).open("rb") as held,
-        subprocess.Popen(["sleep", "60"], stdin=held) as other,
+        subprocess.Popen(["sleep", "600"], stdin=held) as other,
     ):
         shown = mote(port, "--firmware", firmware)
         other.terminate()
@@ -194,7 +194,7 @@ def test_all_boards_at_once_one_of_them_faulty(
         for chip in ("esp32", "esp32s3", "esp32c3")
     }
     bench["bench-esp32s3"].enters_download = False
-    together = threading.Barrier(3, timeout=60)
+    together = threading.Barrier(3, timeout=240)
 
     @contextmanager
     def opened(port: str) -> Iterator[object]:

@@ -21,7 +21,7 @@ async def test_a_blank_board_opens_its_setup_network(wish: Wish) -> None:
         assert done.running and not done.configured
         # What the person was told is what the board itself says.
         board = world.boards["start1"]
-        opened = await board.wait_for_log(contract.LOG_SETUP, 30)
+        opened = await board.wait_for_log(contract.LOG_SETUP, 60)
         assert f"{contract.LOG_SETUP}{done.network} (with its password)" in opened
         assert board.device_id == done.network
 

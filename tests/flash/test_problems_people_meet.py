@@ -126,7 +126,7 @@ def test_a_board_that_does_not_start(board: BenchBoard, wish: Wish) -> None:
     found = problem(board, wish, wait_s=0.5)
     assert found.kind == "not-started" and "RESET" in found.remedy
     board.boots = bench_programs.says(b"MemoryError: \r\n")
-    found = problem(board, wish, wait_s=0.5)
+    found = problem(board, wish, wait_s=4)
     assert "it said last" in found.what and "MemoryError" in found.what
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from motesim import BoardSpec, VirtualBoard, World
 
-TIMEOUT_S = 90
+TIMEOUT_S = 240
 CONFIG = "config.json"
 
 
@@ -30,13 +30,13 @@ class Bench:
         async def plugged() -> VirtualBoard:
             board = await self.world.add_board(BoardSpec(name, **spec))
             await board.power_on()
-            await board.wait_for_log(awaits, 60)
+            await board.wait_for_log(awaits, 120)
             return board
 
         return self.do(plugged())
 
     def hears(self, board: VirtualBoard, text: str, since: int = 0) -> str:
-        return self.do(board.wait_for_log(text, 60, since))
+        return self.do(board.wait_for_log(text, 120, since))
 
 
 @contextmanager

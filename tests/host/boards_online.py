@@ -27,7 +27,7 @@ class Boards:
         """Whoever runs the tests may have a hub of its own."""
         return ("--server", f"127.0.0.1:{self.place.broker.port}", "--data", str(self.folder))
 
-    async def mote(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    async def mote(self, *arguments: str, timeout: float = 400) -> subprocess.CompletedProcess[str]:
         """The command at work beside the boards; nobody is at its terminal."""
         return await asyncio.to_thread(
             subprocess.run,
@@ -61,5 +61,5 @@ async def boards(
             await board.power_on()
             place.boards.append(board)
         for board in place.boards:
-            await board.wait_for_log(contract.LOG_FIRST_READING, 40)
+            await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         yield Boards(place, folder)

@@ -22,7 +22,7 @@ def environment(**more: str) -> dict[str, str]:
     return {**{k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}, **more}
 
 
-def eventually(what: str, happened: Callable[[], object], seconds: float = 30) -> None:
+def eventually(what: str, happened: Callable[[], object], seconds: float = 120) -> None:
     """Wait until `happened`, at most so many seconds."""
     end = time.monotonic() + seconds
     while not happened():
@@ -75,7 +75,7 @@ class Running:
     def stop(self) -> int:
         """Press Ctrl-C. The exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(30)
+        return self.process.wait(120)
 
 
 @contextmanager

@@ -7,9 +7,9 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from crowding import crowding, within
 from motekit.commands import doctor
 from motekit.exits import DONE, FAILED, USAGE
 from motekit.hub import Hub
@@ -17,7 +17,7 @@ from motekit.hub import Hub
 MOTE = Path(sys.executable).with_name("mote")
 
 
-def mote(*arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess:
+def mote(*arguments: str, timeout: float = 180, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [MOTE, *arguments],
         capture_output=True,
@@ -55,7 +55,7 @@ def test_listen_prints_a_reading_a_line_and_as_json(tmp_path) -> None:
         await hub.start()
         options = ["--server", f"127.0.0.1:{hub.mqtt_port}", "--data", str(tmp_path)]
         listening = asyncio.create_task(
-            asyncio.to_thread(mote, "listen", *options, "--json", "--count", "2", "--timeout", "20")
+            asyncio.to_thread(mote, "listen", *options, "--json", "--count", "2", "--timeout", "90")
         )
         owner = ["-u", "owner", "-P", hub.accounts.owner_password]
         topic = "sensors/plant1/temperature"
@@ -108,15 +108,17 @@ def test_accounts_are_made_listed_and_removed(tmp_path) -> None:
 
 
 def test_the_hub_stops_cleanly_at_ctrl_c_within_3_s(tmp_path) -> None:
-    options = ("--data", tmp_path, "--mqtt-port", "18829", "--port", "18828")
+    options = ("--data", tmp_path, "--mqtt-port", "0", "--port", "0")
     with subprocess.Popen([MOTE, "hub", *options], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        assert "http://127.0.0.1:18828/" in process.stdout.readline()
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
-        assert process.wait(10) == DONE
-        assert time.monotonic() - began < 3
+        assert re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+        # All of its greeting: the address is told first.
+        while "Ctrl-C stops the hub" not in process.stdout.readline():
+            assert process.poll() is None
+        with within(3):
+            process.send_signal(signal.SIGINT)
+            rest = process.stdout.read()
+            assert process.wait(90) == DONE
     assert "Stopped. 0 readings taken" in rest
 
 
@@ -133,18 +135,32 @@ def test_the_doctor_prints_json() -> None:
     assert {"what", "needed_for", "found", "remedy"} == set(findings[0])
 
 
-def test_without_virtual_boards_sim_says_how_to_start_some(tmp_path) -> None:
+def test_without_virtual_boards_sim_says_how_to_start_some(one_world) -> None:
     shown = mote("sim", "list")
     assert shown.returncode == FAILED and "start some with `mote sim`" in shown.stderr
 
 
 def test_the_demo_stores_readings_of_all_four_boards_by_itself() -> None:
-    # The fourth board keeps its portal open for 15 s after it was set up.
-    shown = mote("demo", "--seconds", "40", timeout=80)
-    assert shown.returncode == DONE, shown.stdout + shown.stderr
-    assert "of 4 boards" in shown.stdout
-    first = re.search(r"([\d.]+) s \w+ publishes, the first reading", shown.stdout)
-    assert first and float(first[1]) < 10
+    # The fourth board keeps its portal open for 15 s after it was set up: 40 s are enough where
+    # nobody else is at work.
+    with subprocess.Popen(
+        [MOTE, "demo", "--seconds", "200"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        shown, before = "", crowding()
+        while "windowsill publishes" not in shown:
+            line = process.stdout.readline()
+            assert line, shown
+            shown += line
+        times = max(before, crowding())
+        process.send_signal(signal.SIGINT)
+        shown += process.stdout.read()
+        assert process.wait(90) == DONE, shown
+    assert "of 4 boards" in shown
+    first = re.search(r"([\d.]+) s \w+ publishes, the first reading", shown)
+    last = re.search(r"([\d.]+) s windowsill publishes", shown)
+    assert first and float(first[1]) < 10 * times
+    assert last and float(last[1]) < 40 * times
 
 
 def test_ctrl_c_ends_the_demo_within_3_s() -> None:
@@ -153,14 +169,13 @@ def test_ctrl_c_ends_the_demo_within_3_s() -> None:
         for line in process.stdout:
             if "Ctrl-C ends the demo" in line:
                 break
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        assert process.wait(10) == DONE
-        assert time.monotonic() - began < 3
+        with within(3):
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+            assert process.wait(90) == DONE
 
 
-def test_virtual_boards_are_steered_from_another_terminal(tmp_path) -> None:
+def test_virtual_boards_are_steered_from_another_terminal(one_world, tmp_path) -> None:
     hub = Hub(tmp_path, mqtt_port=0, http_port=None)
 
     async def story() -> None:
@@ -176,16 +191,16 @@ def test_virtual_boards_are_steered_from_another_terminal(tmp_path) -> None:
             ):
                 await asyncio.sleep(0.1)
 
-        await asyncio.wait_for(value(21), 20)
+        await asyncio.wait_for(value(21), 90)
         done = await asyncio.to_thread(mote, "sim", "set", "board1", "temperature", "31.5")
         assert done.returncode == DONE, done.stderr
-        await asyncio.wait_for(value(31.5), 10)
+        await asyncio.wait_for(value(31.5), 90)
         listed = json.loads((await asyncio.to_thread(mote, "sim", "list", "--json")).stdout)
         assert listed["boards"][0]["joined"] is True
         wrong = await asyncio.to_thread(mote, "sim", "set", "board1", "colour", "1")
         assert wrong.returncode == FAILED and "it has: humidity, pressure" in wrong.stderr
         sim.send_signal(signal.SIGINT)
-        await asyncio.wait_for(sim.wait(), 5)
+        await asyncio.wait_for(sim.wait(), 90)
         await hub.stop()
 
     asyncio.run(story())

@@ -91,7 +91,7 @@ def mote(*arguments: str, **more: str) -> subprocess.CompletedProcess:
         [MOTE, *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         stdin=subprocess.DEVNULL,
         env=environment(**more),
     )
@@ -125,8 +125,10 @@ def test_every_command_speaks_json(name: str, command: typer.main.TyperCommand) 
 
 @pytest.mark.parametrize("command", NAMES)
 def test_every_error_is_told_without_a_terminal_and_on_one_without_colours(
-    command: str, folder: Path
+    command: str, folder: Path, request: pytest.FixtureRequest
 ) -> None:
+    if command.startswith("sim "):
+        request.getfixturevalue("one_world")
     arguments = [*command.split(), *ERRORS[command].format(folder=folder).split()]
     shown = mote(*arguments)
     assert shown.returncode != DONE
@@ -136,14 +138,14 @@ def test_every_error_is_told_without_a_terminal_and_on_one_without_colours(
         last = shown.stderr.splitlines()[-1]
         assert last.startswith("mote: ") and len(last) > 30, shown.stderr
     plain = Terminal(*arguments, NO_COLOR="1", TERM="xterm-256color")
-    assert plain.process.wait(60) == shown.returncode
+    assert plain.process.wait(300) == shown.returncode
     plain.wait_for("mote")
     assert not COLOUR.search(plain.shown)
 
 
 def test_an_error_is_red_on_a_terminal_that_likes_colours(folder: Path) -> None:
     colourful = Terminal("monitor", folder / "ttyUSB0", TERM="xterm-256color")
-    assert colourful.process.wait(60) == FAILED
+    assert colourful.process.wait(300) == FAILED
     colourful.wait_for("there is no port")
     assert COLOUR.search(colourful.shown)
 

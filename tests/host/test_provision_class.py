@@ -53,7 +53,7 @@ class Class:
 
     def run(self, *ports: str) -> subprocess.CompletedProcess:
         process = self.start(*ports)
-        out, err = process.communicate(timeout=200)
+        out, err = process.communicate(timeout=400)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def entries(self) -> dict[str, journal.Entry]:

@@ -28,7 +28,7 @@ def provision(tmp_path: Path):
             [MOTE, "provision", *map(str, arguments), "--data", str(tmp_path / "hub")],
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=400,
             env=environment(**{"MOTE_WIFI_PASSWORD": WIFI, **more}),
             stdin=subprocess.DEVNULL,
         )

@@ -35,7 +35,7 @@ async def version_of(there: Boards, *names: str) -> list[str]:
     return [found[name]["info"]["version"] for name in names]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 async def test_the_first_failure_stops_it_and_says_who_has_what(tmp_path: Path) -> None:
     names = ("plant1", "plant2", "plant3")
     old = trees(tmp_path, "0.1.9")
@@ -48,7 +48,7 @@ async def test_the_first_failure_stops_it_and_says_who_has_what(tmp_path: Path) 
         asked = await there.mote(*command)
         assert asked.returncode == FAILED and "add --yes" in asked.stderr
         assert "wave 2: plant2 0.1.9 -> 0.2.0" in asked.stderr
-        done = await there.mote(*command, "--yes", "--json", timeout=500)
+        done = await there.mote(*command, "--yes", "--json", timeout=900)
         assert done.returncode == FAILED, done.stderr
         told = {one["device"]: one for one in json.loads(done.stdout)}
         assert [told[n]["outcome"] for n in names] == ["updated", "rolled back", "not tried"]
@@ -59,10 +59,10 @@ async def test_the_first_failure_stops_it_and_says_who_has_what(tmp_path: Path) 
         assert not any("update" in line for line in there.place.boards[2].log)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 async def test_without_a_file_it_is_our_own_firmware_built_for_the_board(tmp_path: Path) -> None:
     async with boards(tmp_path, "plant1", "plant2", tree=trees(tmp_path, "0.0.9")) as there:
-        done = await there.mote("update", "plant1", "plant2", "--yes", timeout=500)
+        done = await there.mote("update", "plant1", "plant2", "--yes", timeout=900)
         assert done.returncode == DONE, done.stderr
         assert f"plant1: updated, has {mote.__version__}" in done.stdout
         assert "plant2: sending: 50 %" in done.stderr

@@ -124,7 +124,7 @@ def test_a_busy_port_is_answered_with_the_program_that_has_it(wire, other_progra
     text = rf"{wire} is in use by {name} \(process {program}\).*`kill {program}`"
     with pytest.raises(PortError, match=text), ports.opened(wire):
         pass
-    shown = subprocess.run([MOTE, "monitor", wire], capture_output=True, text=True, timeout=60)
+    shown = subprocess.run([MOTE, "monitor", wire], capture_output=True, text=True, timeout=180)
     assert shown.returncode == 1 and f"process {other_program.pid}" in shown.stderr
 
 
@@ -161,7 +161,7 @@ except PortError as error:
 def test_no_permission_is_answered_with_the_group_and_a_udev_rule(wire) -> None:
     Path(wire).chmod(0)
     shown = subprocess.run([sys.executable, "-c", WITHOUT_RIGHTS, wire], capture_output=True,
-                           text=True, timeout=60)  # fmt: skip
+                           text=True, timeout=180)  # fmt: skip
     group = Path(wire).group()
     assert shown.stdout.startswith(f"no permission for {wire}. "), shown.stderr
     assert f"sudo usermod -aG {group} $USER" in shown.stdout

@@ -54,7 +54,7 @@ def traceback(project: Path, *options: str) -> list[Line]:
     program = (
         f"import sys; sys.path[:] = [{str(board.parent)!r}]\nfrom house import pump; pump.main()"
     )
-    failed = subprocess.run([MICROPYTHON, "-c", program], capture_output=True, timeout=60)
+    failed = subprocess.run([MICROPYTHON, "-c", program], capture_output=True, timeout=180)
     return Reader([project]).read(failed.stdout + b"I 1 app: next\n")
 
 

@@ -9,7 +9,7 @@ import paho.mqtt.client as mqtt
 from motekit.hub import Hub
 from paho.mqtt.enums import CallbackAPIVersion
 
-WAIT_S = 15
+WAIT_S = 120
 
 
 class Client:

@@ -1,12 +1,19 @@
 """The hub tells the network where it is."""
 
 import asyncio
+import os
 
 import pytest
 from motekit.hub.announce import SERVICE, Announcement
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests run hubs on this machine, which are announced under its name."""
+    monkeypatch.setattr("motekit.hub.announce.own_name", lambda: f"mote-test-{os.getpid()}.local")
 
 
 async def test_a_hub_that_is_announced_is_found_by_its_service_with_its_port() -> None:
@@ -16,7 +23,7 @@ async def test_a_hub_that_is_announced_is_found_by_its_service_with_its_port() -
         seeker = AsyncZeroconf()
         try:
             info = AsyncServiceInfo(SERVICE, announcement.name)
-            assert await info.async_request(seeker.zeroconf, 5_000)
+            assert await info.async_request(seeker.zeroconf, 90_000)
             assert info.port == 18899 and info.server == announcement.host
             assert info.parsed_addresses()
         finally:
@@ -35,4 +42,4 @@ async def test_what_was_announced_is_taken_back() -> None:
         assert not await info.async_request(seeker.zeroconf, 1_000)
     finally:
         await seeker.async_close()
-    await asyncio.wait_for(announcement.stop(), 1)
+    await asyncio.wait_for(announcement.stop(), 60)

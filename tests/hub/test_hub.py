@@ -1,6 +1,7 @@
 """The hub as its users meet it: a broker with accounts, a store that forgets nothing."""
 
 import asyncio
+import json
 import logging
 import signal
 import socket
@@ -195,14 +196,14 @@ def test_a_client_that_is_only_silent_is_offline_after_one_and_a_half_keep_alive
         # CONNECT with keep-alive 2 s, a retained will `offline` on devices/a/status (3.1 of MQTT).
         will, text = b"\x00\x10devices/a/status", b"\x00\x07offline"
         body = b"\x00\x04MQTT\x04\x2e\x00\x02\x00\x01a" + will + text
+        began = time.monotonic()
         with socket.create_connection(("127.0.0.1", hub.mqtt_port)) as wire:
             wire.sendall(bytes([0x10, len(body)]) + body)
             assert wire.recv(4) == b"\x20\x02\x00\x00"
             watcher = Client(hub.mqtt_port)
             watcher.subscribe("devices/a/status")
-            began = time.monotonic()
-            until(lambda: watcher.heard == [("devices/a/status", "offline")], 8)
-            assert time.monotonic() - began > 2
+            until(lambda: watcher.heard == [("devices/a/status", "offline")])
+            assert time.monotonic() - began > 2.5
             watcher.close()
 
     with_hub(hub, story)
@@ -210,12 +211,11 @@ def test_a_client_that_is_only_silent_is_offline_after_one_and_a_half_keep_alive
 
 def test_a_killed_hub_has_what_it_acknowledged(tmp_path) -> None:
     with subprocess.Popen(
-        [MOTE, "hub", "--data", tmp_path, "--mqtt-host", "127.0.0.1", "--mqtt-port", "18839",
-         "--port", "18838"], stdout=subprocess.PIPE, text=True
+        [MOTE, "hub", "--data", tmp_path, "--mqtt-host", "127.0.0.1", "--mqtt-port", "0",
+         "--no-dashboard", "--json"], stdout=subprocess.PIPE, text=True
     ) as process:  # fmt: skip
         assert process.stdout
-        assert "Dashboard" in process.stdout.readline()
-        client = Client(18839)
+        client = Client(json.loads(process.stdout.readline())["mqtt_port"])
         for value in range(200):
             client.publish("sensors/plant1/temperature", str(value))
         process.send_signal(signal.SIGKILL)

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 PAGE = places.PROVISIONING / "web"
 READY, PROVISIONING, PROVISIONED = 2, 3, 4
 # Longer than any trial; what is awaited comes sooner.
-PATIENCE_S = 60
+PATIENCE_S = 200
 
 
 class Refused(Exception):
@@ -34,7 +34,7 @@ def modules() -> Path:
             for file in PAGE.glob("package*.json"):
                 shutil.copy(file, scratch)
             command = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-            subprocess.run(command, cwd=scratch, check=True, timeout=240)
+            subprocess.run(command, cwd=scratch, check=True, timeout=600)
             try:
                 (Path(scratch) / "node_modules").rename(target)
             except OSError:
@@ -75,7 +75,7 @@ class Client:
             line = await asyncio.wait_for(self._process.stdout.readline(), PATIENCE_S)
             self.events.append(json.loads(line))
 
-    async def meet(self, timeout_s: float = 20) -> Any:
+    async def meet(self, timeout_s: float = 90) -> Any:
         """Find the board, as a page does that has just installed it; who it says it is."""
         return await self.ask("initialize", round(timeout_s * 1000))
 

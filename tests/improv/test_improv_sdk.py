@@ -34,7 +34,7 @@ async def publishes(house: Home, device: str) -> None:
 
 
 async def provision(sdk: Client, password: str) -> None:
-    await sdk.ask("provision", HOME.ssid, password, 45_000)
+    await sdk.ask("provision", HOME.ssid, password, 150_000)
 
 
 async def test_a_board_that_still_starts_is_found_and_says_who_it_is(tmp_path) -> None:
@@ -106,7 +106,7 @@ async def test_a_wrong_password_is_told_and_the_right_one_leads_to_the_boards_pa
             assert "Your network has more than one MQTT server" in page
             form = f"id=shelf&ssid={HOME.ssid}&password=&host={SERVER}&port=1883"
             await ask(board, "/save", form.encode(), host=address)
-            await board.wait_for_log(contract.LOG_SAVED, 30)
+            await board.wait_for_log(contract.LOG_SAVED, 60)
         await publishes(house, "shelf")
 
 
@@ -145,14 +145,14 @@ async def test_a_configured_board_in_its_portal_keeps_its_server_and_changes_its
     async with home(tmp_path) as house:
         board = await house.board()
         await publishes(house, "dev")
-        await board.press("boot", 4)
-        await board.wait_for_log(contract.LOG_SETUP, 30)
+        await board.press("boot", 5)
+        await board.wait_for_log(contract.LOG_SETUP, 60)
         await house.world.add_access_point(AccessPoint("new home", "another password"))
         async with client(board) as sdk:
             await sdk.meet()
             assert sdk.events[-1] == {"state": READY}
             since = board.serial.count
-            await sdk.ask("provision", "new home", "another password", 45_000)
+            await sdk.ask("provision", "new home", "another password", 150_000)
             assert sdk.events[-1] == {"state": PROVISIONED}
             assert await sdk.ask("url") is None
         await board.wait_for_log(contract.LOG_JOINED + "new home", 60, since)

@@ -44,7 +44,7 @@ class Wire:
         """Send `data` and wait until `answer` has come that often since."""
         self.got = b""
         os.write(self._end, data)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while self.got.count(answer) < times:
                 self._news.clear()
                 await self._news.wait()
@@ -56,7 +56,7 @@ async def mpremote(board: VirtualBoard, *arguments: str) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    printed = (await asyncio.wait_for(process.communicate(), 60))[0].decode()
+    printed = (await asyncio.wait_for(process.communicate(), 180))[0].decode()
     assert process.returncode == 0, printed
     return printed.strip()
 
@@ -89,8 +89,8 @@ async def test_mpremote_works_where_a_client_left_half_a_frame() -> None:
         async with Wire(board) as wire:
             await wire.send(STATE, b"IMPROV\x01\x01\x01\x02")
             board.serial.type(INFO[:8])
-            # Within half a second it could still go on.
-            await asyncio.sleep(0.7)
+            # Within half a second it could still go on, and a busy board is late to see that.
+            await asyncio.sleep(3)
         assert await mpremote(board, "resume", "eval", "6 * 7") == "42"
 
 
@@ -106,7 +106,7 @@ async def test_a_damaged_frame_is_refused_and_the_client_goes_on() -> None:
         await sdk.ask("raw", (INFO[:-1] + b"\x00").hex())
         await sdk.told({"error": 1})
         await sdk.ask("raw", INFO[:9].hex())
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(3)
         assert await sdk.ask("getDeviceName") == board.device_id
         # A command whose data end before the text that they announce.
         await sdk.ask("raw", frames.frame(frames.COMMAND, b"\x01\x02\x09a").hex())
@@ -123,7 +123,7 @@ async def test_the_byte_of_ctrl_c_is_a_byte_like_others_in_a_frame() -> None:
     secret += next(chr(last) for last in range(32, 127) if (total + last) & 255 == 3)
     async with board_in_setup(AccessPoint(ssid, secret)) as board, client(board) as sdk:
         await sdk.meet()
-        await sdk.ask("provision", ssid, secret, 45_000)
+        await sdk.ask("provision", ssid, secret, 150_000)
         assert sdk.events[-1] == {"state": PROVISIONED}
         assert any(f"{contract.LOG_JOINED}{ssid} as" in line for line in board.log)
 
@@ -148,13 +148,13 @@ async def test_an_installer_meets_a_board_at_work_and_the_readings_go_on(tmp_pat
         board = await house.board()
         await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         async with client(board) as sdk:
-            met = await sdk.meet(5)
+            met = await sdk.meet()
             assert met["name"] == "dev" and sdk.events[-1] == {"state": PROVISIONED}
             assert await sdk.ask("url") is None
             with pytest.raises(Refused, match="BAD_HOSTNAME"):
                 await sdk.ask("setDeviceName", "other")
             async with ear([], "-p", str(house.broker.port), "-t", "sensors/dev/#", "-R") as heard:
-                await heard.wait_for(lambda topic, payload: True, 30)
+                await heard.wait_for(lambda topic, payload: True, 60)
         assert not any(contract.LOG_RESTART in line for line in board.log)
 
 
@@ -164,13 +164,13 @@ async def test_a_board_at_work_changes_its_wifi_by_an_installer(tmp_path) -> Non
         await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         await house.world.add_access_point(AccessPoint("new home", "another password"))
         async with client(board) as sdk:
-            await sdk.meet(5)
+            await sdk.meet()
             networks = await sdk.ask("scan")
             assert [one["name"] for one in networks] == ["home", "new home"]
             since = board.serial.count
             with pytest.raises(Refused, match="UNABLE_TO_CONNECT"):
-                await sdk.ask("provision", "new home", "a wrong password", 45_000)
-            await sdk.ask("provision", "new home", "another password", 45_000)
+                await sdk.ask("provision", "new home", "a wrong password", 150_000)
+            await sdk.ask("provision", "new home", "another password", 150_000)
             assert sdk.events[-1] == {"state": PROVISIONED}
         await board.wait_for_log(contract.LOG_JOINED + "new home", 60, since)
         await board.wait_for_log(contract.LOG_FIRST_READING, 60, since)

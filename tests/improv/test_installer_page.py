@@ -119,18 +119,18 @@ async def test_a_new_board_is_set_up_in_the_dialog_of_the_page(chromium, tmp_pat
         await board.power_on()
         async with plugged_in(page, board):
             await opened(page, url)
-            await board.wait_for_log(contract.LOG_SETUP, 30)
+            await board.wait_for_log(contract.LOG_SETUP, 60)
             await page.get_by_role("button", name="Connect a board").click()
-            await page.get_by_text("Connect to Wi-Fi").click(timeout=20_000)
+            await page.get_by_text("Connect to Wi-Fi").click(timeout=90_000)
             password = page.get_by_label("Password")
-            await expect(password).to_be_visible(timeout=20_000)
+            await expect(password).to_be_visible(timeout=90_000)
             await expect(page.get_by_role("combobox", name="Network")).to_contain_text(HOME.ssid)
             await password.fill("a wrong password")
             await page.get_by_role("button", name="Connect", exact=True).click()
-            await expect(page.get_by_text("Unable to connect")).to_be_visible(timeout=40_000)
+            await expect(page.get_by_text("Unable to connect")).to_be_visible(timeout=150_000)
             await page.get_by_label("Password").fill(HOME.password)
             await page.get_by_role("button", name="Connect", exact=True).click()
-            await expect(page.get_by_role("button", name="Continue")).to_be_visible(timeout=40_000)
+            await expect(page.get_by_role("button", name="Continue")).to_be_visible(timeout=150_000)
             # Its text lies in no element of its own.
             told = await page.locator("ewt-page-message").evaluate("element => element.label")
             assert "connected to the network" in told

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from authority import DAY, NOW, Authority
 from motekit import packages
+from motesim.network.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 RUNTIME = Path(sys.executable).with_name("micropython")
@@ -45,12 +46,11 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self, tls: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         file = self.folder / "mosquitto.conf"
         file.write_text(f"user root\nlistener {self.port} 127.0.0.1\nallow_anonymous true\n{tls}\n")
         self.process = subprocess.Popen(["mosquitto", "-c", str(file)], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with socket.socket() as probe:
                 if not probe.connect_ex(("127.0.0.1", self.port)):
@@ -73,7 +73,7 @@ class Server:
         )
         script = self.folder / "client.py"
         script.write_text(code)
-        done = subprocess.run([RUNTIME, script], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([RUNTIME, script], capture_output=True, text=True, timeout=180)
         lines = [line for line in done.stdout.splitlines() if line.startswith("result ")]
         assert lines, done.stdout + done.stderr
         return lines[0].removeprefix("result ")

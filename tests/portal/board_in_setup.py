@@ -40,7 +40,7 @@ async def board_in_setup(*air: AccessPoint, **spec: object) -> AsyncIterator[Vir
             await world.add_access_point(ap)
         board = await world.add_board(BoardSpec("board", **spec))  # type: ignore[arg-type]
         await board.power_on()
-        await board.wait_for_log(contract.LOG_SETUP, 20)
+        await board.wait_for_log(contract.LOG_SETUP, 60)
         yield board
 
 
@@ -64,7 +64,7 @@ async def ask(
     return parsed(await raw(board, data))
 
 
-async def raw(board: VirtualBoard, data: bytes, timeout_s: float = 15) -> bytes:
+async def raw(board: VirtualBoard, data: bytes, timeout_s: float = 60) -> bytes:
     """What the board answers to these bytes until it closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port(board))
     try:
@@ -75,7 +75,9 @@ async def raw(board: VirtualBoard, data: bytes, timeout_s: float = 15) -> bytes:
 
 
 def parsed(data: bytes) -> Answer:
-    head, _, body = data.partition(b"\r\n\r\n")
+    head, end, body = data.partition(b"\r\n\r\n")
+    if not end:
+        raise ConnectionResetError(f"the board closed before it had answered: {data!r}")
     first, *lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
     return Answer(int(first.split()[1]), {k.lower(): v for k, v in headers.items()}, body)

@@ -42,7 +42,7 @@ async def told(board: VirtualBoard, since: int = 0) -> list[str]:
 
     A page is asked for: when it comes, all that belongs to the opening has been said.
     """
-    await board.wait_for_log(contract.LOG_SETUP, 30, since=since)
+    await board.wait_for_log(contract.LOG_SETUP, 60, since=since)
     assert (await ask(board)).status == 200
     lines = board.log[since:]
     first = next(i for i, line in enumerate(lines) if contract.LOG_SETUP in line)
@@ -81,8 +81,8 @@ async def test_with_the_password_of_the_factory_it_is_protected_and_the_log_keep
 async def test_a_password_in_the_settings_wins_over_that_of_the_factory() -> None:
     async with made({**SETTINGS, "portal_password": "from the owner"}, FACTORY) as board:
         await board.power_on()
-        await board.wait_for_log(contract.LOG_JOIN_FAILED, 30)
-        await board.press("boot", 3.5)
+        await board.wait_for_log(contract.LOG_JOIN_FAILED, 60)
+        await board.press("boot", 5)
         lines = await told(board)
         assert (board.radio.soft_ap.authmode, board.radio.soft_ap.key) == (WPA2, "from the owner")
         assert "with its password" in lines[0] and not has_code(board.log)
@@ -93,8 +93,8 @@ async def test_a_password_in_the_settings_wins_over_that_of_the_factory() -> Non
 async def test_erasing_the_configuration_keeps_the_password_of_the_factory() -> None:
     async with made({**SETTINGS, "portal_password": "from the owner"}, FACTORY) as board:
         await board.power_on()
-        await board.wait_for_log(contract.LOG_JOIN_FAILED, 30)
-        await board.press("boot", 10.5)
+        await board.wait_for_log(contract.LOG_JOIN_FAILED, 60)
+        await board.press("boot", 13)
         await told(board)
         assert (board.radio.soft_ap.authmode, board.radio.soft_ap.key) == (WPA2, "from the factory")
         await board.cut_power()

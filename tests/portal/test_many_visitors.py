@@ -5,6 +5,7 @@ import json
 
 import pytest
 from board_in_setup import OWN, ask, board_in_setup, port, raw
+from crowding import within
 
 pytestmark = pytest.mark.anyio
 SESSIONS = 100
@@ -31,7 +32,7 @@ async def test_a_hundred_sessions_in_a_row_run_within_the_heap_of_a_board() -> N
 
 async def test_four_phones_at_once() -> None:
     async with board_in_setup() as board:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await asyncio.gather(*(session(board) for _ in range(4)))
         assert not any(line.startswith("E ") for line in board.log)
 
@@ -40,7 +41,7 @@ async def test_clients_that_say_nothing_hold_the_portal_for_no_longer_than_their
     async with board_in_setup() as board:
         silent = [await asyncio.open_connection("127.0.0.1", port(board)) for _ in range(8)]
         try:
-            async with asyncio.timeout(12):
+            with within(12):
                 assert (await ask(board)).status == 200
         finally:
             for _, writer in silent:
@@ -51,11 +52,12 @@ async def test_one_that_sends_a_byte_a_second_is_cut_off() -> None:
     async with board_in_setup() as board:
         reader, writer = await asyncio.open_connection("127.0.0.1", port(board))
         cut = asyncio.create_task(reader.read())
-        for _ in range(10):
-            writer.write(b"G")
-            await asyncio.wait([cut], timeout=1)
-            if cut.done():
-                break
+        with within(10):
+            for _ in range(60):
+                writer.write(b"G")
+                await asyncio.wait([cut], timeout=1)
+                if cut.done():
+                    break
         assert cut.done()
         # What was sent and not read makes the end a reset.
         assert isinstance(cut.exception(), ConnectionResetError) or cut.result() == b""

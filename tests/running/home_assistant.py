@@ -22,7 +22,7 @@ def objections(messages: dict[str, str]) -> dict[str, str]:
         input=json.dumps(messages),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert not done.returncode, done.stderr
     found: dict[str, str] = json.loads(done.stdout)

@@ -1,7 +1,6 @@
 """A home for one board: a WiFi, a real mosquitto, and an ear that hears all of it."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,18 +9,13 @@ from typing import Any
 
 from motesim import AccessPoint, BoardSpec
 from motesim.board import VirtualBoard
+from motesim.network.ports import free_port
 from motesim.parts import Part
 from motesim.world import World
 
 SERVER = "mqtt.local"
 ADDRESS = "192.168.50.2"
 HOME = AccessPoint("home", "a good password")
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Broker:
@@ -37,7 +31,7 @@ class Broker:
         self._process = await asyncio.create_subprocess_exec(
             "mosquitto", "-c", str(self._file), stderr=asyncio.subprocess.DEVNULL
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     _, writer = await asyncio.open_connection("127.0.0.1", self.port)

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import statistics
 from typing import Any
 
 import pytest
 from mote import contract
+from mqtt_ear import intervals
+from test_led import CONNECTED, IDENTIFY, Light
 from test_obeying import Host, commanded
 from walked import hurried
 
@@ -16,7 +19,7 @@ SECRETS = ("a good password", "portal secret", "never tell this", "short!!")
 
 async def statuses(host: Host, since: int, *wanted: str) -> None:
     """Returns when the status messages since then are these."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while [p for t, p in host.heard.heard[since:] if t == STATUS][: len(wanted)] != [*wanted]:
             await asyncio.sleep(0.05)
 
@@ -40,22 +43,18 @@ async def test_a_restart_is_answered_and_then_seen_as_offline_and_online(tmp_pat
 
 async def test_identify_flashes_the_led_for_its_time(tmp_path) -> None:
     async with commanded(tmp_path) as host:
-        pin = host.board.profile.led.pin
-
-        async def changes(seconds: float) -> int:
-            seen, before = 0, host.board.pins.levels.get(pin)
-            for _ in range(int(seconds / 0.01)):
-                await asyncio.sleep(0.01)
-                now = host.board.pins.levels.get(pin)
-                seen, before = seen + (now != before), now
-            return seen
-
-        # One blink in five seconds against ten a second.
-        assert await changes(2) <= 2
-        assert (await host.ask("n1", cmd="identify", seconds=3))["ok"]
-        assert await changes(2) > 15
-        await asyncio.sleep(1.5)
-        assert await changes(2) <= 2
+        light = Light(host.board)
+        await light.keeps(CONNECTED, 6)
+        since, asked = len(light.seen), asyncio.get_running_loop().time()
+        assert (await host.ask("n1", cmd="identify", seconds=8))["ok"]
+        await light.keeps(IDENTIFY, 1)
+        at_work = len(light.seen)
+        await light.keeps(CONNECTED, 6)
+        times = [time for time, _ in light.seen]
+        last = next(i for i in range(at_work, len(times)) if times[i + 1] - times[i] > 3)
+        # Never too early; and no more flashes than it has time for, whenever a busy machine ends.
+        assert times[last] - asked > 7.9
+        assert last - since < 8 * 20 + 5
 
 
 async def test_the_log_level_hides_and_shows_lines(tmp_path) -> None:
@@ -64,7 +63,7 @@ async def test_the_log_level_hides_and_shows_lines(tmp_path) -> None:
         assert (await host.ask("n2", cmd="identify", seconds=0.1))["ok"]
         assert (await host.ask("n3", cmd="log", level="D"))["level"] == "D"
         assert (await host.ask("n4", cmd="identify", seconds=0.1))["ok"]
-        await host.board.wait_for_log("commands: identify", 10)
+        await host.board.wait_for_log("commands: identify", 60)
         assert sum("commands: identify" in line for line in host.board.log) == 1
 
 
@@ -75,10 +74,10 @@ def nested(nonce: str, depth: int) -> str:
 
 async def answers_again(host: Host) -> None:
     """A message that the memory does not hold may cost the connection, which comes back."""
-    for number in range(8):
+    for number in range(20):
         await host.send(f"after{number}", cmd="log", level="I")
         try:
-            assert (await host.answer(f"after{number}", timeout_s=5))["ok"]
+            assert (await host.answer(f"after{number}", timeout_s=10))["ok"]
             return
         except TimeoutError:
             continue
@@ -134,15 +133,13 @@ async def test_an_accepted_configuration_is_at_work_and_tells_no_secret(tmp_path
     async with commanded(tmp_path) as host:
         patch = {"interval": 2, "portal_password": "never tell this"}
         assert (await host.ask("n1", cmd="config", config=patch))["probation"]
-        assert (await host.answer("n1", len(host.heard.heard), 30))["done"]
+        assert (await host.answer("n1", len(host.heard.heard)))["done"]
         # A copy that comes late gets the outcome, and starts nothing.
         since = len(host.heard.heard)
         await host.send("n1", cmd="config", config=patch)
         assert (await host.answer("n1", since))["done"]
-        began = sum(t == "sensors/dev/rssi" for t, _ in host.heard.heard)
-        await asyncio.sleep(8.5)
-        came = sum(t == "sensors/dev/rssi" for t, _ in host.heard.heard) - began
-        assert 4 <= came <= 5
+        apart = await intervals(host.heard, "sensors/dev/rssi", 6)
+        assert 1.5 < statistics.median(apart) < 3, apart
         assert sum(contract.LOG_RESTART in line for line in host.board.log) == 1
         for secret in SECRETS:
             assert secret not in said(host), secret

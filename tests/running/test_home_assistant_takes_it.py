@@ -10,6 +10,7 @@ from house_of_one import home
 from mote import contract, homeassistant, units
 from motesim.parts import Bme280
 from mqtt_ear import ear
+from test_introduction import METRICS
 
 # Home Assistant is installed once, beside our own environment.
 pytestmark = [
@@ -21,16 +22,25 @@ pytestmark = [
 ]
 
 
+def sensed(metric: str):
+    return lambda topic, _: topic == contract.sensor_topic("dev", metric)
+
+
+def introduced(metric: str):
+    return lambda topic, _: topic == homeassistant.topic("dev", metric)
+
+
 async def test_it_takes_what_a_board_publishes(tmp_path: Path) -> None:
     async with home(tmp_path) as place:
         board = await place.board(Bme280())
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         options = ("-p", str(place.broker.port), "-q", "1", "-t", "#")
         async with ear([], *options) as heard:
-            await heard.wait_for(lambda topic, _: topic.startswith("sensors/"), 10)
-        metrics = {topic.split("/")[2] for topic, _ in heard.heard if topic.startswith("sensors/")}
+            for metric in METRICS:
+                await heard.wait_for(sensed(metric), 60)
+                await heard.wait_for(introduced(metric), 60)
     found = {topic: text for topic, text in heard.heard if topic.startswith("homeassistant/")}
-    assert metrics and metrics <= {topic.split("/")[3] for topic in found}
+    assert len(found) == len(METRICS)
     assert objections(found) == {}
 
 

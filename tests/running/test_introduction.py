@@ -11,7 +11,7 @@ from mote import contract
 from motekit import boards, firmware, places
 from motesim import BoardSpec
 from motesim.parts import Bme280
-from mqtt_ear import ear
+from mqtt_ear import Ear, ear
 
 pytestmark = pytest.mark.anyio
 METRICS = {"temperature", "humidity", "pressure", "chip_temperature", "rssi"}
@@ -29,8 +29,20 @@ _crash_once()
 """
 
 
-def everything(port: int):
-    return ear([], "-p", str(port), "-q", "1", "-t", "#")
+def everything(port: int, *options: str):
+    return ear([], "-p", str(port), "-q", "1", "-t", "#", *options)
+
+
+async def introduced(heard: Ear, wanted: set[str]) -> list[dict[str, str]]:
+    """The messages of discovery, as soon as they are for all of these topics, and for no other."""
+    async with asyncio.timeout(60):
+        while True:
+            found = [json.loads(p) for t, p in heard.heard if t.startswith("homeassistant/")]
+            topics = {entry["state_topic"] for entry in found}
+            assert topics <= wanted
+            if topics == wanted:
+                return found
+            await heard.more_than(len(heard.heard))
 
 
 async def test_each_metric_is_introduced_to_home_assistant_retained_and_once(
@@ -38,18 +50,16 @@ async def test_each_metric_is_introduced_to_home_assistant_retained_and_once(
 ) -> None:
     async with home(tmp_path) as place:
         board = await place.board(Bme280())
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60)
+        wanted = {contract.sensor_topic("dev", metric) for metric in METRICS}
         async with everything(place.broker.port) as first:
-            await first.wait_for(lambda t, p: t.startswith("sensors/"), 10)
+            await introduced(first, wanted)
         await board.reset()
         since = len(board.log)
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20, since=since)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60, since=since)
         # Who comes late gets what is retained.
-        async with everything(place.broker.port) as late:
-            await late.wait_for(lambda t, p: t.startswith("sensors/"), 10)
-        found = [json.loads(p) for t, p in late.heard if t.startswith("homeassistant/")]
-        topics = {entry["state_topic"] for entry in found}
-        assert topics == {contract.sensor_topic("dev", metric) for metric in METRICS}
+        async with everything(place.broker.port, "--retained-only") as late:
+            found = await introduced(late, wanted)
         assert len({entry["unique_id"] for entry in found}) == len(METRICS)
         units = {
             entry["state_topic"].split("/")[2]: entry["unit_of_measurement"] for entry in found
@@ -73,11 +83,11 @@ async def test_a_crash_is_told_once(tmp_path: Path) -> None:
         board = await place.world.add_board(BoardSpec("dev", config=document, firmware=tree))
         board.flash.write("crash-once", b"")
         await board.power_on()
-        await heard.wait_for(lambda t, p: t == topic and "Traceback" in p, 40)
+        await heard.wait_for(lambda t, p: t == topic and "Traceback" in p, 60)
         info = contract.device_topic("dev", "info")
-        _, told = await heard.wait_for(lambda t, p: t == info, 10)
+        _, told = await heard.wait_for(lambda t, p: t == info, 60)
         assert json.loads(told)["crashes"] == 1
         since = len(board.log)
         await board.reset()
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20, since=since)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60, since=since)
         assert sum("Traceback" in p for t, p in heard.heard if t == topic) == 1

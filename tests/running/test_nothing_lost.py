@@ -13,6 +13,7 @@ from campaign import AROUND, POWER, Campaign
 
 
 def test_three_boards_lose_nothing_while_everything_is_cut(tmp_path: Path) -> None:
-    report = asyncio.run(Campaign(tmp_path, boards=3, interval_s=0.25, seed=2).run(rounds=60))
+    campaign = Campaign(tmp_path, boards=3, interval_s=0.25, seed=2, slack_s=2)
+    report = asyncio.run(campaign.run(rounds=60))
     assert report.owed > 150 and set(report.cuts) == {*AROUND, *POWER}, report
     assert not report.lost and not report.misdated, report.failures()

@@ -37,7 +37,7 @@ class Host:
         )  # fmt: skip
         assert await sent.wait() == 0
 
-    async def answer(self, nonce: str, since: int = 0, timeout_s: float = 20) -> dict[str, Any]:
+    async def answer(self, nonce: str, since: int = 0, timeout_s: float = 60) -> dict[str, Any]:
         """The first answer to `nonce` among the messages from number `since` on."""
 
         def wanted(topic: str, payload: str) -> bool:
@@ -73,7 +73,7 @@ async def commanded(folder: Path, tree: Path | None = None) -> AsyncIterator[Hos
         }  # fmt: skip
         board = await place.world.add_board(BoardSpec("dev", config=document, firmware=tree))
         await board.power_on()
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         yield Host(place, heard, board)
 
 
@@ -107,9 +107,9 @@ async def test_garbage_is_no_command_and_disturbs_nothing(tmp_path) -> None:
 async def test_restart_is_answered_done_and_not_done_again_by_a_late_copy(tmp_path) -> None:
     async with commanded(tmp_path) as host:
         assert (await host.ask("n1", cmd="restart"))["ok"]
-        await host.board.wait_for_log(contract.LOG_RESTART, 20)
+        await host.board.wait_for_log(contract.LOG_RESTART, 60)
         began = len(host.board.log)
-        await host.board.wait_for_log(contract.LOG_FIRST_READING, 20, since=began)
+        await host.board.wait_for_log(contract.LOG_FIRST_READING, 60, since=began)
         assert (await host.ask("n1", cmd="restart"))["ok"]
         assert (await host.ask("n2", cmd="log", level="I"))["ok"]
         assert sum(contract.LOG_RESTART in line for line in host.board.log) == 1
@@ -118,7 +118,7 @@ async def test_restart_is_answered_done_and_not_done_again_by_a_late_copy(tmp_pa
 async def test_setup_opens_the_portal(tmp_path) -> None:
     async with commanded(tmp_path) as host:
         assert (await host.ask("n1", cmd="setup"))["ok"]
-        await host.board.wait_for_log(contract.LOG_SETUP, 20)
+        await host.board.wait_for_log(contract.LOG_SETUP, 60)
 
 
 async def test_the_configuration_is_told_without_its_secrets(tmp_path) -> None:
@@ -133,8 +133,8 @@ async def test_a_new_configuration_is_tried_kept_and_reported(tmp_path) -> None:
     async with commanded(tmp_path) as host:
         assert (await host.ask("n1", cmd="config", config={"interval": 2}))["probation"]
         since = len(host.heard.heard)
-        await host.board.wait_for_log("a new configuration is tried", 10)
-        final = await host.answer("n1", since, 30)
+        await host.board.wait_for_log("a new configuration is tried", 60)
+        final = await host.answer("n1", since)
         assert final == {"cmd": "config", "nonce": "n1", "ok": True, "done": True}
         assert (await host.ask("n2", cmd="config"))["config"]["interval"] == 2
         await host.board.cut_power()

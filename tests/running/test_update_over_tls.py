@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from house_of_one import SERVER, free_port, home
+from house_of_one import SERVER, home
 from mote import contract
+from motesim.network.ports import free_port
 from mqtt_ear import ear
 from test_obeying import Host
 

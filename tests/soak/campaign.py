@@ -46,12 +46,12 @@ class Member:
 class Campaign:
     """`boards` boards with a reading every `interval_s`, half of them on each kind of store.
 
-    `tell` is told how far it is, now and then.
+    `tell` is told how far it is, now and then. `slack_s` is what a busy machine may be late.
     """
 
     def __init__(
         self, folder: Path, boards: int, interval_s: float, seed: int,
-        tell: Callable[[str], None] = lambda _: None,
+        tell: Callable[[str], None] = lambda _: None, slack_s: float = 0.0,
     ) -> None:  # fmt: skip
         self._folder = folder
         self._count, self._interval_s = boards, interval_s
@@ -64,7 +64,8 @@ class Campaign:
         self._members: list[Member] = []
         self._idle: list[Member] = []
         self._over = False
-        self.report = Report()
+        self._dates_s = DATES_S + slack_s
+        self.report = Report(slack_s)
 
     async def run(self, rounds: int) -> Report:
         """Cut until every board has taken `rounds` readings, and everything was cut.
@@ -196,7 +197,7 @@ class Campaign:
                     await board.cut_power()
                 await asyncio.sleep(0.02)
         member.counter.power_lost()
-        if not knew_at or time.monotonic() - knew_at < DATES_S:
+        if not knew_at or time.monotonic() - knew_at < self._dates_s:
             member.counter.undatable_from(first)
         return not self._over
 
@@ -204,7 +205,7 @@ class Campaign:
         since = member.board.serial.count
         await member.board.power_on()
         await member.board.wait_for_log(KNOWS_TIME, TIME_S, since)
-        await asyncio.sleep(DATES_S)
+        await asyncio.sleep(self._dates_s)
 
     async def _off(self, member: Member) -> None:
         await member.board.cut_power()

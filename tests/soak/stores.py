@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 import paho.mqtt.client as mqtt
+from motesim.network.ports import free_port
 from paho.mqtt.enums import CallbackAPIVersion
 
 MOTE = Path(sys.executable).with_name("mote")
-START_S = 30
+START_S = 120
 # What loses nothing when it is killed, and drops nothing in a burst.
 MOSQUITTO = """
 user root
@@ -46,11 +46,6 @@ class Store(Protocol):
     def rows(self) -> Rows: ...
 
     def close(self) -> None: ...
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 class Wire:

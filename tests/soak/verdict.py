@@ -32,8 +32,12 @@ class Misdated:
 
 @dataclass
 class Report:
-    """The sums of a campaign; `worst_` are seconds from being read to the time in the store."""
+    """The sums of a campaign; `worst_` are seconds from being read to the time in the store.
 
+    `slack_s` is what a busy machine may add to the limits of a time.
+    """
+
+    slack_s: float = 0.0
     taken: int = 0
     owed: int = 0
     sent_twice: int = 0
@@ -83,8 +87,9 @@ class Report:
         live = [late for time_ns, late in late_s.items() if time_ns % _MS]
         self.worst_dated_s = max([self.worst_dated_s, *map(abs, dated)])
         self.worst_live_s = max([self.worst_live_s, *live])
-        right = all(-DATED_S <= late <= DATED_S for late in dated)
-        right = right and all(-DATED_S <= late <= LIVE_S for late in live)
+        dated_s = DATED_S + self.slack_s
+        right = all(-dated_s <= late <= dated_s for late in dated)
+        right = right and all(-dated_s <= late <= LIVE_S + self.slack_s for late in live)
         # It may come again as backfill, as often as it likes, but with the same time.
         if not right or len(dated) > 1:
             self.misdated.append(Misdated(device, number, read_at, list(late_s.values())))

@@ -13,7 +13,7 @@ from pathlib import Path
 import go_programs
 from motekit.stack.compose import OLDEST, compose_version
 
-_START_S = 60
+_START_S = 240
 # It leaves the machine's own network alone: other tests route through it.
 _OPTIONS = ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
 

@@ -8,7 +8,7 @@ from running_stack import RunningStack, eventually
 
 # Devices publish side by side; a kill finds some of their messages at every place of the way.
 DEVICES = 4
-DRAIN_S = 120
+DRAIN_S = 400
 
 
 class Numbered:

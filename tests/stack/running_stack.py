@@ -1,12 +1,10 @@
 """The stack as its users have it: started by `mote stack`, spoken to by MQTT, asked by InfluxQL."""
 
-import contextlib
+import http.client
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,13 +17,15 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 from motekit.stack.installation import DOCKER, Installation
+from motesim.network.ports import free_port
 from paho.mqtt.enums import CallbackAPIVersion
 
 # What has an image on this machine; with the published ones, that is everything.
 CORE = ["mosquitto", "refill", "influxdb", "influxdb-setup", "telegraf"]
 # Of profile `full`, what is there without programs that take minutes to build.
 VALUES = ["redis", "last-values", "fleet", "docker-guard"]
-PATIENCE_S = 60
+# A busy machine takes seconds to start a service; whoever waits has no reason to hurry.
+PATIENCE_S = 240
 
 
 class RunningStack:
@@ -33,7 +33,9 @@ class RunningStack:
 
     def __init__(self, state: Path, services: list[str] = CORE, profile: str = "core") -> None:
         self.installation = Installation(state)
-        self.port, self.tls_port, self.http_port, self.https_port, self.grafana_port = free_ports(5)
+        self.port, self.tls_port, self.http_port, self.https_port, self.grafana_port = [
+            free_port() for _ in range(5)
+        ]
         self._ports = {
             "MOTE_MQTT_PORT": self.port,
             "MOTE_MQTT_TLS_PORT": self.tls_port,
@@ -119,6 +121,7 @@ class RunningStack:
         client.reconnect_delay_set(1, 1)
         client.max_inflight_messages_set(500)
         # The broker restarts when it gets a new account: the first attempts may be too early.
+        client.connect_timeout = PATIENCE_S
         client.connect_async("127.0.0.1", self.port)
         client.loop_start()
         eventually(client.is_connected)
@@ -157,36 +160,49 @@ class RunningStack:
         While it is being started again, it is asked again.
         """
         token = (self.installation.secrets / secret).read_text()
-        request = urllib.request.Request(
-            f"http://{self.address('influxdb')}:8086{path}",
-            method=method,
-            data=body.encode() if body else None,
-            headers={"Authorization": f"Token {token}"},
-        )
 
         def answered() -> tuple[int, str] | None:
+            request = urllib.request.Request(
+                f"http://{self.address('influxdb')}:8086{path}",
+                method=method,
+                data=body.encode() if body else None,
+                headers={"Authorization": f"Token {token}"},
+            )
             try:
                 with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
                     return answer.status, answer.read().decode()
             except urllib.error.HTTPError as error:
                 return error.code, error.read().decode()
-            except (urllib.error.URLError, ConnectionError):
+            except (OSError, http.client.HTTPException):
                 return None
 
         return eventually(answered)
 
     def address(self, service: str) -> str:
-        """Where a service is reached from this machine; no port of the host leads to it."""
-        container = self.compose("ps", "--quiet", service).strip()
+        """Where a service is reached from this machine; no port of the host leads to it.
+
+        While it is being started again it has no address: that is waited for.
+        """
         form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
-        command = ["docker", "inspect", "--format", form, container]
-        return subprocess.run(command, capture_output=True, text=True).stdout.split()[0]
+
+        def found() -> list[str]:
+            container = self.compose("ps", "--quiet", service).strip()
+            command = ["docker", "inspect", "--format", form, container]
+            return subprocess.run(command, capture_output=True, text=True).stdout.split()
+
+        return eventually(found)[0]
 
     def kill(self, service: str) -> None:
         """`kill -9` of a service, from outside; Docker starts it again."""
-        container = self.compose("ps", "--quiet", service).strip()
+        container = eventually(lambda: self.compose("ps", "--quiet", service).strip())
         form = ["docker", "inspect", "--format", "{{.State.Pid}} {{.RestartCount}}", container]
-        before, count = subprocess.run(form, capture_output=True, text=True).stdout.split()
+
+        def at_work() -> list[str]:
+            found = subprocess.run(form, capture_output=True, text=True).stdout.split()
+            # Between two starts it has no process; 0 would be all of ours.
+            return found if found and found[0] != "0" else []
+
+        before, count = eventually(at_work)
         os.kill(int(before), signal.SIGKILL)
 
         def again() -> bool:
@@ -196,24 +212,10 @@ class RunningStack:
         eventually(again)
 
 
-def eventually(true: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
+def eventually(true: Callable[[], Any], seconds: float = PATIENCE_S, pause_s: float = 0.2) -> Any:
     """Wait until `true` gives something, and return that."""
     until = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < until, f"not within {seconds} s: {true}"
-        time.sleep(0.2)
+        time.sleep(pause_s)
     return found
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports below the range from which the system takes those of outgoing connections.
-
-    A client that tries again and again to reach a port in that range gets it as its own one day,
-    is connected to itself, and keeps the server from coming back.
-    """
-    free = []
-    for port in random.sample(range(20_000, 32_000), 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            free.append(port)
-    return free[:count]

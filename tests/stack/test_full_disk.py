@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from numbered_flow import Numbered
-from running_stack import RunningStack
+from running_stack import RunningStack, eventually
 from test_kills import saved_once
 
 pytestmark = pytest.mark.stack
@@ -57,10 +57,16 @@ def test_a_full_disk_of_the_broker_loses_nothing(stack: RunningStack) -> None:
         ballast = disk / "ballast"
 
         def fill() -> None:
-            with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-                while True:
-                    file.write(bytes(4096))
-            assert shutil.disk_usage(disk).free == 0
+            with ballast.open("wb", buffering=0) as file:
+
+                def full() -> bool:
+                    with contextlib.suppress(OSError):
+                        while True:
+                            file.write(bytes(4096))
+                    return shutil.disk_usage(disk).free == 0
+
+                # What the broker gives up meanwhile is taken as well.
+                eventually(full)
 
         flow.flow_while(fill, ballast.unlink)
         missing = flow.lost()

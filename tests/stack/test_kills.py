@@ -4,7 +4,7 @@ import time
 
 import pytest
 from numbered_flow import Numbered
-from running_stack import RunningStack, eventually
+from running_stack import PATIENCE_S, RunningStack, eventually
 
 pytestmark = pytest.mark.stack
 
@@ -38,5 +38,5 @@ def saved_once(stack: RunningStack) -> None:
     now = time.time()
     # A change makes it write; it writes everything, at the end of a turn of its loop.
     owner = stack.client("owner", stack.installation.secret("mqtt"))
-    owner.publish("test/change", str(now), qos=1, retain=True).wait_for_publish(10)
+    owner.publish("test/change", str(now), qos=1, retain=True).wait_for_publish(PATIENCE_S)
     eventually(lambda: queue.stat().st_mtime > now)

@@ -38,7 +38,7 @@ def test_telegraf_finds_the_fault_in_a_broken_one(stack: RunningStack) -> None:
 
 def test_the_broker_takes_its_configuration_without_a_warning(stack: RunningStack) -> None:
     # Its 2.0 has no checker of its own: it says at its start what it does not like.
-    began = f"{time.time():.0f}"
+    began = f"{time.time():.6f}"
     stack.compose("restart", "mosquitto")
 
     def said() -> str:

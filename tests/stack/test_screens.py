@@ -56,17 +56,21 @@ def alerts() -> list[Any]:
 def with_data(stack: RunningStack) -> RunningStack:
     """A device that has told all there is to tell, and figures of the pipeline itself."""
     client = stack.client("screen")
-    for number in range(3):
-        for metric, value in (("temperature", 21 + number), ("battery", 3.9)):
+
+    def told_in_three_seconds() -> bool:
+        """Tell all of it once more; differences need values in several intervals."""
+        for metric, value in (("temperature", 21 + time.time() % 1), ("battery", 3.9)):
             client.publish(f"sensors/screen/{metric}", f"{value}", qos=1)
         info = {"rssi": -60, "heap": 90000, "heap_low": 80000, "crashes": 0, "queue": 0, "lost": 0}
         client.publish("devices/screen/info", json.dumps(info), qos=1, retain=True)
         client.publish("devices/screen/status", "offline", qos=1, retain=True)
-        # Differences need two values in two intervals.
-        time.sleep(1.1)
-    eventually(
-        lambda: len(stack.rows("SELECT lost FROM info WHERE device='screen'", "operations")) > 2
-    )
+        info_rows = stack.rows("SELECT lost FROM info WHERE device='screen'", "operations")
+        readings = stack.rows("SELECT value FROM sensors WHERE device='screen'")
+        return all(
+            len({row["time"] // 10**9 for row in rows}) > 2 for rows in (info_rows, readings)
+        )
+
+    eventually(told_in_three_seconds)
     for figure in ("dropped", "received"):
         query = f"SELECT count(value) FROM broker WHERE figure='{figure}'"
         eventually(lambda q=query: (stack.rows(q, "operations") or [{"count": 0}])[0]["count"] > 1)

@@ -1,5 +1,6 @@
 """The portal beside running has room: it serves phones, and every reading is kept meanwhile."""
 
+import asyncio
 import re
 import sys
 from pathlib import Path
@@ -23,11 +24,13 @@ FORM = b"id=dev&ssid=home&password=&host=mqtt.local&port=1883&interval=1"
 
 async def visit(board, path: str = "/", *request, **headers: str):
     """The answer; a page may say that it comes by itself in a second, as to a phone."""
-    for _ in range(3):
+    for _ in range(20):
         answer = await ask(board, path, *request, **PHONE, **headers)
         if answer.status != 503:
             break
         assert b"refresh" in answer.body
+        # What a phone does then.
+        await asyncio.sleep(1)
     return answer
 
 

@@ -14,7 +14,7 @@ sys.path += [str(ROOT / "tests" / room) for room in ("running", "portal", "mqtt"
 
 from board_in_setup import OWN, ask  # noqa: E402
 from house_of_one import home  # noqa: E402
-from walked import HOME, walk  # noqa: E402
+from walked import HOME, SHORT, walk  # noqa: E402
 from ways import way  # noqa: E402
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,8 @@ async def test_damaged_settings_open_the_portal(tmp_path) -> None:
 
 @way("resets")
 async def test_three_quick_resets_open_the_portal_and_keep_the_settings(tmp_path) -> None:
-    async with walk(tmp_path) as w:
+    # A busy machine takes its time for a start as well.
+    async with walk(tmp_path, QUICK_RESET_MS=60_000) as w:
         for _ in range(2):
             await w.sees(contract.LOG_BOOT, "sensors: rssi")
             await w.board.reset()
@@ -51,10 +52,12 @@ async def test_three_quick_resets_open_the_portal_and_keep_the_settings(tmp_path
 
 
 async def test_resets_with_time_in_between_open_nothing(tmp_path) -> None:
-    async with walk(tmp_path) as w:
+    async with walk(tmp_path, WIFI_LOST_MS=100_000) as w:
         for _ in range(3):
             await w.sees(contract.LOG_FIRST_READING)
-            await asyncio.sleep(4)
+            async with asyncio.timeout(60):
+                while w.noted("quick"):
+                    await asyncio.sleep(0.05)
             await w.board.reset()
         await w.sees(contract.LOG_FIRST_READING)
         assert not any(contract.LOG_SETUP in line for line in w.board.log)
@@ -64,7 +67,7 @@ async def test_resets_with_time_in_between_open_nothing(tmp_path) -> None:
 @way("back")
 async def test_without_wifi_at_boot_the_portal_opens_and_closes_when_it_is_back(tmp_path) -> None:
     async with walk(tmp_path, wifi_up=False) as w:
-        await w.sees("network was not found", contract.LOG_SETUP, timeout=30)
+        await w.sees("network was not found", contract.LOG_SETUP, timeout=60)
         assert b"cannot reach its WiFi" in (await ask(w.board)).body
         w.world.switch(w.wifi, up=True)
         await w.sees(contract.LOG_JOINED, "portal closes", contract.LOG_FIRST_READING)
@@ -76,10 +79,10 @@ async def test_a_changed_password_is_a_hint_and_opens_the_portal(tmp_path) -> No
     async with walk(tmp_path) as w:
         await w.sees(contract.LOG_FIRST_READING)
         w.world.change_password(w.wifi, "another password")
-        await w.sees("did not let the board in", timeout=40)
-        await w.sees("password was not accepted", contract.LOG_SETUP, timeout=40)
+        await w.sees("did not let the board in", timeout=60)
+        await w.sees("password was not accepted", contract.LOG_SETUP, timeout=60)
         w.world.change_password(w.wifi, HOME[1])
-        await w.sees(contract.LOG_JOINED, contract.LOG_CONNECTED, timeout=30)
+        await w.sees(contract.LOG_JOINED, contract.LOG_CONNECTED, timeout=60)
         await w.board.cut_power()
         assert w.kept()
 
@@ -97,16 +100,18 @@ async def test_a_silent_dhcp_server_opens_the_portal(tmp_path) -> None:
 @way("saved beside")
 async def test_what_is_saved_on_the_portal_beside_running_is_used(tmp_path) -> None:
     async with walk(tmp_path, wifi_up=False) as w:
-        await w.sees(contract.LOG_SETUP, timeout=30)
+        await w.sees(contract.LOG_SETUP, timeout=60)
         body = b"id=other&ssid=home&password=&host=mqtt.local&port=1883&interval=1"
         trial = await ask(w.board, "/save", body, Origin=f"http://{OWN}")
         assert trial.status == 303
         await w.sees("trial: the WiFi network was not found")
         await ask(w.board, "/save-anyway", b"", Origin=f"http://{OWN}")
-        saved = asyncio.get_running_loop().time()
-        assert b"is on its way" in (await ask(w.board, "/progress")).body
-        await w.sees(contract.LOG_SAVED, contract.LOG_RESTART)
-        assert 1.3 < asyncio.get_running_loop().time() - saved < 4
+        told = await ask(w.board, "/progress")
+        assert b"is on its way" in told.body
+        # Whoever was told waits for the short time, by the clock of the board.
+        saved_ms = w.at_ms(await w.board.wait_for_log(contract.LOG_SAVED, 90))
+        restart_ms = w.at_ms(await w.board.wait_for_log(contract.LOG_RESTART, 90))
+        assert SHORT["SAVED_TOLD_MS"] < restart_ms - saved_ms < SHORT["SAVED_UNTOLD_MS"]
         w.world.switch(w.wifi, up=True)
         await w.sees(contract.LOG_FIRST_READING)
 
@@ -130,10 +135,10 @@ async def test_without_room_for_phones_beside_the_portal_is_opened_alone(tmp_pat
 @way("battery")
 async def test_a_board_on_a_battery_sleeps_between_its_searches(tmp_path) -> None:
     async with walk(tmp_path, {"deep_sleep": True}, wifi_up=False) as w:
-        await w.sees(contract.LOG_SETUP, contract.LOG_SLEEP, timeout=30)
-        await w.sees("after deep-sleep", contract.LOG_SETUP, timeout=30)
+        await w.sees(contract.LOG_SETUP, contract.LOG_SLEEP, timeout=60)
+        await w.sees("after deep-sleep", contract.LOG_SETUP, timeout=60)
         w.world.switch(w.wifi, up=True)
-        await w.sees(contract.LOG_FIRST_READING, timeout=30)
+        await w.sees(contract.LOG_FIRST_READING, timeout=60)
 
 
 @way("button")
@@ -141,7 +146,7 @@ async def test_a_board_on_a_battery_sleeps_between_its_searches(tmp_path) -> Non
 async def test_the_button_opens_the_portal_which_makes_room_when_nobody_comes(tmp_path) -> None:
     async with walk(tmp_path) as w:
         await w.sees(contract.LOG_FIRST_READING)
-        await w.board.press("boot", 3.5)
+        await w.board.press("boot", 5)
         await w.sees(contract.LOG_SETUP, "nobody came", contract.LOG_FIRST_READING)
 
 
@@ -162,7 +167,7 @@ async def test_an_installer_that_asks_for_networks_gets_them_in_set_up(tmp_path)
 async def test_holding_the_button_erases_also_in_the_portal(tmp_path) -> None:
     async with walk(tmp_path) as w:
         await w.sees(contract.LOG_FIRST_READING)
-        await w.board.press("boot", 10.5)
+        await w.board.press("boot", 13)
         await w.sees("is erased", contract.LOG_SETUP)
         await w.board.cut_power()
         assert not w.kept()
@@ -173,12 +178,12 @@ async def test_a_broker_that_is_gone_opens_no_portal_and_is_found_again(tmp_path
 
     async with home(tmp_path) as place:
         board = await place.board()
-        await board.wait_for_log(contract.LOG_FIRST_READING, 15)
+        await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         await place.broker.stop()
-        await board.wait_for_log(contract.LOG_DISCONNECTED, 15)
+        await board.wait_for_log(contract.LOG_DISCONNECTED, 60)
         await asyncio.sleep(5)
         since = len(board.log)
         await place.broker.start()
-        await board.wait_for_log(contract.LOG_CONNECTED, 15, since=since)
+        await board.wait_for_log(contract.LOG_CONNECTED, 60, since=since)
         assert sum(contract.LOG_JOINED in line for line in board.log) == 1
         assert not any(contract.LOG_SETUP in line for line in board.log)

@@ -18,14 +18,13 @@ SHORT = {
     "WIFI_LOST_MS": 4_000,
     "WIFI_LOST_ON_BATTERY_MS": 1_500,
     "RETRY_BESIDE_PORTAL_MS": 1_500,
-    "VISIT_MS": 2_000,
+    "VISIT_MS": 5_000,
     "PORTAL_UNUSED_MS": 4_000,
     "PORTAL_ON_BATTERY_MS": 3_000,
     "SLEEP_ON_BATTERY_MS": 2_000,
     "SAVED_TOLD_MS": 1_500,
-    "SAVED_UNTOLD_MS": 3_000,
+    "SAVED_UNTOLD_MS": 60_000,
     "QUICK_RESET_MS": 3_000,
-    "STEADY_MS": 3_000,
     "SAFE_MODE_MS": 4_000,
     "PROBATION_MS": 6_000,
     "UPDATE_TRIAL_MS": 6_000,
@@ -40,17 +39,17 @@ def patience() -> dict[str, int]:
 
 
 def hurried(
-    folder: Path, *, crash: bool = False, crash_in_safe_mode: bool = False, real: str = ""
+    folder: Path, *, crash: bool = False, crash_in_safe_mode: bool = False, **times_ms: int
 ) -> Path:
-    """A tree for a board whose times are `SHORT`, but for `real`; with `crash`, running mode raises
-    at once."""
+    """A tree for a board whose times are `SHORT`, or those given.
+
+    With `crash`, running mode raises at once.
+    """
     source = folder / "source"
     shutil.copytree(places.FIRMWARE, source, ignore=shutil.ignore_patterns("__pycache__"))
     file = source / "mote" / "patience.py"
     text = file.read_text(encoding="utf-8")
-    for name, value in SHORT.items():
-        if name == real:
-            continue
+    for name, value in (SHORT | times_ms).items():
         text, count = re.subn(rf"^{name} = [\d_]+$", f"{name} = {value}", text, flags=re.M)
         assert count == 1, name
     file.write_text(text, encoding="utf-8")
@@ -78,7 +77,7 @@ class Walk:
         self.world, self.wifi, self.board, self.settings = world, wifi, board, settings
         self._port = port
 
-    async def sees(self, *texts: str, timeout: float = 20) -> None:
+    async def sees(self, *texts: str, timeout: float = 90) -> None:
         """Each text comes on the serial log after the one before it."""
         for text in texts:
             await self.board.wait_for_log(text, timeout, since=self._at)
@@ -103,6 +102,15 @@ class Walk:
                 await asyncio.sleep(0.5)
         await self.sees(text)
 
+    @staticmethod
+    def at_ms(line: str) -> int:
+        """When the board wrote a line of its log, by its own clock."""
+        return int(line.split()[1])
+
+    def noted(self, key: str) -> int | str | None:
+        """What the board has in its NVS under `key`."""
+        return self.board.core._nvs.get(("mote", key))
+
     def kept(self) -> bool:
         """Whether the configuration is on the flash; the board has to be off."""
         return "/config.json" in self.board.flash.files()
@@ -111,12 +119,12 @@ class Walk:
 @asynccontextmanager
 async def walk(
     folder: Path, config: dict[str, Any] | None = None, *, crash: bool = False, crashes: int = 0,
-    crash_in_safe_mode: bool = False, real: str = "", configured: bool = True, wifi_up: bool = True,
-    broker: bool = True,
+    crash_in_safe_mode: bool = False, configured: bool = True, wifi_up: bool = True,
+    broker: bool = True, **times_ms: int,
 ) -> AsyncIterator[Walk]:  # fmt: skip
-    """A board that is switched on in a home; `config` changes its settings.
+    """A board that is switched on in a home; `config` changes its settings, `times_ms` `SHORT`.
 
-    Before, it has crashed `crashes` times in a row. The time-out `real` is as long as it is.
+    Before, it has crashed `crashes` times in a row.
     """
     from house_of_one import ADDRESS, SERVER, Broker
 
@@ -137,7 +145,7 @@ async def walk(
                 **(config or {}),
             }
             tree = await asyncio.to_thread(
-                hurried, folder, crash=crash, crash_in_safe_mode=crash_in_safe_mode, real=real
+                hurried, folder, crash=crash, crash_in_safe_mode=crash_in_safe_mode, **times_ms
             )
             spec = BoardSpec("dev", config=document if configured else None, firmware=tree)
             board = await world.add_board(spec)

@@ -39,7 +39,7 @@ def test_the_first_sensor_works_as_the_manual_says(projects: Path, tmp_path: Pat
         work = runner.run(project.read(folder), scenario.read(file), options, lambda data: None)
         return asyncio.run(work)
 
-    assert run(example, 60_000) == DONE
+    assert run(example, 200_000) == DONE
     assert run(example.replace("it is 31.5", "it is 99"), 6_000) == runner.TIMEOUT_EXIT
 
 

@@ -29,6 +29,8 @@ def named(file: Path) -> str:
 FILES = {b: {named(f): f for f in project.read(WOKWI / b).scenarios()} for b in PROJECTS}
 RUNS = [(b, name) for b, files in FILES.items() for name in files if b == "esp32" or name in OTHERS]
 AT_ONCE = 6
+# All of them run in the time of the first test.
+pytestmark = pytest.mark.timeout(1200)
 Outcome = tuple[int, str]
 
 
@@ -54,7 +56,7 @@ def outcomes(projects: Path) -> dict[tuple[str, str], Outcome]:
             file = next(one for one in made.scenarios() if named(one) == name)
             read = scenario.read(file)
             async with turn:
-                code = await runner.run(made, read, runner.Options(timeout_ms=200_000), said.extend)
+                code = await runner.run(made, read, runner.Options(timeout_ms=600_000), said.extend)
             return code, said.decode(errors="replace")
 
         ended = await asyncio.gather(*(one(*run) for run in RUNS))
@@ -186,13 +188,13 @@ def test_the_command_runs_all_and_counts(projects: Path, tmp_path: Path) -> None
     folder, _ = written(projects, tmp_path, "  - wait-serial: 'mote '\n")
     (folder / "late.test.yaml").write_text("name: Late\nversion: 1\nsteps: [wait-serial: never]\n")
     mote = Path(sys.executable).with_name("mote")
-    command = [mote, "sim", "test", folder, "--timeout", "4000"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=os.environ)
+    command = [mote, "sim", "test", folder, "--timeout", "20000"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ)
     assert done.returncode == 42, done.stderr
     assert done.stdout.endswith("1 of 2 scenarios passed\n")
     assert f"--- {folder / 'own.test.yaml'}" in done.stdout
     broken = json.loads((folder / "diagram.json").read_text())
     broken["connections"].pop()
     (folder / "diagram.json").write_text(json.dumps(broken))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=os.environ)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=os.environ)
     assert done.returncode == FAILED and "mote: " in done.stderr and "led: A goes to" in done.stderr

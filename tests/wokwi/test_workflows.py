@@ -42,7 +42,7 @@ def test_there_are_workflows() -> None:
 
 
 def checked(*command: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -4,20 +4,20 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 import webbrowser
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import typer
 from mote import contract
 from motesim import AccessPoint, VirtualBoard, World
 
-from motekit import places
 from motekit.demo import boards
 from motekit.demo.portal_visitor import PortalError, fill
 from motekit.exits import complain
@@ -64,23 +64,23 @@ class Show:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopped.set)
-        data = places.cache() / "demo"
-        shutil.rmtree(data, ignore_errors=True)
-        hub = Hub(
-            data,
-            mqtt_port=_free_or_any(contract.MQTT_PORT),
-            http_port=_free_or_any(DASHBOARD_PORT),
-        )
-        hub.ingest.listeners.append(self._reading)
-        async with World() as world:
-            await hub.start()
-            try:
-                fourth, home = await self._furnish(world, hub)
-                await self._tell(hub, fourth, home)
-                await self._wait(fourth, home)
-            finally:
-                await hub.stop()
-        return self._seen(hub)
+        # Two demos do not mix: each has a folder of its own.
+        with tempfile.TemporaryDirectory(prefix="mote-demo-") as data:
+            hub = Hub(
+                Path(data),
+                mqtt_port=_free_or_any(contract.MQTT_PORT),
+                http_port=_free_or_any(DASHBOARD_PORT),
+            )
+            hub.ingest.listeners.append(self._reading)
+            async with World() as world:
+                await hub.start()
+                try:
+                    fourth, home = await self._furnish(world, hub)
+                    await self._tell(hub, fourth, home)
+                    await self._wait(fourth, home)
+                finally:
+                    await hub.stop()
+            return self._seen(hub)
 
     async def _furnish(self, world: World, hub: Hub) -> tuple[VirtualBoard, AccessPoint]:
         home = await world.add_access_point(AccessPoint("Mote Demo", secrets.token_hex(4)))

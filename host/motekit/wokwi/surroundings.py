@@ -8,7 +8,6 @@ import contextlib
 import logging
 import re
 import shutil
-import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from amqtt.plugins.authentication import AnonymousAuthPlugin
 from mote import contract
 from mote.update import versions
 from motesim import VirtualBoard, World
+from motesim.network.ports import free_port
 
 from motekit import boards, firmware, orders, places, update
 from motekit.hub.broker import KeepingBroker
@@ -48,7 +48,7 @@ class Surroundings:
     async def open(self) -> None:
         # Its log is for its developers.
         logging.getLogger("amqtt").setLevel(logging.CRITICAL)
-        port = _free_port()
+        port = free_port()
         broker = KeepingBroker(
             BrokerConfig(
                 listeners={"default": ListenerConfig(bind=f"127.0.0.1:{port}")},
@@ -123,8 +123,3 @@ class Surroundings:
         key = update.private_key()
         tree = firmware.build(profile, source, update.public_bytes(key))
         return update.make_application(tree / firmware.SLOT, version, key)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

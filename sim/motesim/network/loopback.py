@@ -14,7 +14,8 @@ from motesim.errors import Silicon
 from motesim.network import Address, BoardNetwork, Network
 from motesim.network.hosts import Host
 from motesim.network.neighbours import Neighbours
-from motesim.network.relay import Relay, blackhole, free_port
+from motesim.network.ports import free_port
+from motesim.network.relay import Relay, blackhole
 from motesim.network.time_server import TimeServer
 from motesim.network.visitor import Visitor
 

@@ -13,13 +13,6 @@ CLOSE_S = 2.0
 _holes: list[socket.socket] = []
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def blackhole() -> tuple[str, int]:
     """An address that never answers: a listener whose queue is full drops every SYN."""
     if not _holes:
