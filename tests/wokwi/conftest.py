@@ -13,6 +13,12 @@ from motekit.image import flasher_args
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "host")]
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """The world is an asyncio program."""
+    return "asyncio"
+
+
 @pytest.fixture(scope="session")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of sim/wokwi with the images that its projects name; the key for updates is its own.

@@ -92,7 +92,9 @@ class Bench:
 
     def _expect_pin(self, action: steps.ExpectPin) -> None:
         name = f"{action.part}:{action.pin}"
-        self._output.step(f"expect-pin {name} == {action.value}")
+        part, value = (typer.style(one, fg="yellow") for one in (action.part, action.value))
+        pin = typer.style(action.pin, fg="magenta")
+        self._output.step(f"expect-pin {part}:{pin} == {value}")
         level = self._rig.level(action.part, action.pin)
         if level != action.value:
             raise StepFailed(f"GPIO {name} expected to be {action.value} but was {level}")
