@@ -101,7 +101,10 @@ class Session:
             case "serial-monitor:write":
                 await self.rig.port.write(bytes(params["bytes"]))
             case "control:set":
-                await self.rig.turn(params["part"], params["control"], params["value"])
+                part, control = params["part"], params["control"]
+                if (part, control) not in self.rig.circuit.controls:
+                    raise Refused(f"{part} has no control {control}")
+                await self.rig.turn(part, control, params["value"])
                 self.board.look_at_pins()
             case "pin:read":
                 level = self.rig.level(params["part"], params["pin"])
