@@ -25,13 +25,13 @@ class Refused(Exception):
     """The SDK raised this."""
 
 
-def modules() -> Path:
-    """The packages of the page's lock file, installed by npm at the first call."""
-    digest = hashlib.sha256((PAGE / "package-lock.json").read_bytes()).hexdigest()[:12]
+def modules(folder: Path = PAGE) -> Path:
+    """The packages of the lock file in `folder`, installed by npm at the first call."""
+    digest = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()[:12]
     target = places.cache() / f"npm-{digest}"
     if not target.is_dir():
         with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
-            for file in PAGE.glob("package*.json"):
+            for file in folder.glob("package*.json"):
                 shutil.copy(file, scratch)
             command = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
             subprocess.run(command, cwd=scratch, check=True, timeout=600)

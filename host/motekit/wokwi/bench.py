@@ -1,24 +1,19 @@
-"""The bench of a scenario: the board, what hangs on it, what is around it; it does the steps."""
+"""The bench of a scenario: it does the steps on a rig."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import typer
-from motesim import BoardSpec, VirtualBoard, World
 
-from motekit import image
-from motekit.boards import default_for
-from motekit.image import contents
 from motekit.wokwi import scenario as steps
 from motekit.wokwi.lights import difference
 from motekit.wokwi.output import Output
 from motekit.wokwi.project import Project
+from motekit.wokwi.rig import Rig, assembled
 from motekit.wokwi.scenario import Scenario
-from motekit.wokwi.serial_port import SerialPort
-from motekit.wokwi.surroundings import CONTROLS, Surroundings
 from motekit.wokwi.wiring import Circuit
 
 
@@ -55,23 +50,15 @@ class Chips:
 class Bench:
     """What a scenario has at hand while it runs."""
 
-    def __init__(
-        self, circuit: Circuit, scenario: Scenario, output: Output, chips: Chips,
-        around: Surroundings, board: VirtualBoard, port: SerialPort,
-    ) -> None:  # fmt: skip
-        self._circuit, self._scenario, self._output = circuit, scenario, output
-        self._chips, self._around, self._board, self._port = chips, around, board, port
+    def __init__(self, rig: Rig, scenario: Scenario, output: Output, chips: Chips) -> None:
+        self._rig, self._scenario, self._output, self._chips = rig, scenario, output, chips
         self._flickering: set[str] = set()
         self.step = scenario.steps[0]
-        board.pins.watchers.append(self._written)
-        names = {button.pin: name for name, button in board.pins.buttons.items()}
-        for name, button in circuit.buttons.items():
-            # A button at the pin of BOOT is beside it.
-            board.pins.buttons[names.get(button.pin, name)] = button
+        rig.board.pins.watchers.append(self._written)
 
     async def walk(self) -> None:
         """Power on, and do every step. Raises StepFailed; `step` is the one under way."""
-        await self._board.power_on()
+        await self._rig.board.power_on()
         for step in self._scenario.steps:
             self.step = step
             if step.name:
@@ -85,22 +72,19 @@ class Bench:
                 self._output.step(f"delay {typer.style(text, fg='yellow')}")
                 await asyncio.sleep(steps.seconds(text))
                 # Wokwi's monitor looks only at what comes while it waits.
-                self._port.forget()
+                self._rig.port.forget()
             case steps.WaitSerial(root=text):
-                await self._port.wait_for(text.encode())
+                await self._rig.port.wait_for(text.encode())
                 matched = typer.style(f'"{text}"', fg="green")
                 self._output.step(f"Expected text matched: {matched}")
             case steps.WriteSerial():
-                await self._port.write(action.data)
+                await self._rig.port.write(action.data)
             case steps.ExpectChipOutput(root=text):
                 await self._chips.wait_for(text)
                 matched = typer.style(f'"{text}"', fg="green")
                 self._output.step(f"Expected chip output matched: {matched}")
-            case steps.SetControl() if action.part in CONTROLS:
-                device = f"IOT_{self._circuit.mac.upper()}"
-                await self._around.turn(action.part, action.control, action.value, device)
             case steps.SetControl():
-                self._circuit.controls[action.part, action.control](action.value)
+                await self._rig.turn(action.part, action.control, action.value)
             case steps.ExpectPin():
                 self._expect_pin(action)
             case steps.TakeScreenshot():
@@ -108,16 +92,15 @@ class Bench:
 
     def _expect_pin(self, action: steps.ExpectPin) -> None:
         name = f"{action.part}:{action.pin}"
-        self._output.step(f"expect-pin {name} == {action.value}")
-        level = self._circuit.level(action.part, action.pin)
-        if level is None:
-            gpio = self._circuit.gpio(action.part, action.pin)
-            level = 1 if gpio is None else self._board.pins.pin_read(gpio)
+        part, value = (typer.style(one, fg="yellow") for one in (action.part, action.value))
+        pin = typer.style(action.pin, fg="magenta")
+        self._output.step(f"expect-pin {part}:{pin} == {value}")
+        level = self._rig.level(action.part, action.pin)
         if level != action.value:
             raise StepFailed(f"GPIO {name} expected to be {action.value} but was {level}")
 
     def _screenshot(self, action: steps.TakeScreenshot) -> None:
-        picture = self._circuit.lights[action.part].picture()
+        picture = self._rig.circuit.lights[action.part].picture()
         folder = self._scenario.file.parent
         if action.save_to:
             file = folder / action.save_to
@@ -134,8 +117,8 @@ class Bench:
                 raise StepFailed(f"Screenshot mismatch for {action.compare_with} {found}")
 
     def _written(self, pin: int) -> None:
-        pins = self._board.pins
-        for name, light in self._circuit.lights.items():
+        pins = self._rig.board.pins
+        for name, light in self._rig.circuit.lights.items():
             if light.pin != pin:
                 continue
             if not light.written(pins.levels.get(pin, 0), pins.strips.get(pin, b"")):
@@ -153,32 +136,8 @@ async def set_up(
     log: BinaryIO | None,
 ) -> AsyncIterator[Bench]:  # fmt: skip
     """The board is there, with the project's firmware, and off. Raises ProjectError."""
-    spec = _spec(project, circuit)
-    async with AsyncExitStack() as leaving:
-        world = await leaving.enter_async_context(World(folder=folder / "world"))
-        for ap in circuit.networks:
-            await world.add_access_point(ap)
-        board = await world.add_board(spec)
-        chips = Chips(output, local=scenario.local)
-        around = Surroundings(world, board, folder, chips.tell)
-        leaving.push_async_callback(around.close)
-        await around.open()
-        port = SerialPort(board.serial_path, output.serial, log)
-        leaving.callback(port.close)
+    chips = Chips(output, local=scenario.local)
+    made = assembled(project, circuit, folder, output.serial, chips.tell, log)
+    async with made as rig:
         output.status(f"Connected to the virtual board, an {circuit.chip.name}")
-        yield Bench(circuit, scenario, output, chips, around, board, port)
-
-
-def _spec(project: Project, circuit: Circuit) -> BoardSpec:
-    """The board with the project's firmware. Raises ProjectError where both do not fit."""
-    data = project.flash(circuit.flash_size)
-    chip = circuit.chip.name
-    try:
-        found = contents.look(data)
-    except image.ImageError as error:
-        raise project.config.error(f"{project.firmware}: {error}", "wokwi", "firmware") from None
-    if found.runtime.chip.lower() != chip:
-        text = f"{project.firmware} is for the {found.runtime.chip}, the diagram has an {chip}"
-        raise project.config.error(text, "wokwi", "firmware")
-    board = found.board or default_for(chip).key
-    return BoardSpec("wokwi", chip, circuit.models, mac=circuit.mac, board=board, image=data)
+        yield Bench(rig, scenario, output, chips)

@@ -19,7 +19,8 @@ class Output:
         self._name = name
         self._quiet = quiet
         self._colour = colour
-        self._at_start = True
+        # As wokwi-cli, which leaves a line free before the first step.
+        self._at_start = False
         # A message took the line end that the board has not sent yet.
         self._skip = False
         self._ended = False
@@ -31,7 +32,7 @@ class Output:
     def status(self, text: str) -> None:
         """What --quiet leaves out."""
         if not self._quiet:
-            self.line(text)
+            self._write(text.encode() + b"\n")
 
     def serial(self, data: bytes) -> None:
         if self._ended:
@@ -56,5 +57,6 @@ class Output:
         if not self._at_start:
             self._write(b"\n")
             self._skip = True
+            text = text.removeprefix("\n")
         self._at_start = True
         self._write((text if self._colour else _STYLE.sub("", text)).encode() + b"\n")

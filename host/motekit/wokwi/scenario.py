@@ -103,7 +103,7 @@ class ExpectPin(_Step):
 
     part: PartId
     pin: str = _named("pin")
-    value: Literal[0, 1]
+    value: Annotated[int, Field(ge=0, le=1)]
 
     _one_name = model_validator(mode="before")(lambda data: _once("pin", data))
 

@@ -1,0 +1,97 @@
+"""The fixture of sim/wokwi/python, with the real wokwi-client, against the stand-in for Wokwi."""
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from motekit import places
+from wokwi_cloud import Cloud, open_cloud
+
+FOLDER = places.CHECKOUT / "sim" / "wokwi" / "python"
+REQUIREMENTS = FOLDER / "requirements.txt"
+# As sim/wokwi/README.md has it.
+EXAMPLE = ("-m", "pytest", "-rs", "-p", "no:cacheprovider", "-c", os.devnull, FOLDER)
+WAIT = """
+import os, sys
+from pathlib import Path
+from wokwi_client import WokwiClientSync
+with WokwiClientSync(os.environ["WOKWI_CLI_TOKEN"]) as client:
+    client.upload_file("diagram.json", Path(sys.argv[1]))
+    firmware = client.upload_idf_firmware(sys.argv[2])
+    client.start_simulation(firmware.firmware, flash_size=firmware.flash_size)
+    client.wait_until_simulation_time(1.5)
+    print(client.last_pause_nanos / 1e9)
+"""
+PATIENCE_S = 150
+# Of the client nothing but these reaches the tests.
+INHERITED = ("PATH", "HOME", "TMPDIR", "LANG")
+
+
+@pytest.fixture(scope="module")
+def python() -> Path:
+    """Of an environment of its own: wokwi-client wants older websockets than the hub."""
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = places.cache() / f"wokwi-client-{digest}"
+    found = folder / "bin" / "python"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "ready").exists():
+            venv.create(folder, clear=True)
+            command = [sys.executable, "-m", "pip", "--quiet", "--python", found, "install"]
+            subprocess.run([*command, "--require-hashes", "-r", REQUIREMENTS], check=True)
+            (folder / "ready").touch()
+    return found
+
+
+async def run(python: Path, *arguments: str | Path, **environment: str) -> tuple[int, str]:
+    """The exit code, and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        python, "-B", *arguments,
+        env={name: os.environ[name] for name in INHERITED if name in os.environ} | environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return process.returncode or 0, said.decode()
+
+
+@pytest.mark.anyio
+async def test_the_example_passes(python: Path, projects: Path) -> None:
+    async with open_cloud() as cloud:
+        project = {"WOKWI_PROJECT": str(projects / "esp32")}
+        code, said = await run(python, *EXAMPLE, **project, **reached(cloud))
+    assert code == 0 and "1 passed" in said, said
+    # Nothing of it went past the board.
+    assert {"file:upload", "serial-monitor:write", "control:set", "pin:read"} <= set(cloud.asked)
+
+
+@pytest.mark.anyio
+async def test_without_a_token_it_says_where_to_get_one(python: Path) -> None:
+    code, said = await run(python, *EXAMPLE)
+    assert code == 0 and "1 skipped" in said, said
+    assert "WOKWI_CLI_TOKEN is not set: get a token at https://wokwi.com/dashboard/ci" in said
+
+
+@pytest.mark.anyio
+async def test_the_client_waits_by_the_clock_of_the_simulation(
+    python: Path, projects: Path
+) -> None:
+    async with open_cloud() as cloud:
+        listed = projects.parents[1] / "build" / "wokwi" / "esp32" / "flasher_args.json"
+        diagram = projects / "esp32" / "diagram.json"
+        code, said = await run(python, "-c", WAIT, diagram, listed, **reached(cloud))
+    assert code == 0, said
+    assert 1.5 <= float(said) < 15
+
+
+def reached(cloud: Cloud) -> dict[str, str]:
+    return {"WOKWI_CLI_SERVER": cloud.url, "WOKWI_CLI_TOKEN": "made up"}
