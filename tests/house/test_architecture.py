@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -124,6 +125,13 @@ def test_the_top_of_the_house_is_fixed() -> None:
     fixed = {"firmware", "host", "provisioning", "docker", "tests", "sim"}
     folders = {p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith(".")}
     assert fixed <= folders <= fixed | {"build"}
+    told = subprocess.run(
+        ["git", "ls-files", "-z", "--", ":(glob)*"], cwd=ROOT, capture_output=True, text=True
+    )
+    # Outside of a checkout there is nothing that could have been committed.
+    papers = {"LICENSE", "Makefile", "pyproject.toml", "requirements.lock", ".gitignore"}
+    for name in filter(None, told.stdout.split("\0")):
+        assert name in papers or name.endswith(".md"), f"{name} belongs into a room"
 
 
 @pytest.mark.parametrize("folder", ["firmware", "host", "sim", "tests"])
