@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import go_programs
-import mote_files
+import mote_image
 import programs_on_disk
 from motekit.stack.installation import versions
 
@@ -118,16 +118,17 @@ IMAGES += [
         {"/usr/local/bin/docker-entrypoint.sh": _PLAIN},
     ),
     LocalImage(
-        "MOTE_IMAGE",
-        "mote",
-        10001,
+        "PYTHON_IMAGE",
+        "nobody",
+        65534,
         {},
-        ["/mote"],
-        "/bin/env",
-        ["mote", "--help"],
-        variables=mote_files.VARIABLES,
-        more=mote_files.put,
-        digest=mote_files.digest,
+        [],
+        "",
+        ["python"],
+        {"/usr/local/bin/pip": '#!/bin/sh\nexec python -m pip "$@"\n'},
+        mote_image.PYTHON_VARIABLES,
+        more=mote_image.put_python,
+        digest=mote_image.python_digest,
     ),
 ]
 # For `make soak`: their programs take minutes to build.
@@ -168,6 +169,7 @@ def bring(heavy: bool = False) -> None:
     if os.environ.get("STACK_IMAGES") != "published":
         for image in [*IMAGES, *(HEAVY if heavy else [])]:
             build(image)
+        _build_mote()
 
 
 def build(image: LocalImage) -> None:
@@ -184,7 +186,7 @@ def build(image: LocalImage) -> None:
         root = Path(scratch)
         _fill(root, image, programs)
         changes = [
-            f"ENTRYPOINT {_json([image.entrypoint])}",
+            f"ENTRYPOINT {_json([image.entrypoint] if image.entrypoint else [])}",
             f"CMD {_json(image.command)}",
             "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             *(f"ENV {key}={value}" for key, value in image.variables.items()),
@@ -200,6 +202,14 @@ def build(image: LocalImage) -> None:
         )
         if archive.wait() or done.returncode:
             raise RuntimeError(f"docker import of {image.name} failed: {done.stderr}")
+
+
+def _build_mote() -> None:
+    """Make the image of `mote` with its Dockerfile, unless the one that is there is of the same."""
+    python, name = (versions()[one] for one in ("PYTHON_IMAGE", "MOTE_IMAGE"))
+    wanted = hashlib.sha256(f"{_label(python)} {mote_image.digest()}".encode()).hexdigest()
+    if _label(name) != wanted:
+        mote_image.build(name, python, f"{LABEL}={wanted}")
 
 
 def _fill(root: Path, image: LocalImage, programs: dict[str, Path]) -> None:
