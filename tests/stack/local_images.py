@@ -1,9 +1,9 @@
 """Local images under the pinned names, for machines that reach no registry of images.
 
 Each has the paths, users, entry point and variables of the published one, and the same service in
-it: Debian's mosquitto, Redis and HAProxy, the others from their modules. `STACK_IMAGES=published`
-uses the published images. Not to be had this way, as their sources are in no package registry:
-Grafana, Alloy and MQTTX.
+it: Debian's mosquitto, Redis and HAProxy, the others from their modules; `mote` is made by its own
+Dockerfile. `STACK_IMAGES=published` uses the published images. Not to be had this way, as no
+package registry has all that their build needs: Grafana and MQTTX.
 """
 
 import hashlib
@@ -160,6 +160,15 @@ HEAVY = [
         ["/etc/promtail"],
         "/usr/bin/promtail",
         ["-config.file=/etc/promtail/config.yml"],
+    ),
+    LocalImage(
+        "ALLOY_IMAGE",
+        "alloy",
+        473,
+        {"/bin/alloy": go_programs.ALLOY, "/bin/bash": "bash"},
+        ["/etc/alloy", "/var/lib/alloy"],
+        "/bin/alloy",
+        ["run", "/etc/alloy/config.alloy", "--storage.path=/var/lib/alloy/data"],
     ),
 ]
 

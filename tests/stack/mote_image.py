@@ -17,8 +17,9 @@ from motekit import places
 from motekit.stack.installation import DOCKER
 
 LOCK = DOCKER / "mote" / "requirements.lock"
-# What the Dockerfile copies: the rest of a checkout is not sent to Docker.
-_CONTEXT = ["firmware", "host", "docker/mote"]
+DOCKERFILE = DOCKER / "mote" / "Dockerfile"
+# What the Dockerfile copies.
+_COPIED = ["firmware", "host", "docker/mote"]
 _STDLIB = Path(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix}))
 _NOT_NEEDED = shutil.ignore_patterns(
     "__pycache__",
@@ -72,7 +73,7 @@ def python_digest() -> str:
 def digest() -> str:
     """Changes with all that the image is made of."""
     found = hashlib.sha256(python_digest().encode())
-    for folder in _CONTEXT:
+    for folder in _COPIED:
         for path in sorted((places.CHECKOUT / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 found.update(str(path).encode() + path.read_bytes())
@@ -81,17 +82,11 @@ def digest() -> str:
 
 def build(name: str, python: str, label: str) -> None:
     """Build image `name` with `label` on image `python`, with no network."""
-    archive = subprocess.Popen(
-        ["tar", "-C", places.CHECKOUT, "--exclude=__pycache__", "-c", *_CONTEXT],
-        stdout=subprocess.PIPE,
-    )
     command = ["docker", "build", "--network=none", f"--build-arg=PYTHON_IMAGE={python}"]
-    command += [f"--label={label}", f"--tag={name}", "--file=docker/mote/Dockerfile", "-"]
+    command += [f"--label={label}", f"--tag={name}", f"--file={DOCKERFILE}", str(places.CHECKOUT)]
     builder = {} if _has_buildx() else {"DOCKER_BUILDKIT": "0"}
-    done = subprocess.run(
-        command, stdin=archive.stdout, env=os.environ | builder, capture_output=True, text=True
-    )
-    if archive.wait() or done.returncode:
+    done = subprocess.run(command, env=os.environ | builder, capture_output=True, text=True)
+    if done.returncode:
         said = f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
         raise RuntimeError(f"docker build of {name} failed:\n{said}")
 
