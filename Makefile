@@ -14,6 +14,9 @@ RUN_SECONDS := $(if $(filter command%,$(origin SECONDS)),$(SECONDS))
 # and tests the backend on Docker. ARGS="-n 0" runs one after the other.
 SIDE_BY_SIDE := -n 4 --dist loadfile
 
+SOLVE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-header
+
 .PHONY: help demo test check bench soak pictures commands lock clean
 
 help: ## This list
@@ -44,10 +47,11 @@ pictures: $(READY) ## Take the pictures of the README anew from the real pages
 commands: $(READY) ## Write COMMANDS.md and the table of the README anew out of the commands
 	@$(BIN)/python host/command_pages.py
 
-lock: $(READY) ## Solve the versions in pyproject.toml anew into requirements.lock
+lock: $(READY) ## Solve the versions in pyproject.toml anew into requirements.lock, and the image's
 	@$(BIN)/pip -q install uv==0.13.8
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-header --group dev pyproject.toml -o requirements.lock >/dev/null
+	@$(SOLVE) --group dev pyproject.toml -o requirements.lock >/dev/null
+	@cd docker/mote && ../../$(SOLVE) --constraint ../../requirements.lock requirements.in \
+	    -o requirements.lock >/dev/null
 
 clean: ## Remove the environment and everything built
 	@rm -rf $(VENV) build

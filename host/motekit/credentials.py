@@ -35,5 +35,10 @@ def unknown(device: str, list_command: str) -> AccountError:
 
 
 def new_password() -> str:
-    """128 random bits, of characters that need no quoting anywhere."""
-    return secrets.token_urlsafe(16)
+    """128 random bits, of characters that need no quoting anywhere.
+
+    None begins with `-`: `influx setup --password` takes it for an option, as others do.
+    """
+    while (made := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return made

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
-from motekit.credentials import AccountError
+from motekit.credentials import AccountError, new_password
 from motekit.stack import certificates
 from motekit.stack.accounts import Accounts
 from motekit.stack.alerting import contact_points
@@ -47,6 +47,11 @@ def test_secrets_are_random_and_for_their_owner_alone(made: Installation, tmp_pa
         assert made.secret(name) != other.secret(name)
     (made.secrets / SECRETS["mqtt"].file).chmod(0o644)
     assert made.exposed() == [made.secrets / SECRETS["mqtt"].file]
+
+
+def test_no_password_looks_like_an_option() -> None:
+    """`influx setup --password -x…` refuses it; of random ones, every 64th would begin so."""
+    assert not [made for made in (new_password() for _ in range(2000)) if made.startswith("-")]
 
 
 def test_the_settings_name_no_secret_and_the_images_no_secret(made: Installation) -> None:

@@ -1,6 +1,6 @@
 """Profile `full` with its heavy engines: every edge that Traefik and Loki are part of.
 
-The first run builds Traefik, Loki and Promtail: half an hour on two cores.
+The first run builds Traefik, Loki, Promtail and Alloy: half an hour on two cores.
 """
 
 import json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from running_stack import RunningStack
 
 NAMES = ("stack_full_edges",)
-# Images that are published only (Grafana, Alloy, MQTTX) are tested where they can be pulled.
+# Images that are published only (Grafana, MQTTX) are tested where they can be pulled.
 HEAVY = ["traefik", "loki", "log-shipper"]
 LOGGING = {"docker-guard", "fleet", "influxdb", "log-shipper", "mosquitto", "redis", "telegraf"}
 
@@ -176,6 +176,27 @@ def panels_of_logs_bring_rows(stack: "RunningStack") -> None:
         assert found(stack, query), query
 
 
+def alloy_takes_over(stack: "RunningStack") -> None:
+    """Docker → guard → Alloy → Loki: by Promtail's file, with its labels; killed, it goes on"""
+    from running_stack import eventually
+
+    before = streams(stack, "mosquitto")
+    stack.set(MOTE_LOG_SHIPPER="alloy")
+    try:
+        stack.mote("up", "log-shipper")
+        check = "alloy validate --config.format=promtail /etc/promtail/promtail.yaml && echo valid"
+        assert stack.inside("log-shipper", check).strip() == "valid"
+        for name in ("by-alloy", "after-its-end"):
+            client = stack.client(name)
+            eventually(lambda n=name: lines(stack, "mosquitto", n), 180)
+            client.disconnect()
+            stack.kill("log-shipper")
+        assert streams(stack, "mosquitto") == before
+    finally:
+        stack.set(MOTE_LOG_SHIPPER="promtail")
+        stack.mote("up", "log-shipper")
+
+
 def the_door_comes_back(stack: "RunningStack") -> None:
     """Traefik killed: its routes are there again"""
     from running_stack import eventually
@@ -209,6 +230,7 @@ EDGES = (
     logs_of_every_service,
     logs_survive,
     panels_of_logs_bring_rows,
+    alloy_takes_over,
     the_door_comes_back,
     letsencrypt_by_settings,
 )
@@ -263,6 +285,12 @@ def found(stack: "RunningStack", query: str) -> list[str]:
     wanted = urllib.parse.urlencode({"query": query, "limit": 1000, "since": "1h"})
     told = json.loads(asked(stack, f"/loki/api/v1/query_range?{wanted}"))
     return [line for stream in told["data"]["result"] for _, line in stream["values"]]
+
+
+def streams(stack: "RunningStack", service: str) -> list[dict[str, str]]:
+    """The streams of logs that a service has, each with all of its labels."""
+    wanted = urllib.parse.urlencode({"match[]": f'{{service="{service}"}}', "since": "1h"})
+    return json.loads(asked(stack, f"/loki/api/v1/series?{wanted}"))["data"]
 
 
 def lines(stack: "RunningStack", service: str, text: str) -> list[str]:

@@ -46,7 +46,10 @@ def running() -> Iterator[None]:
         if (compose_version() or (0, 0)) < OLDEST:
             plugins = go_programs.CACHE / "docker" / "cli-plugins"
             plugins.mkdir(parents=True, exist_ok=True)
-            shutil.copy(go_programs.COMPOSE.path(), plugins / "docker-compose")
+            # Another run may be using the one that is there.
+            new = plugins / f"new-{os.getpid()}"
+            shutil.copy(go_programs.COMPOSE.path(), new)
+            new.replace(plugins / "docker-compose")
             os.environ["DOCKER_CONFIG"] = str(plugins.parent)
         yield
 

@@ -1,9 +1,9 @@
 """Local images under the pinned names, for machines that reach no registry of images.
 
 Each has the paths, users, entry point and variables of the published one, and the same service in
-it: Debian's mosquitto, Redis and HAProxy, the others from their modules. `STACK_IMAGES=published`
-uses the published images. Not to be had this way, as their sources are in no package registry:
-Grafana, Alloy and MQTTX.
+it: Debian's mosquitto, Redis and HAProxy, the others from their modules; `mote` is made by its own
+Dockerfile. `STACK_IMAGES=published` uses the published images. Not to be had this way, as no
+package registry has all that their build needs: Grafana and MQTTX.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import go_programs
-import mote_files
+import mote_image
 import programs_on_disk
 from motekit.stack.installation import versions
 
@@ -118,16 +118,17 @@ IMAGES += [
         {"/usr/local/bin/docker-entrypoint.sh": _PLAIN},
     ),
     LocalImage(
-        "MOTE_IMAGE",
-        "mote",
-        10001,
+        "PYTHON_IMAGE",
+        "nobody",
+        65534,
         {},
-        ["/mote"],
-        "/bin/env",
-        ["mote", "--help"],
-        variables=mote_files.VARIABLES,
-        more=mote_files.put,
-        digest=mote_files.digest,
+        [],
+        "",
+        ["python"],
+        {"/usr/local/bin/pip": '#!/bin/sh\nexec python -m pip "$@"\n'},
+        mote_image.PYTHON_VARIABLES,
+        more=mote_image.put_python,
+        digest=mote_image.python_digest,
     ),
 ]
 # For `make soak`: their programs take minutes to build.
@@ -160,6 +161,15 @@ HEAVY = [
         "/usr/bin/promtail",
         ["-config.file=/etc/promtail/config.yml"],
     ),
+    LocalImage(
+        "ALLOY_IMAGE",
+        "alloy",
+        473,
+        {"/bin/alloy": go_programs.ALLOY, "/bin/bash": "bash"},
+        ["/etc/alloy", "/var/lib/alloy"],
+        "/bin/alloy",
+        ["run", "/etc/alloy/config.alloy", "--storage.path=/var/lib/alloy/data"],
+    ),
 ]
 
 
@@ -168,6 +178,7 @@ def bring(heavy: bool = False) -> None:
     if os.environ.get("STACK_IMAGES") != "published":
         for image in [*IMAGES, *(HEAVY if heavy else [])]:
             build(image)
+        _build_mote()
 
 
 def build(image: LocalImage) -> None:
@@ -184,7 +195,7 @@ def build(image: LocalImage) -> None:
         root = Path(scratch)
         _fill(root, image, programs)
         changes = [
-            f"ENTRYPOINT {_json([image.entrypoint])}",
+            f"ENTRYPOINT {_json([image.entrypoint] if image.entrypoint else [])}",
             f"CMD {_json(image.command)}",
             "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             *(f"ENV {key}={value}" for key, value in image.variables.items()),
@@ -200,6 +211,14 @@ def build(image: LocalImage) -> None:
         )
         if archive.wait() or done.returncode:
             raise RuntimeError(f"docker import of {image.name} failed: {done.stderr}")
+
+
+def _build_mote() -> None:
+    """Make the image of `mote` with its Dockerfile, unless the one that is there is of the same."""
+    python, name = (versions()[one] for one in ("PYTHON_IMAGE", "MOTE_IMAGE"))
+    wanted = hashlib.sha256(f"{_label(python)} {mote_image.digest()}".encode()).hexdigest()
+    if _label(name) != wanted:
+        mote_image.build(name, python, f"{LABEL}={wanted}")
 
 
 def _fill(root: Path, image: LocalImage, programs: dict[str, Path]) -> None:

@@ -135,7 +135,7 @@ def test_one_switch_changes_from_promtail_to_alloy(unborn: RunningStack) -> None
     assert [first[key] for key in same] == [second[key] for key in same]
     assert second["image"].startswith("grafana/alloy:")
     assert "--config.format=promtail" in second["command"]
-    # Both read the file that the tests with Promtail itself prove; nothing is in it that Alloy's
+    # Both read this file (`make soak ONLY=stack_full` runs both); nothing is in it that Alloy's
     # converter refuses (write-ahead log, standard input, tracing, a prefix of the path).
     config = yaml.safe_load((DOCKER / "promtail" / "promtail.yaml").read_text())
     assert set(config) == {"server", "positions", "clients", "scrape_configs"}
