@@ -7,13 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PIL import Image
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 DESK = {"width": 1440, "height": 900}
 PATIENCE_MS = 60_000
+COLOURS = 128
 # What a panel shows that has nothing to show, or that something is wrong with.
 EMPTY = ("No data", "Data is missing", "Panel plugin not found", "An unexpected error happened")
+# Panels that have drawn something, or said that they have nothing.
+_LOADED = """[...document.querySelectorAll('.react-grid-item')].every(one =>
+  one.querySelector('canvas, table') || one.innerText.trim().includes('\\n'))"""
+_READ = """[...document.querySelectorAll('.react-grid-item')].map(one => ({
+  title: one.querySelector('h6, h2')?.innerText || '',
+  text: one.innerText,
+  error: one.querySelector('[aria-label="Panel status"]') ? 'a mark of an error' : ''}))"""
+_LOWEST = """Math.max(...[...document.querySelectorAll('.react-grid-item')].map(one =>
+  one.getBoundingClientRect().bottom))"""
 
 
 @dataclass(frozen=True)
@@ -53,26 +65,14 @@ def panels(page: "Page", address: str, picture: Path | None = None) -> list[Pane
     page.set_viewport_size(DESK)
     page.goto(address)
     page.locator(".react-grid-item").first.wait_for()
-    # Panels below the edge load when they are seen: the window is made as high as the page.
-    high = page.evaluate("Math.max(...[...document.querySelectorAll('.react-grid-item')].map(one =>"
-                         " one.getBoundingClientRect().bottom)) + 24")  # fmt: skip
-    page.set_viewport_size({**DESK, "height": max(DESK["height"], int(high))})
-    page.wait_for_function(
-        "[...document.querySelectorAll('.react-grid-item')].every(one =>"
-        " one.querySelector('canvas, table, [class*=LogsPanel], [data-testid*=data-error],"
-        " [class*=logs-row], [class*=panel-empty]') || one.innerText.trim().includes('\\n'))"
-        " && !document.querySelector('[aria-label=\"Panel loading bar\"]')"
-    )
+    # Panels below the edge load when they are seen, and some are there once others have loaded.
+    high = 0
+    while (lowest := int(page.evaluate(_LOWEST)) + 24) != high:
+        high = lowest
+        page.set_viewport_size({**DESK, "height": max(DESK["height"], high)})
+        page.wait_for_function(_LOADED)
     if picture:
         picture.parent.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=picture)
-    return [
-        Panel(found["title"], found["text"], found["error"])
-        for found in page.evaluate(
-            "[...document.querySelectorAll('.react-grid-item')].map(one => ({"
-            " title: one.querySelector('h6, h2, [class*=panel-title]')?.innerText || '',"
-            " text: one.innerText,"
-            " error: one.querySelector('[aria-label=\"Panel status\"], [data-testid*=\"status error\"]')"
-            "?.getAttribute('aria-label') || ''}))"
-        )
-    ]
+        Image.open(picture).convert("RGB").quantize(COLOURS).save(picture, optimize=True)
+    return [Panel(**found) for found in page.evaluate(_READ)]

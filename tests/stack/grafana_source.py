@@ -28,27 +28,27 @@ _FROM_NPM = {
 _YARN = {
     "YARN_ENABLE_SCRIPTS": "0",
     "YARN_ENABLE_TELEMETRY": "0",
+    "YARN_ENABLE_GLOBAL_CACHE": "1",
     # Yarn's loader of that time, the default, takes `require.cache` from what Node 20 loads.
     "YARN_NODE_LINKER": "node-modules",
     "NODE_ENV": "production",
     "NODE_OPTIONS": "--max-old-space-size=6000",
 }
 # An archive of a module leaves out folders of this name. What was in it, libraries for plugins in
-# AngularJS, no panel of ours uses: it is enough that the pages find it.
+# AngularJS, no panel of ours uses but the gauge: it is enough that the pages find it.
+_FLOT = "crosshair dashes fillbelow gauge selection stack stackpercent time"
 _VENDOR = {
     "bootstrap/bootstrap": """import $ from 'jquery';
+function nothing() {}
 for (const name of ['tooltip', 'modal']) {
-  $.fn[name] = Object.assign(() => this, { defaults: {}, Constructor: function () {} });
+  $.fn[name] = Object.assign(() => {}, { defaults: {}, Constructor: nothing });
 }
 """,
     "tagsinput/bootstrap-tagsinput": "",
-    "flot/jquery.flot": "import $ from 'jquery';\n$.plot = { plugins: [] };\n",
-} | {
-    f"flot/jquery.flot.{part}": ""
-    for part in (
-        "crosshair dashes fillbelow gauge selection stack stackpercent time"
-    ).split()
-}
+    "flot/jquery.flot": """import $ from 'jquery';
+$.plot = Object.assign(() => ({}), { plugins: [] });
+""",
+} | {f"flot/jquery.flot.{part}": "" for part in _FLOT.split()}
 # What the server gives to browsers or reads itself; the rest of `public` is source.
 _PUBLIC = "build dashboards emails fonts gazetteer img lib maps robots.txt views".split()  # noqa: SIM905
 
@@ -94,7 +94,7 @@ def _build(target: Path, tell: Callable[[str], None]) -> None:
     tell("# Grafana: compiling the server, five to ten minutes")
     _server(source, made)
     tell("# Grafana: fetching the packages of its pages, five minutes")
-    environment = os.environ | _YARN | {"YARN_GLOBAL_FOLDER": str(scratch / "yarn")}
+    environment = os.environ | _YARN
     yarn = ["node", *map(str, (source / ".yarn/releases").glob("yarn-*.cjs"))]
     wanted = (source / "package.json").read_text()
     for elsewhere, version in _FROM_NPM.items():

@@ -27,7 +27,13 @@ from queries import CHOSEN, READINGS, InfluxQL, source
 
 WIDE, HALF, QUARTER = 24, 12, 6
 LOW, _TALL = 4, 9
-_DEVICE = "/d/mote-device?var-device="
+_DEVICE = "/d/mote-device?${__url_time_range}&var-device="
+ONLINE = ValueMap(
+    options={
+        "0": ValueMappingResult(text="offline", color="red"),
+        "1": ValueMappingResult(text="online", color="green"),
+    }
+)
 _Drawn = TypeVar("_Drawn", timeseries.Panel, statetimeline.Panel)
 _Named = TypeVar("_Named", timeseries.Panel, table.Panel)
 
@@ -144,16 +150,7 @@ def presence(query: str, uid: str, height: int = _TALL) -> statetimeline.Panel:
         .title("Online")
         .datasource(source(uid))
         .with_target(InfluxQL(query, "$tag_device"))
-        .mappings(
-            [
-                ValueMap(
-                    options={
-                        "0": ValueMappingResult(text="offline", color="red"),
-                        "1": ValueMappingResult(text="online", color="green"),
-                    }
-                )
-            ]
-        )
+        .mappings([ONLINE])
         .span(WIDE)
         .height(height)
     )

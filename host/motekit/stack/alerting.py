@@ -36,18 +36,14 @@ def contact_points(settings: dict[str, str], before: dict[str, Any]) -> dict[str
     ]
     told: dict[str, Any] = {"apiVersion": 1}
     if receivers:
-        told["contactPoints"] = [
-            {"orgId": _ORGANISATION, "name": RECEIVER, "receivers": receivers}
-        ]
+        told["contactPoints"] = [{"orgId": _ORGANISATION, "name": RECEIVER, "receivers": receivers}]
         told["policies"] = [
             {"orgId": _ORGANISATION, "receiver": RECEIVER, "group_by": ["alertname", "device"]}
         ]
     elif "policies" in before or "resetPolicies" in before:
         told["resetPolicies"] = [_ORGANISATION]
     if gone := _given(before) - _given(told):
-        told["deleteContactPoints"] = [
-            {"orgId": _ORGANISATION, "uid": uid} for uid in sorted(gone)
-        ]
+        told["deleteContactPoints"] = [{"orgId": _ORGANISATION, "uid": uid} for uid in sorted(gone)]
     return told
 
 
