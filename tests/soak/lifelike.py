@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DAY_S, STEP_S, LIVE_S = 24 * 3600, 60, 5
 LINES_A_MESSAGE = 200
+_BEGAN = time.time() - DAY_S
 # Mean, swing over the day, hour of the greatest value, noise; the battery loses over the day.
 METRICS = {
     "greenhouse": {
@@ -48,7 +49,7 @@ def value(device: str, metric: str, at: float, chance: random.Random) -> float:
     """What the device would have measured at a time (seconds since 1970)."""
     mean, swing, peak, noise = METRICS[device][metric]
     hour = at % DAY_S / 3600
-    drained = 0.0001 * (at % DAY_S) / STEP_S if metric == "battery" else 0.0
+    drained = 0.0001 * (at - _BEGAN) / STEP_S if metric == "battery" else 0.0
     wave = swing * math.cos((hour - peak) / 12 * math.pi)
     return round(mean + wave - drained + chance.gauss(0, noise), 3)
 

@@ -133,5 +133,5 @@ def _pages(source: Path, made: Path, yarn: list[str], environment: dict[str, str
         copy(part, made / "public" / name)
     plugins = source / "public/app/plugins"
     for file in plugins.rglob("*"):
-        if file.name == "plugin.json" or "img" in file.parts:
+        if file.is_file() and (file.name == "plugin.json" or "img" in file.parts):
             programs_on_disk.copy(file, made / "public/app/plugins" / file.relative_to(plugins))
