@@ -54,9 +54,9 @@ _PUBLIC = "build dashboards emails fonts gazetteer img lib maps robots.txt views
 
 
 def folder(tell: Callable[[str], None] = print) -> Path:
-    """The built program with its pages; the first call takes half an hour, `tell` is told of it.
+    """The built program with its pages; the first call takes a quarter of an hour on two cores.
 
-    Raises RuntimeError when a step of the build fails.
+    `tell` is told how far it is. Raises RuntimeError when a step of the build fails.
     """
     target = go_programs.CACHE / f"grafana-{VERSION}"
     go_programs.CACHE.mkdir(parents=True, exist_ok=True)
@@ -81,6 +81,8 @@ def put(root: Path) -> None:
 
 
 def _build(target: Path, tell: Callable[[str], None]) -> None:
+    if not shutil.which("node"):
+        raise RuntimeError("Grafana's pages are built with Node.js: see mote doctor")
     scratch = target.with_name(f"{target.name}.building")
     if scratch.exists():
         shutil.rmtree(scratch)

@@ -26,7 +26,7 @@ from mote.units import UNITS
 from queries import CHOSEN, READINGS, InfluxQL, source
 
 WIDE, HALF, QUARTER = 24, 12, 6
-LOW, _TALL = 4, 9
+LOW, _TALL, _HIGH = 4, 9, 12
 _DEVICE = "/d/mote-device?${__url_time_range}&var-device="
 ONLINE = ValueMap(
     options={
@@ -143,7 +143,7 @@ def matrix(title: str, query: str, uid: str) -> table.Panel:
     return with_units(panel)
 
 
-def presence(query: str, uid: str, height: int = _TALL) -> statetimeline.Panel:
+def presence(query: str, uid: str, height: int = _HIGH) -> statetimeline.Panel:
     """When devices were online and offline."""
     return (
         statetimeline.Panel()
