@@ -8,7 +8,7 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 from motekit.credentials import AccountError, new_password
 from motekit.stack import certificates
 from motekit.stack.accounts import Accounts
-from motekit.stack.alerting import contact_points
+from motekit.stack.alerting import contact_points, own_address
 from motekit.stack.installation import SECRETS, Installation
 
 
@@ -128,11 +128,71 @@ def test_the_chain_is_as_browsers_want_it(made: Installation) -> None:
 
 
 def test_alerts_go_only_where_an_address_is_set() -> None:
-    assert contact_points({"ALERT_EMAIL": "", "ALERT_TELEGRAM_TOKEN": "x"}) == {"apiVersion": 1}
-    told = contact_points({"ALERT_EMAIL": "me@example.org", "ALERT_WEBHOOK": "https://example.org"})
+    assert contact_points({"ALERT_EMAIL": "", "ALERT_TELEGRAM_TOKEN": "x"}, {}) == {"apiVersion": 1}
+    both = {"ALERT_EMAIL": "me@example.org", "ALERT_WEBHOOK": "https://example.org"}
+    told = contact_points(both, {})
     (point,) = told["contactPoints"]
     assert [(one["type"], one["settings"]) for one in point["receivers"]] == [
         ("email", {"addresses": "me@example.org"}),
         ("webhook", {"url": "https://example.org"}),
     ]
     assert told["policies"][0]["receiver"] == point["name"]
+
+
+def test_an_address_that_is_taken_out_gets_no_alert_any_more() -> None:
+    mail, hook = {"ALERT_EMAIL": "me@example.org"}, {"ALERT_WEBHOOK": "https://example.org"}
+    first = contact_points(mail | hook, {})
+    assert "deleteContactPoints" not in first
+    one = contact_points(mail, first)
+    assert one["deleteContactPoints"] == [{"orgId": 1, "uid": "mote-webhook"}]
+    none = contact_points({}, one)
+    assert [gone["uid"] for gone in none["deleteContactPoints"]] == ["mote-email", "mote-webhook"]
+    # Grafana takes no contact point away that its policy still names.
+    assert none["resetPolicies"] == [1] and "policies" not in none
+    assert contact_points({}, none) == none
+    again = contact_points(mail | hook, none)
+    assert again == first
+
+
+def test_an_address_may_have_a_dollar_in_it() -> None:
+    told = contact_points({"ALERT_WEBHOOK": "https://example.org/?key=a$b"}, {})
+    (receiver,) = told["contactPoints"][0]["receivers"]
+    assert receiver["settings"] == {"url": "https://example.org/?key=a$$b"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({}, "http://pi.local:3000/"),
+        ({"MOTE_PROFILE": "full"}, "https://pi.local/grafana/"),
+        ({"MOTE_PROFILE": "full", "MOTE_HTTPS_PORT": "8443"}, "https://pi.local:8443/grafana/"),
+        (
+            {
+                "MOTE_PROFILE": "full",
+                "MOTE_HTTPS_PORT": "8443",
+                "MOTE_WEB_CERTIFICATE": "letsencrypt",
+                "MOTE_DOMAIN": "mote.example.org",
+            },
+            "https://mote.example.org/grafana/",
+        ),
+    ],
+)
+def test_the_links_in_alerts_lead_to_this_machine(settings: dict[str, str], address: str) -> None:
+    some = {"MOTE_NAMES": "pi.local,192.0.2.7", "MOTE_GRAFANA_PORT": "3000"}
+    assert own_address(some | settings) == address
+
+
+def test_grafana_starts_anew_when_its_contact_points_change(made: Installation) -> None:
+    def environment() -> str:
+        return made.contacts.with_name("grafana.env").read_text()
+
+    before = environment()
+    made.make()
+    assert environment() == before
+    text = made.settings_file.read_text()
+    made.settings_file.write_text(text.replace("ALERT_EMAIL=", "ALERT_EMAIL=me@example.org"))
+    made.make()
+    after = environment()
+    assert after != before
+    made.choose("full")
+    assert "GF_SERVER_ROOT_URL=https://" in environment()

@@ -129,7 +129,10 @@ def test_the_top_of_the_house_is_fixed() -> None:
         ["git", "ls-files", "-z", "--", ":(glob)*"], cwd=ROOT, capture_output=True, text=True
     )
     # Outside of a checkout there is nothing that could have been committed.
-    papers = {"LICENSE", "Makefile", "pyproject.toml", "requirements.lock", ".gitignore"}
+    papers = {
+        *("LICENSE", "Makefile", "pyproject.toml", "requirements.lock"),
+        *(".gitignore", ".dockerignore"),
+    }
     for name in filter(None, told.stdout.split("\0")):
         assert name in papers or name.endswith(".md"), f"{name} belongs into a room"
 

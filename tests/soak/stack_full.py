@@ -25,11 +25,12 @@ LOGGING = {"docker-guard", "fleet", "influxdb", "log-shipper", "mosquitto", "red
 
 def run(figure: Callable[[str, float, str], None]) -> None:
     sys.path.insert(0, str(Path(__file__).parents[1] / "stack"))
+    import local_images
     from measuring import fresh_stack
     from running_stack import CORE, VALUES
 
     passed = 0
-    with fresh_stack([*CORE, *VALUES, *HEAVY], "full", heavy=True) as stack:
+    with fresh_stack([*CORE, *VALUES, *HEAVY], "full", local_images.HEAVY) as stack:
         for edge in EDGES:
             edge(stack)
             passed += 1

@@ -132,7 +132,7 @@ def _build(program: GoProgram, target: Path) -> None:
     scratch.mkdir()
     environment = os.environ | {"CGO_ENABLED": "1" if program.flux else "0"}
     # Outside of any module: our own folders must not count.
-    module = _module(scratch, environment, f"{program.module}@{program.version}")
+    module = source_of(scratch, environment, f"{program.module}@{program.version}")
     if program.ours:
         module = Path(shutil.copytree(module, scratch / "source"))
         subprocess.run(["chmod", "-R", "u+w", module], check=True)
@@ -146,22 +146,22 @@ def _build(program: GoProgram, target: Path) -> None:
         for name in ("go.mod", "go.sum"):
             shutil.copyfile(module / name, scratch / name)
         edit = ["go", "mod", "edit", f"-dropreplace={program.apart}", str(scratch / "go.mod")]
-        _run(edit, scratch, environment)
+        run(edit, scratch, environment)
         options += [f"-modfile={scratch / 'go.mod'}", "-mod=mod"]
-    _run(["go", "build", *options, f"./{program.package}"], module, environment)
+    run(["go", "build", *options, f"./{program.package}"], module, environment)
     made.replace(target)
     shutil.rmtree(scratch)
 
 
-def _module(folder: Path, environment: dict[str, str], name: str) -> Path:
+def source_of(folder: Path, environment: dict[str, str], name: str) -> Path:
     """The source of a module, which the checksum database vouches for."""
-    told = _run(["go", "mod", "download", "-json", name], folder, environment)
+    told = run(["go", "mod", "download", "-json", name], folder, environment)
     return Path(json.loads(told)["Dir"])
 
 
 def _libflux(scratch: Path, module: Path, environment: dict[str, str], name: str) -> Path:
     """Compile the Rust half of flux; the folder of its `flux.pc`."""
-    source = _module(module, environment, name)
+    source = source_of(module, environment, name)
     for part in ("libflux", "stdlib"):
         shutil.copytree(source / part, scratch / part)
     subprocess.run(["chmod", "-R", "u+w", scratch], check=True)
@@ -175,7 +175,7 @@ def _libflux(scratch: Path, module: Path, environment: dict[str, str], name: str
     cargo = ["cargo", "rustc", "--release", "--locked", "-p", "flux", "--lib"]
     cargo += ["--crate-type", "staticlib", "--no-default-features", "--features", "cffi"]
     toolchain = {"RUSTUP_TOOLCHAIN": "stable"} if shutil.which("rustup") else {}
-    _run(cargo, libflux, environment | _QUICK | toolchain)
+    run(cargo, libflux, environment | _QUICK | toolchain)
     return libflux
 
 
@@ -187,7 +187,8 @@ _QUICK = {
 }
 
 
-def _run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+    """What a step of a build prints; raises RuntimeError with the end of its errors."""
     # Other tests run beside it, and some of them measure time.
     polite = ["nice", "-n", "19", *command]
     done = subprocess.run(polite, cwd=folder, env=environment, capture_output=True, text=True)

@@ -66,6 +66,18 @@ def test_minutes_and_hours_weigh_every_reading_alike(stack: RunningStack) -> Non
     ]
 
 
+def test_a_device_that_stays_online_is_seen_however_short_one_looks_back(
+    stack: RunningStack,
+) -> None:
+    days_ago = time.time_ns() - 240 * HOUR_NS
+    lines = f"status,device=steady online=1i {days_ago}\nstatus,device=gone online=0i {days_ago}"
+    write = "/api/v2/write?org=mote&bucket=operations"
+    assert stack.http("telegraf/influxdb_token", write, "POST", lines)[0] == 204
+    run_task(stack, "still online")
+    seen = "SELECT online FROM status WHERE device =~ /^(steady|gone)$/ AND time > now() - 5m"
+    assert [row["online"] for row in stack.rows(seen, "operations")] == [1]
+
+
 def test_buckets_keep_a_week_three_months_five_years(stack: RunningStack) -> None:
     buckets = json.loads(stack.http(OPERATOR, "/api/v2/buckets?limit=100")[1])["buckets"]
     day = 24 * 3600

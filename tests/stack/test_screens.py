@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from mote.units import UNITS
 from motekit.stack.installation import DOCKER
 from running_stack import RunningStack, eventually
 
@@ -97,6 +98,54 @@ def test_the_files_are_what_their_code_writes(monkeypatch: pytest.MonkeyPatch) -
         assert Path(path).read_text() == text, f"{path}: run `python docker/grafana/code`"
         count += 1
     assert count == 6
+
+
+def drawn(kind: str) -> list[tuple[str, dict[str, Any]]]:
+    """The panels of a kind, each with the name of its dashboard."""
+    return [
+        (path.stem, panel)
+        for path in sorted((GRAFANA / "dashboards").glob("*.json"))
+        for panel in json.loads(path.read_text())["panels"]
+        if panel["type"] == kind
+    ]
+
+
+def overridden(panel: dict[str, Any], what: str) -> dict[str, Any]:
+    """What a panel gives its fields instead of `what`, by the pattern of their names."""
+    return {
+        one["matcher"]["options"]: given["value"]
+        for one in panel["fieldConfig"]["overrides"]
+        for given in one["properties"]
+        if given["id"] == what
+    }
+
+
+def test_every_line_has_a_name_and_a_unit() -> None:
+    panels = drawn("timeseries")
+    assert len(panels) > 10
+    for where, panel in panels:
+        assert panel["options"]["legend"]["showLegend"], (where, panel["title"])
+        if "unit" in panel["fieldConfig"]["defaults"]:
+            continue
+        units = overridden(panel, "unit")
+        for metric, (_, unit) in UNITS.items():
+            # Grafana takes the last that fits.
+            for name in (metric, f"{metric}_2", f"kitchen dht22_{metric}"):
+                fits = [units[one] for one in units if re.search(one.strip("/"), name)]
+                assert fits[-1] == unit, (where, panel["title"], name)
+
+
+def test_in_fleet_every_device_leads_to_its_page() -> None:
+    fleet = [panel for kind in ("table", "state-timeline", "timeseries")
+             for where, panel in drawn(kind) if where == "fleet"]  # fmt: skip
+    assert len(fleet) == 4
+    for panel in fleet:
+        ((link,),) = overridden(panel, "links").values()
+        assert link["url"].startswith("/d/mote-device?"), panel["title"]
+        assert link["url"].partition("var-device=")[2] in (
+            "${__value.text}",
+            "${__field.labels.device}",
+        )
 
 
 def test_the_uids_of_data_sources_exist() -> None:

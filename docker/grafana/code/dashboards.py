@@ -2,9 +2,12 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from panels import (
+    LOW,
     WIDE,
     dashboard,
+    leading_to_devices,
     lines,
+    matrix,
     number,
     presence,
     rows,
@@ -32,36 +35,46 @@ def fleet() -> Dashboard:
                 "Lowest battery",
                 'SELECT min("value") FROM "sensors" WHERE "metric" = \'battery\' AND $timeFilter',
                 READINGS,
+                bad_below=3.3,
+                unit="V",
+                nothing="none",
             )
         )
         .with_panel(
-            rows(
+            matrix(
                 "Last readings",
                 'SELECT last("value") FROM "sensors" WHERE $timeFilter GROUP BY "device", "metric"',
                 READINGS,
             )
         )
         .with_panel(
-            presence(
-                f'SELECT last("online") FROM "status" WHERE {_TIME}, "device" fill(previous)',
-                OPERATIONS,
+            leading_to_devices(
+                presence(
+                    f'SELECT last("online") FROM "status" WHERE {_TIME}, "device" fill(previous)',
+                    OPERATIONS,
+                )
             )
         )
         .with_panel(
-            lines(
-                "Readings of each device",
-                f'SELECT count("value") FROM "sensors" WHERE {_TIME}, "device" fill(0)',
-                READINGS,
-                "$tag_device",
+            leading_to_devices(
+                lines(
+                    "Readings of each device",
+                    f'SELECT count("value") FROM "sensors" WHERE {_TIME}, "device" fill(0)',
+                    READINGS,
+                    "$tag_device",
+                    "none",
+                )
             )
         )
         .with_panel(
-            lines(
-                "WiFi signal",
-                f'SELECT mean("rssi") FROM "info" WHERE {_TIME}, "device" fill(none)',
-                OPERATIONS,
-                "$tag_device",
-                "dBm",
+            leading_to_devices(
+                lines(
+                    "WiFi signal",
+                    f'SELECT mean("rssi") FROM "info" WHERE {_TIME}, "device" fill(none)',
+                    OPERATIONS,
+                    "$tag_device",
+                    "dBm",
+                )
             )
         )
     )
@@ -93,7 +106,9 @@ def device() -> Dashboard:
         )
         .with_panel(
             presence(
-                f'SELECT last("online") FROM "status" {where}, "device" fill(previous)', OPERATIONS
+                f'SELECT last("online") FROM "status" {where}, "device" fill(previous)',
+                OPERATIONS,
+                LOW,
             )
         )
         .with_panel(lines("WiFi signal", f'SELECT mean("rssi") {info}', OPERATIONS, unit="dBm"))
@@ -128,12 +143,14 @@ def metric() -> Dashboard:
             values_variable("metric", 'SHOW TAG VALUES FROM "sensors" WITH KEY = "metric"')
         )
         .with_panel(
-            lines(
-                "$metric",
-                f'SELECT mean("value") {where} {_TIME}, "device" fill(none)',
-                CHOSEN,
-                "$tag_device",
-                span=WIDE,
+            leading_to_devices(
+                lines(
+                    "$metric",
+                    f'SELECT mean("value") {where} {_TIME}, "device", "metric" fill(none)',
+                    CHOSEN,
+                    "$tag_device $tag_metric",
+                    span=WIDE,
+                )
             )
         )
         .with_panel(

@@ -5,13 +5,16 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.common import DataSourceRef
-from panels import HALF, WIDE, dashboard, values_variable
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
+from panels import HALF, LOW, ONLINE, WIDE, dashboard, values_variable, with_units
 
 # Fixed names of the data sources in full/datasources.yaml.
 LIVE = DataSourceRef(type_val="grafana-mqtt-datasource", uid="mote-live")
 LAST = DataSourceRef(type_val="redis-datasource", uid="mote-last")
 LOGS = DataSourceRef(type_val="loki", uid="mote-logs")
 _TALL = 9
+# Which service said it, and without the colours that some give their lines.
+_SAID = 'decolorize | line_format "{{.service}}: {{__line__}}"'
 
 
 class Query(Builder[Dataquery], Dataquery):
@@ -58,13 +61,19 @@ def live() -> Dashboard:
             .span(8)
             .height(_TALL)
         )
-        .with_panel(_last("Last values of $device", "values:${device}"))
-        .with_panel(_last("State of $device", "device:${device}"))
+        .with_panel(with_units(_last("Last values of $device", "values:${device}")))
+        .with_panel(_state())
         .with_panel(
             logs.Panel()
             .title("Logs: warnings and errors of all services")
             .datasource(LOGS)
-            .with_target(Query(LOGS, expr='{service=~".+"} |~ "(?i)warn|error"', queryType="range"))
+            .with_target(
+                Query(
+                    LOGS,
+                    expr=f'{{service=~".+"}} |~ "(?i)warn|error" | {_SAID}',
+                    queryType="range",
+                )
+            )
             .show_time(True)
             .span(WIDE)
             .height(_TALL)
@@ -81,5 +90,19 @@ def _last(title: str, key: str) -> table.Panel:
             Query(LAST, type="command", command="hgetall", keyName=key, query="", streaming=False)
         )
         .span(HALF)
-        .height(_TALL)
+        .height(LOW)
+    )
+
+
+def _state() -> table.Panel:
+    """Whether it is online, and since when: Redis has seconds, Grafana counts milliseconds."""
+    product = {"left": "changed", "operator": "*", "right": "1000"}
+    since = {"mode": "binary", "binary": product, "alias": "since"}
+    order = {"excludeByName": {"changed": True}, "indexByName": {"online": 0, "since": 1}}
+    return (
+        _last("State of $device", "device:${device}")
+        .with_transformation(DataTransformerConfig(id_val="calculateField", options=since))
+        .with_transformation(DataTransformerConfig(id_val="organize", options=order))
+        .override_by_name("since", [DynamicConfigValue(id_val="unit", value="dateTimeFromNow")])
+        .override_by_name("online", [DynamicConfigValue(id_val="mappings", value=[ONLINE])])
     )

@@ -9,7 +9,7 @@ from motekit import places, private_files
 from motekit.credentials import OWNER, new_password
 from motekit.stack import certificates, full
 from motekit.stack.accounts import Accounts
-from motekit.stack.alerting import contact_points
+from motekit.stack.alerting import contact_points, own_address
 
 DOCKER = places.CHECKOUT / "docker"
 # For whom the containers run when root itself sets the stack up, and nobody stands behind it.
@@ -166,6 +166,7 @@ class Installation:
     def choose(self, profile: str) -> None:
         """Make `profile` the one that `mote stack up` starts from now on."""
         self._set("MOTE_PROFILE", profile)
+        self._write_contacts()
 
     def adopt(self, rootless: bool) -> None:
         """Give what came from elsewhere to the user for whom the containers run here."""
@@ -235,8 +236,16 @@ class Installation:
 
     def _write_contacts(self) -> None:
         settings = self.settings()
-        _write_if_new(self.contacts, json.dumps(contact_points(settings), indent=1))
-        _write_if_new(self.secrets / "grafana/smtp_password", settings.get("SMTP_PASSWORD", ""))
+        before = json.loads(self.contacts.read_text()) if self.contacts.exists() else {}
+        _write_if_new(self.contacts, json.dumps(contact_points(settings, before), indent=1))
+        password = self.secrets / "grafana/smtp_password"
+        _write_if_new(password, settings.get("SMTP_PASSWORD", ""))
+        # Compose makes Grafana's container anew when this changes; it reads both at a start only.
+        changed = max(path.stat().st_mtime_ns for path in (self.contacts, password))
+        _write_if_new(
+            self.contacts.with_name("grafana.env"),
+            f"GF_SERVER_ROOT_URL={own_address(settings)}\nMOTE_CONTACTS_OF={changed}\n",
+        )
 
     def _set(self, key: str, value: str) -> None:
         lines = self.settings_file.read_text(encoding="utf-8").splitlines()
