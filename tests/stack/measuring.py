@@ -26,8 +26,8 @@ def fresh_stack(
     with engine.running(), tempfile.TemporaryDirectory() as scratch:
         local_images.bring(also)
         stack = RunningStack(Path(scratch) / "state", services, profile)
-        stack.start()
         try:
+            stack.start()
             yield stack
         finally:
             stack.stop()
