@@ -93,8 +93,7 @@ def _watch_trial():
 
 
 async def _run(settings):
-    if settings["mqtt"]["tls"]:
-        _leave_room("running")
+    _leave_room("running with TLS" if settings["mqtt"]["tls"] else "running")
     from mote import running
 
     why = await running.run(settings)
@@ -102,13 +101,13 @@ async def _run(settings):
 
 
 def _leave_room(mode):
-    """Python's heap must not take what TLS needs; set-up may have to try TLS."""
+    """Python's heap must not take what the network needs, and TLS; set-up may have to try TLS."""
     from mote import shares
 
     try:
         shares.leave(shares.OTHERS[mode])
     except (MemoryError, OSError) as error:
-        log.warning("app: no room is kept for TLS: %r" % error)
+        log.warning("app: no room is kept for the network: %r" % error)
     memory.forget("mote.shares")
 
 
@@ -123,7 +122,9 @@ def _roll_back():
 
 
 async def _set_up(settings, reason):
-    _leave_room("set-up")
+    # With settings it has no TLS, an update is what safe mode is for.
+    mends = reason == "crashed" and settings and not settings["mqtt"]["tls"]
+    _leave_room("safe mode" if mends else "set-up")
     from mote import setup
 
     system.restart(await setup.run(settings, reason))
