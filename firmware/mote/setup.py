@@ -14,7 +14,9 @@ async def run(settings, reason):
     `reason`: "new", "damaged", "button", "erased", "resets" (three quick ones), "improv" (an
     installer at the serial port) or "crashed".
     """
-    portal = Portal(settings, reason, starts.traceback() if reason == "crashed" else "")
+    mends = reason == "crashed" and settings and not starts.safe_mode_crashed()
+    trace = starts.traceback() if reason == "crashed" else ""
+    portal = Portal(settings, reason, trace, beside=mends)
     await portal.open()
     # Beside running it is there already.
     from mote import console
@@ -29,7 +31,7 @@ async def run(settings, reason):
     ended, left = [], []
     asyncio.create_task(board.watch_button(led.show, ended.append))
     rescue = None
-    if reason == "crashed" and settings and not starts.safe_mode_crashed():
+    if mends:
         from mote.rescue import Rescue
 
         rescue = Rescue(settings, portal, left.append)

@@ -18,8 +18,8 @@ _STARVED = 3
 class Portal:
     """The access point with its DNS, pages and trial. Open it once, close it once.
 
-    `beside` a board that measures, it has little memory: few phones at once, and what only they
-    need is loaded for each visit.
+    `beside` a board that is online, or measures, it has little memory: few phones at once, and what
+    only they need is loaded for each visit.
     """
 
     may_be_named = True

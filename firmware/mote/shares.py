@@ -19,7 +19,7 @@ OTHERS = {
     "running": 70 * 1024,
     "running with TLS": 86 * 1024,
     "set-up": 100 * 1024,
-    "safe mode": 80 * 1024,
+    "safe mode": 70 * 1024,
 }
 # What Python must have beyond its first 56 KB, whatever is left to the others.
 _LEAST = 40 * 1024
