@@ -75,7 +75,8 @@ class Device:
         """A word for what it does: online, safe mode, offline."""
         if not self.online:
             return contract.OFFLINE
-        safe_mode = json.loads(self.info).get(contract.SAFE_MODE)
+        info = json.loads(self.info)
+        safe_mode = isinstance(info, dict) and info.get(contract.SAFE_MODE)
         return "safe mode" if safe_mode else contract.ONLINE
 
 
