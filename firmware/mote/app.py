@@ -122,8 +122,8 @@ def _roll_back():
 
 
 async def _set_up(settings, reason):
-    # With settings it has no TLS, an update is what safe mode is for.
-    mends = reason == "crashed" and settings and not settings["mqtt"]["tls"]
+    # An update needs more of Python's, and over TLS there is none.
+    mends = starts.to_be_mended(reason, settings) and not settings["mqtt"]["tls"]
     _leave_room("safe mode" if mends else "set-up")
     from mote import setup
 

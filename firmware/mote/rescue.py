@@ -15,8 +15,6 @@ from mote.session import Session, about
 class Rescue(Obeying):
     """Keeps the board online beside `portal`; `end(why)` is called when it has to restart."""
 
-    sensors = ()
-
     def __init__(self, settings, portal, end):
         super().__init__(settings)
         self._end = end

@@ -88,16 +88,13 @@ class Session:
             await self._tell_once()
             await self._announce_metrics()
             while True:
-                await self._inform()
+                info = json.dumps(self._info())
+                await self._client.publish(self._topic("info"), info, True, 1)
                 await asyncio.sleep_ms(INFO_EVERY_MS)
         except OSError as error:
             self._client.close(error)
         except MemoryError:
             self._client.close(OSError(ENOMEM))
-
-    async def _inform(self):
-        info = json.dumps(self._info())
-        await self._client.publish(self._topic("info"), info, True, 1)
 
     async def _tell_once(self):
         """What the start before this one left to be said."""

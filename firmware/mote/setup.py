@@ -14,7 +14,7 @@ async def run(settings, reason):
     `reason`: "new", "damaged", "button", "erased", "resets" (three quick ones), "improv" (an
     installer at the serial port) or "crashed".
     """
-    mends = reason == "crashed" and settings and not starts.safe_mode_crashed()
+    mends = starts.to_be_mended(reason, settings)
     trace = starts.traceback() if reason == "crashed" else ""
     portal = Portal(settings, reason, trace, beside=mends)
     await portal.open()

@@ -113,9 +113,9 @@ def crashes():
     return _get(_CRASHES)
 
 
-def safe_mode_crashed():
-    """True when safe mode itself has crashed: nothing but the portal is left to be tried."""
-    return crashes() >= _ALONE
+def to_be_mended(reason, settings):
+    """True in safe mode with settings, until it crashes itself: then the portal alone is left."""
+    return reason == "crashed" and settings and crashes() < _ALONE
 
 
 def keep_nonce(nonce):
