@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mote import contract
 from motesim import AccessPoint, BoardSpec
 from motesim.board import VirtualBoard
 from motesim.network.ports import free_port
@@ -45,6 +46,14 @@ class Broker:
     async def stop(self) -> None:
         self._process.kill()
         await self._process.wait()
+
+    async def command(self, payload: str) -> None:
+        """Publish a command for the board `dev`."""
+        sent = await asyncio.create_subprocess_exec(
+            "mosquitto_pub", "-p", str(self.port), "-q", "1",
+            "-t", contract.device_topic("dev", "cmd"), "-m", payload,
+        )  # fmt: skip
+        assert await sent.wait() == 0
 
 
 @dataclass

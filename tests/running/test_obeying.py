@@ -31,11 +31,7 @@ class Host:
         await self.say(json.dumps({"nonce": nonce, **command}))
 
     async def say(self, payload: str) -> None:
-        sent = await asyncio.create_subprocess_exec(
-            "mosquitto_pub", "-p", str(self.place.broker.port), "-q", "1",
-            "-t", contract.device_topic("dev", "cmd"), "-m", payload,
-        )  # fmt: skip
-        assert await sent.wait() == 0
+        await self.place.broker.command(payload)
 
     async def answer(self, nonce: str, since: int = 0, timeout_s: float = 60) -> dict[str, Any]:
         """The first answer to `nonce` among the messages from number `since` on."""

@@ -50,7 +50,7 @@ async def test_after_a_connection_the_portal_serves_phones_and_no_reading_is_dro
         )
         board = await place.world.add_board(spec)
         await board.power_on()
-        w = Walk(place.world, place.wifi, board, settings(place), place.broker.port)
+        w = Walk(place.world, place.wifi, board, settings(place), place.broker)
         await w.sees(contract.LOG_FIRST_READING, "clock: set by")
         place.world.switch(place.wifi, up=False)
         await w.sees(contract.LOG_SETUP, timeout=60)

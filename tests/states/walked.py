@@ -7,11 +7,13 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mote import contract
 from motekit import boards, firmware, places
 from motesim import AccessPoint, BoardSpec, VirtualBoard, World
+
+if TYPE_CHECKING:
+    from house_of_one import Broker
 
 # Name -> milliseconds, enough for a virtual board to be seen in the state.
 SHORT = {
@@ -72,10 +74,10 @@ class Walk:
         wifi: AccessPoint,
         board: VirtualBoard,
         settings: dict[str, Any],
-        port: int,
+        broker: "Broker",
     ) -> None:
         self.world, self.wifi, self.board, self.settings = world, wifi, board, settings
-        self._port = port
+        self._broker = broker
 
     async def sees(self, *texts: str, timeout: float = 90) -> None:
         """Each text comes on the serial log after the one before it."""
@@ -94,11 +96,7 @@ class Walk:
         since = self._at
         async with asyncio.timeout(120):
             while not any(text in line for line in self.board.log[since:]):
-                told = await asyncio.create_subprocess_exec(
-                    "mosquitto_pub", "-p", str(self._port), "-q", "1",
-                    "-t", contract.device_topic("dev", "cmd"), "-m", json.dumps(command),
-                )  # fmt: skip
-                assert await told.wait() == 0
+                await self._broker.command(json.dumps(command))
                 await asyncio.sleep(0.5)
         await self.sees(text)
 
@@ -152,7 +150,7 @@ async def walk(
             if crashes:
                 board.core.nvs_set("mote", "crashes", crashes)
             await board.power_on()
-            yield Walk(world, wifi, board, document, server.port)
+            yield Walk(world, wifi, board, document, server)
     finally:
         if broker:
             await server.stop()

@@ -79,7 +79,7 @@ async def api_client(cloud: Cloud) -> AsyncIterator[ApiClient]:
     folder = await asyncio.to_thread(modules, HERE)
     process = await asyncio.create_subprocess_exec(
         "node", HERE / "api_client.mjs", folder,
-        env=os.environ | {"WOKWI_CLI_SERVER": cloud.url, "WOKWI_CLI_TOKEN": "made up"},
+        env=os.environ | cloud.reached,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20,
     )  # fmt: skip
     try:

@@ -5,7 +5,6 @@ It runs against the stand-in for Wokwi's server, so this proves what the two pro
 nothing of the simulator in the cloud.
 """
 
-import asyncio
 import os
 import re
 import shutil
@@ -14,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from client_programs import ended
 from motekit.exits import DONE, FAILED
 from wokwi_cloud import open_cloud
 
 pytestmark = pytest.mark.anyio
 MOTE = Path(sys.executable).with_name("mote")
-PATIENCE_S = 120
 NO_SERIAL = re.compile(r"^(\[|RFC 2217|Timeout)|: this step was not over$")
 
 
@@ -43,24 +42,17 @@ class Run:
 
 
 async def run(*command: str | Path, **environment: str) -> Run:
-    process = await asyncio.create_subprocess_exec(
-        *command, env=os.environ | {"NO_COLOR": "1"} | environment,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        out, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-    finally:
-        if process.returncode is None:
-            process.kill()
-    return Run(process.returncode or 0, out.decode(), (out + errors).decode())
+    code, out, errors = await ended(
+        *command, environment=os.environ | {"NO_COLOR": "1"} | environment
+    )
+    return Run(code, out, out + errors)
 
 
 async def both(project: Path, scenario: str, timeout: int = 60_000) -> tuple[Run, Run]:
     """What wokwi-cli makes of a scenario, and what `mote sim test` does."""
     options = ("--scenario", scenario, "--timeout", str(timeout))
     async with open_cloud() as cloud:
-        token = {"WOKWI_CLI_SERVER": cloud.url, "WOKWI_CLI_TOKEN": "made up"}
-        real = await run("wokwi-cli", project, *options, **token)
+        real = await run("wokwi-cli", project, *options, **cloud.reached)
     return real, await run(MOTE, "sim", "test", project, *options)
 
 

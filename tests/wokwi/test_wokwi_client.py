@@ -1,6 +1,5 @@
 """The fixture of sim/wokwi/python, with the real wokwi-client, against the stand-in for Wokwi."""
 
-import asyncio
 import fcntl
 import hashlib
 import os
@@ -10,8 +9,9 @@ import venv
 from pathlib import Path
 
 import pytest
+from client_programs import ended
 from motekit import places
-from wokwi_cloud import Cloud, open_cloud
+from wokwi_cloud import open_cloud
 
 FOLDER = places.CHECKOUT / "sim" / "wokwi" / "python"
 REQUIREMENTS = FOLDER / "requirements.txt"
@@ -28,7 +28,6 @@ with WokwiClientSync(os.environ["WOKWI_CLI_TOKEN"]) as client:
     client.wait_until_simulation_time(1.5)
     print(client.last_pause_nanos / 1e9)
 """
-PATIENCE_S = 150
 # Of the client nothing but these reaches the tests.
 INHERITED = ("PATH", "HOME", "TMPDIR", "LANG")
 
@@ -51,24 +50,18 @@ def python() -> Path:
 
 async def run(python: Path, *arguments: str | Path, **environment: str) -> tuple[int, str]:
     """The exit code, and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        python, "-B", *arguments,
-        env={name: os.environ[name] for name in INHERITED if name in os.environ} | environment,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    try:
-        said, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-    finally:
-        if process.returncode is None:
-            process.kill()
-    return process.returncode or 0, said.decode()
+    own = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    code, said, _ = await ended(
+        python, "-B", *arguments, environment=own | environment, together=True
+    )
+    return code, said
 
 
 @pytest.mark.anyio
 async def test_the_example_passes(python: Path, projects: Path) -> None:
     async with open_cloud() as cloud:
         project = {"WOKWI_PROJECT": str(projects / "esp32")}
-        code, said = await run(python, *EXAMPLE, **project, **reached(cloud))
+        code, said = await run(python, *EXAMPLE, **project, **cloud.reached)
     assert code == 0 and "1 passed" in said, said
     # Nothing of it went past the board.
     assert {"file:upload", "serial-monitor:write", "control:set", "pin:read"} <= set(cloud.asked)
@@ -88,10 +81,6 @@ async def test_the_client_waits_by_the_clock_of_the_simulation(
     async with open_cloud() as cloud:
         listed = projects.parents[1] / "build" / "wokwi" / "esp32" / "flasher_args.json"
         diagram = projects / "esp32" / "diagram.json"
-        code, said = await run(python, "-c", WAIT, diagram, listed, **reached(cloud))
+        code, said = await run(python, "-c", WAIT, diagram, listed, **cloud.reached)
     assert code == 0, said
     assert 1.5 <= float(said) < 15
-
-
-def reached(cloud: Cloud) -> dict[str, str]:
-    return {"WOKWI_CLI_SERVER": cloud.url, "WOKWI_CLI_TOKEN": "made up"}

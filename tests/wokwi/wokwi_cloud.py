@@ -40,6 +40,11 @@ class Cloud:
     asked: list[str] = field(default_factory=list)
     boards: list[VirtualBoard] = field(default_factory=list)
 
+    @property
+    def reached(self) -> dict[str, str]:
+        """The environment in which a client finds it, with a token."""
+        return {"WOKWI_CLI_SERVER": self.url, "WOKWI_CLI_TOKEN": "made up"}
+
 
 class Session:
     """One client, its files and its board."""
