@@ -1,6 +1,5 @@
 """Programs of the stack built from their Go modules, by pinned version, kept in build/cache."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from motekit import places
 from motekit.stack.installation import versions
+from one_at_a_time import alone
 
 CACHE = places.cache() / "stack"
 
@@ -33,10 +33,8 @@ class GoProgram:
     def path(self) -> Path:
         """The program, built at the first call (a minute or two)."""
         target = CACHE / f"{self.name}-{self.version}"
-        CACHE.mkdir(parents=True, exist_ok=True)
         # Two processes that want it at once make it once.
-        with target.with_name(f"{target.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone(target.with_name(f"{target.name}.lock")):
             if not target.exists():
                 _build(self, target)
         return target

@@ -4,7 +4,6 @@ Older than the pinned one: of newer versions the module proxy has no code. It is
 stack pins 13, so what it shows proves the files that we give it, and not Grafana 13.
 """
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import go_programs
 import programs_on_disk
+from one_at_a_time import alone
 
 NAME, SHOWN = "github.com/grafana/grafana", "10.0.0"
 VERSION = "v1.9.2-0.20230609164553-81d85ce8028d"
@@ -59,9 +59,7 @@ def folder(tell: Callable[[str], None] = print) -> Path:
     `tell` is told how far it is. Raises RuntimeError when a step of the build fails.
     """
     target = go_programs.CACHE / f"grafana-{VERSION}"
-    go_programs.CACHE.mkdir(parents=True, exist_ok=True)
-    with target.with_name(f"{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(target.with_name(f"{target.name}.lock")):
         if not target.exists():
             _build(target, tell)
     return target

@@ -1,6 +1,5 @@
 """The fixture of sim/wokwi/python, with the real wokwi-client, against the stand-in for Wokwi."""
 
-import fcntl
 import hashlib
 import os
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from client_programs import ended
 from motekit import places
+from one_at_a_time import alone
 from wokwi_cloud import open_cloud
 
 FOLDER = places.CHECKOUT / "sim" / "wokwi" / "python"
@@ -38,8 +38,7 @@ def python() -> Path:
     digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = places.cache() / f"wokwi-client-{digest}"
     found = folder / "bin" / "python"
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(folder.with_suffix(".lock")):
         if not (folder / "ready").exists():
             venv.create(folder, clear=True)
             command = [sys.executable, "-m", "pip", "--quiet", "--python", found, "install"]
