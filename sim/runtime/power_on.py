@@ -13,7 +13,7 @@ import gc
 import vfs
 
 
-def power_on():
+def power_on():  # noqa: PLR0915
     import sys
 
     models, frozen, heap = sys.argv[1:]

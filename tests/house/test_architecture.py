@@ -124,7 +124,7 @@ def test_every_room_in_the_plan_is_there() -> None:
 def test_the_top_of_the_house_is_fixed() -> None:
     fixed = {"firmware", "host", "provisioning", "docker", "tests", "sim"}
     folders = {p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith(".")}
-    assert fixed <= folders <= fixed | {"build"}
+    assert fixed <= folders <= fixed | {"build", "docs"}
     told = subprocess.run(
         ["git", "ls-files", "-z", "--", ":(glob)*"], cwd=ROOT, capture_output=True, text=True
     )
@@ -135,13 +135,6 @@ def test_the_top_of_the_house_is_fixed() -> None:
     }
     for name in filter(None, told.stdout.split("\0")):
         assert name in papers or name.endswith(".md"), f"{name} belongs into a room"
-
-
-@pytest.mark.parametrize("folder", ["firmware", "host", "sim", "tests"])
-def test_no_file_needs_much_scrolling(folder: str) -> None:
-    for path in python_files(ROOT / folder):
-        lines = len(path.read_text(encoding="utf-8").splitlines())
-        assert lines <= 300, f"{path.relative_to(ROOT)} has {lines} lines: split it by meaning"
 
 
 def test_python_is_new_enough_for_what_the_project_promises() -> None:

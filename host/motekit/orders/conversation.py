@@ -170,7 +170,7 @@ class Asked:
 
 
 @asynccontextmanager
-async def conversation(server: Server) -> AsyncIterator[Conversation]:
+async def conversation(server: Server) -> AsyncIterator[Conversation]:  # noqa: PLR0915
     """A connection to `server`, made anew whenever it is lost. Raises ServerError."""
     loop = asyncio.get_running_loop()
     client = mqtt.Client(CallbackAPIVersion.VERSION2)

@@ -126,7 +126,7 @@ def _checksum(number):
     return binascii.crc32(struct.pack("<I", number), 0xFFFFFFFF)
 
 
-def partition(slots):
+def partition(slots):  # noqa: C901
     """The class `esp32.Partition` over these slots."""
 
     class Partition:
