@@ -3,15 +3,15 @@
 Write-ahead logging keeps readers and the writer apart, and survives a killed process whole.
 """
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mote import contract
+from motekit.hub.queries import Bucket, Device, Reading, StoreQueries
+
+__all__ = ["Bucket", "Device", "Reading", "Store", "StoreError"]
 
 VERSION = 1
 _SCHEMA = """
@@ -41,46 +41,7 @@ class StoreError(Exception):
     """The store cannot be used; the text says what to do."""
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One reading; `time_ns` is Unix time in nanoseconds."""
-
-    device: str
-    metric: str
-    time_ns: int
-    value: float
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """Readings of one span of time: its start, and the least, mean and greatest value."""
-
-    time_ns: int
-    low: float
-    mean: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Device:
-    """What is known of a device; `info` is the JSON text that it published last."""
-
-    id: str
-    online: bool
-    changed_ns: int
-    info: str
-
-    @property
-    def state(self) -> str:
-        """A word for what it does: online, safe mode, offline."""
-        if not self.online:
-            return contract.OFFLINE
-        info = json.loads(self.info)
-        safe_mode = isinstance(info, dict) and info.get(contract.SAFE_MODE)
-        return "safe mode" if safe_mode else contract.ONLINE
-
-
-class Store:
+class Store(StoreQueries):
     """The file `path`; made if it is not there. Safe to use from several threads.
 
     Raises StoreError for a file that is damaged, of a newer version, or cannot be written.
@@ -136,59 +97,6 @@ class Store:
     def nobody_is_online(self) -> None:
         """At start: who is there will say so again."""
         self._execute("UPDATE device SET online = 0", ())
-
-    def devices(self) -> list[Device]:
-        """Every device that was ever heard, by name."""
-        rows = self._query(
-            "SELECT id, online, changed_ns, info FROM device UNION "
-            "SELECT DISTINCT device, 0, 0, '{}' FROM series "
-            "WHERE device NOT IN (SELECT id FROM device) ORDER BY 1"
-        )
-        return [Device(name, bool(online), changed, info) for name, online, changed, info in rows]
-
-    def latest(self) -> list[Reading]:
-        """The newest reading of each series."""
-        rows = self._query(
-            "SELECT s.device, s.metric, r.time_ns, r.value FROM series s JOIN reading r "
-            "ON r.series = s.id AND r.time_ns = "
-            "(SELECT max(time_ns) FROM reading WHERE series = s.id) ORDER BY s.device, s.metric"
-        )
-        return [Reading(*row) for row in rows]
-
-    def readings(self, device: str, metric: str, since_ns: int, limit: int) -> list[Reading]:
-        """Readings of one series from `since_ns` on, oldest first, at most `limit`."""
-        rows = self._query(
-            "SELECT r.time_ns, r.value FROM series s JOIN reading r ON r.series = s.id "
-            "WHERE s.device = ? AND s.metric = ? AND r.time_ns >= ? ORDER BY r.time_ns LIMIT ?",
-            (device, metric, since_ns, limit),
-        )
-        return [Reading(device, metric, time_ns, value) for time_ns, value in rows]
-
-    def history(self, device: str, metric: str, since_ns: int, span_ns: int) -> list[Bucket]:
-        """One series from `since_ns` on, in spans of `span_ns`, oldest first."""
-        rows = self._query(
-            "SELECT r.time_ns / ?4 * ?4, min(r.value), avg(r.value), max(r.value) "
-            "FROM series s JOIN reading r ON r.series = s.id "
-            "WHERE s.device = ?1 AND s.metric = ?2 AND r.time_ns >= ?3 GROUP BY 1 ORDER BY 1",
-            (device, metric, since_ns, span_ns),
-        )
-        return [Bucket(*row) for row in rows]
-
-    def count_by_device(self) -> dict[str, int]:
-        """How many readings there are of each device."""
-        rows = self._query(
-            "SELECT s.device, count(*) FROM series s JOIN reading r ON r.series = s.id "
-            "GROUP BY s.device ORDER BY s.device"
-        )
-        return {str(device): int(count) for device, count in rows}
-
-    def last_by_device(self) -> dict[str, int]:
-        """The time of the newest reading of each device, in ns."""
-        rows = self._query(
-            "SELECT s.device, max((SELECT max(time_ns) FROM reading WHERE series = s.id)) "
-            "FROM series s GROUP BY s.device"
-        )
-        return {str(device): int(last) for device, last in rows if last is not None}
 
     def close(self) -> None:
         """Fold the log into the file and close it."""
