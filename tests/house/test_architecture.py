@@ -89,6 +89,12 @@ def test_the_hub_does_not_import_the_simulator_and_sim_only_places() -> None:
         assert all(allowed.match(name) for name in of_host), (path, of_host)
 
 
+def test_the_broker_imports_nothing_of_the_project_but_itself() -> None:
+    for path in python_files(ROOT / "host" / "motekit" / "broker"):
+        of_project = {n for n in imports(path) if n.split(".")[0] in ("motekit", "mote", "motesim")}
+        assert all(name.startswith("motekit.broker.") for name in of_project), (path, of_project)
+
+
 def test_models_import_nothing_of_the_host() -> None:
     allowed = IMAGE_MODULES | {"utime", "uos", "usocket", "usys", "uio", "models", "world"}
     models = ROOT / "sim" / "runtime"
