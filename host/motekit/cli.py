@@ -28,6 +28,7 @@ from motekit.commands import (
     stack,
     update,
 )
+from motekit.terminal import echo, prepare
 
 app = typer.Typer(
     name="mote",
@@ -73,7 +74,7 @@ def _version(asked: bool) -> None:
     if asked:
         import mote
 
-        typer.echo(f"mote {mote.__version__}")
+        echo(f"mote {mote.__version__}")
         raise typer.Exit
 
 
@@ -88,6 +89,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the program."""
+    prepare()
     try:
         app()
     except OSError as error:

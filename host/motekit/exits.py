@@ -6,6 +6,8 @@ from typing import NoReturn
 
 import typer
 
+from motekit.terminal import echo_error
+
 DONE = 0
 FAILED = 1
 USAGE = 2
@@ -51,9 +53,7 @@ def reason(error: Exception) -> str:
 
 def complain(text: str) -> None:
     """Say on standard error what went wrong, in red where colours are welcome (no-color.org)."""
-    typer.secho(
-        f"mote: {text}", err=True, fg=None if os.environ.get("NO_COLOR") else typer.colors.RED
-    )
+    echo_error(f"mote: {text}", color=not os.environ.get("NO_COLOR"))
 
 
 def fail(problem: str | Exception) -> NoReturn:

@@ -95,6 +95,19 @@ def test_the_broker_imports_nothing_of_the_project_but_itself() -> None:
         assert all(name.startswith("motekit.broker.") for name in of_project), (path, of_project)
 
 
+def test_one_module_prints() -> None:
+    """What comes from outside cannot control a terminal (`motekit/terminal.py`)."""
+    forbidden = re.compile(r"(typer|click)\.s?echo\b|\bConsole\(|sys\.std(out|err)\.write\b")
+    for path in python_files(ROOT / "host" / "motekit"):
+        if path.name in ("terminal.py", "terminal_console.py"):
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert not forbidden.search(text), f"{path}: print with motekit.terminal"
+        calls = (node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call))
+        names = {one.id for one in calls if isinstance(one, ast.Name)}
+        assert "print" not in names, f"{path}: print with motekit.terminal"
+
+
 def test_models_import_nothing_of_the_host() -> None:
     allowed = IMAGE_MODULES | {"utime", "uos", "usocket", "usys", "uio", "models", "world"}
     models = ROOT / "sim" / "runtime"

@@ -1,6 +1,5 @@
 """`mote bundle`: a signed file that updates boards over the air."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from motekit.commands import completion
 from motekit.exits import explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.update import Bundle
@@ -57,10 +57,10 @@ def command(
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
     if as_json:
-        typer.echo(json.dumps(made.manifest, indent=1))
+        print_json(made.manifest, indent=1)
     else:
-        typer.echo(f"{file}: {made}, signed with {update.key_file()}")
-        typer.echo(f"Next: mote update all --bundle {file}")
+        echo(f"{file}: {made}, signed with {update.key_file()}")
+        echo(f"Next: mote update all --bundle {file}")
 
 
 def of_firmware(board: str, downgrade: bool) -> "Bundle":

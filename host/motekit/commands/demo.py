@@ -1,13 +1,13 @@
 """`mote demo`: hub, three publishing boards and one in its setup portal, on this machine alone."""
 
 import asyncio
-import json
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from motekit.exits import FAILED, complain, explained, fail
+from motekit.terminal import print_json
 
 EPILOG = explained(
     "mote demo --seconds 60",
@@ -43,7 +43,7 @@ def command(
     except (HubError, SimulationError, PackageError) as error:
         fail(error)
     if as_json:
-        typer.echo(json.dumps({**asdict(seen), "complete": seen.complete}, indent=1))
+        print_json({**asdict(seen), "complete": seen.complete}, indent=1)
     if seconds and not seen.complete:
         complain("not all four boards were heard")
         raise typer.Exit(FAILED)

@@ -1,6 +1,5 @@
 """`mote devices`: the boards on a server, as they come and go."""
 
-import json
 import os
 import sys
 import time
@@ -11,6 +10,7 @@ import typer
 
 from motekit.commands import meeting
 from motekit.exits import explained, fail
+from motekit.terminal import console, echo, print_json, styled
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -106,16 +106,15 @@ def _of_the_stack() -> "list[Device]":
 
 
 def _show(devices: "list[Device]", as_json: bool) -> None:
-    from rich.console import Console
 
     if as_json:
-        typer.echo(json.dumps([_as_object(one) for one in devices], indent=1))
+        print_json([_as_object(one) for one in devices], indent=1)
     elif devices:
         # As wide as it needs to be where nobody looks at the width.
         width = None if sys.stdout.isatty() else 200
-        Console(width=width).print(_table(devices))
+        console(width=width).print(_table(devices))
     else:
-        typer.echo("No board has ever been on this server.", err=True)
+        echo("No board has ever been on this server.", err=True)
 
 
 async def _changes(roster: "Roster") -> None:
@@ -125,7 +124,7 @@ async def _changes(roster: "Roster") -> None:
             present = _as_object(one)
             if shown.get(one.id) != present:
                 shown[one.id] = present
-                typer.echo(json.dumps(present))
+                print_json(present)
 
 
 async def _live(roster: "Roster") -> None:
@@ -133,7 +132,7 @@ async def _live(roster: "Roster") -> None:
 
     from rich.live import Live
 
-    with Live(_table(_sorted(roster)), auto_refresh=False) as live:
+    with Live(_table(_sorted(roster)), console=console(), auto_refresh=False) as live:
         while True:
             live.update(_table(_sorted(roster)), refresh=True)
             await asyncio.sleep(REFRESH_S)
@@ -157,7 +156,6 @@ def _as_object(device: "Device") -> dict[str, Any]:
 
 def _table(devices: "list[Device]") -> "Table":
     from rich.table import Table
-    from rich.text import Text
 
     from motekit.orders import since
 
@@ -168,9 +166,9 @@ def _table(devices: "list[Device]") -> "Table":
     for number in (3, 4, 5):
         shown.columns[number].justify = "right"
     for one in devices:
-        state = Text("online", "green") if one.online else Text("offline" + since(one), "red")
+        state = styled("online", "green") if one.online else styled("offline" + since(one), "red")
         if one.safe_mode:
-            state = Text("safe mode", "yellow")
+            state = styled("safe mode", "yellow")
         rssi = one.info.get("rssi")
         shown.add_row(
             one.id,

@@ -1,7 +1,6 @@
 """`mote doctor`: what is missing on this machine, and how to get it."""
 
 import importlib.util
-import json
 import os
 import shutil
 import sys
@@ -12,8 +11,9 @@ from typing import Annotated
 
 import typer
 
-from motekit import places
+from motekit import places, terminal
 from motekit.exits import FAILED, explained
+from motekit.terminal import print_json
 
 NEEDS = ("demo", "boards", "tests")
 EPILOG = explained(
@@ -43,7 +43,7 @@ def command(
         raise typer.BadParameter(f"one of {', '.join(NEEDS)}", param_hint="--for")
     findings = [f for f in look() if not needed_for or f.needed_for == needed_for]
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+        print_json([asdict(finding) for finding in findings], indent=1)
     else:
         _print(findings)
     asked = (needed_for,) if needed_for else ("demo",)
@@ -94,18 +94,17 @@ def _serial_ports() -> Iterator[Finding]:
 
 
 def _print(findings: list[Finding]) -> None:
-    from rich.console import Console
     from rich.padding import Padding
-    from rich.text import Text
 
-    console = Console(highlight=False)
+    console = terminal.console()
     titles = {"demo": "Demo and hub", "boards": "Real boards", "tests": "Tests"}
     for need in NEEDS:
         group = [finding for finding in findings if finding.needed_for == need]
         if group:
-            console.print(f"[bold]{titles[need]}[/bold]")
+            console.print(terminal.styled(titles[need], "bold"))
         for finding in group:
-            mark = "[green]✓[/green]" if finding.found else "[red]✗[/red]"
-            console.print(f"  {mark} {finding.what}")
+            mark = terminal.mark(finding.found)
+            console.print(terminal.styled("  ") + mark + terminal.styled(f" {finding.what}"))
             if not finding.found:
-                console.print(Padding(Text(finding.remedy, "dim"), (0, 0, 0, 4)))
+                remedy = terminal.styled(finding.remedy, "dim")
+                console.print(Padding(remedy, (0, 0, 0, 4)))

@@ -1,14 +1,15 @@
 """`mote firmware`: the files that belong on a board, compiled and with its pins."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from motekit import terminal
 from motekit.commands import completion, setup_network
 from motekit.exits import explained, fail
+from motekit.terminal import echo, print_json
 
 EPILOG = explained("mote firmware build/board --board xiao-esp32c3")
 
@@ -69,30 +70,27 @@ def command(
         facts = {"folder": str(folder), "board": board, "files": count}
         facts |= {"key": str(update.key_file())}
         facts |= {"portal_password": secret} if secret else {}
-        typer.echo(json.dumps(facts, indent=1))
+        print_json(facts, indent=1)
         return
-    typer.echo(f"{count} files for {boards.profile(board).name} in {folder}")
+    echo(f"{count} files for {boards.profile(board).name} in {folder}")
     if secret:
         setup_network.tell(name, secret, own=bool(portal_password))
-    typer.echo(
-        f"It takes updates over the air that are signed with {update.key_file()}: keep a copy"
-    )
-    typer.echo(f"Next: mpremote fs cp -r {folder}/. : + reset")
+    echo(f"It takes updates over the air that are signed with {update.key_file()}: keep a copy")
+    echo(f"Next: mpremote fs cp -r {folder}/. : + reset")
 
 
 def _list(as_json: bool) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from motekit import boards
 
     if as_json:
         known = [{"key": key, **one.model_dump()} for key, one in boards.profiles().items()]
-        typer.echo(json.dumps(known, indent=1))
+        print_json(known, indent=1)
         return
     roles = list(boards.Pins.model_fields)
     table = Table("board", "chip", *roles, "LED", box=None, pad_edge=False)
     for key, one in boards.profiles().items():
         led = one.led.kind if one.led.pin < 0 else f"{one.led.kind} {one.led.pin}"
         table.add_row(key, one.chip, *(str(pin) for _, pin in one.pins), led)
-    Console().print(table)
+    terminal.console().print(table)

@@ -1,6 +1,5 @@
 """`mote flash`: from a bare board to one that runs, in one pass."""
 
-import json
 import sys
 import threading
 from dataclasses import asdict, dataclass
@@ -11,12 +10,12 @@ import typer
 
 from motekit.commands import completion, setup_network
 from motekit.exits import DISK_FULL, FAILED, STOPPED, explained, fail, reason
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from motekit.flash import Flashed, Wish
     from motekit.flash.display import Display
+    from motekit.terminal_console import SafeConsole
 
 EPILOG = explained(
     "mote flash --board xiao-esp32c3",
@@ -88,9 +87,8 @@ def command(
 
     Readings not yet sent are kept as well. What is there already is not written again.
     """
-    from rich.console import Console
 
-    from motekit import update
+    from motekit import terminal, update
     from motekit.commands import runtimes
     from motekit.flash import Wish, display
 
@@ -114,7 +112,7 @@ def command(
         wait_s=wait,
         key=key,
     )
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     shown = display.on(console, asks=sys.stdin.isatty() and not as_json)
     try:
         outcomes = _flash(ports, wish, shown)
@@ -122,7 +120,7 @@ def command(
         _complain(console, "stopped; the same command finishes the job")
         raise typer.Exit(STOPPED) from None
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in outcomes], indent=1))
+        print_json([asdict(one) for one in outcomes], indent=1)
     for outcome in outcomes:
         if isinstance(outcome, Failed):
             _complain(console, f"{outcome.port}: {outcome.error}")
@@ -198,12 +196,12 @@ def _size(text: str) -> int:
         raise typer.BadParameter(str(error), param_hint="--flash-size") from None
 
 
-def _complain(console: "Console", text: str) -> None:
-    console.print(f"mote: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
+def _complain(console: "SafeConsole", text: str) -> None:
+    console.print(f"mote: {text}", style="red", soft_wrap=True)
 
 
 def _ask(ports: list[str]) -> None:
-    typer.echo(f"This flashes {len(ports)} boards: {', '.join(ports)}", err=True)
+    echo(f"This flashes {len(ports)} boards: {', '.join(ports)}", err=True)
     if not sys.stdin.isatty():
         fail("nobody is there to be asked: add --yes")
     typer.confirm("Go on?", abort=True, err=True)
@@ -214,12 +212,12 @@ def _tell(done: "Flashed", own: bool) -> None:
 
     board = boards.profile(done.board)
     ratio = f"{done.written / 1e6:.1f} of {done.total / 1e6:.1f} MB had to be written"
-    typer.echo(f"{done.port}: {board.name} {done.mac} has Mote {done.mote}; {ratio}")
+    echo(f"{done.port}: {board.name} {done.mac} has Mote {done.mote}; {ratio}")
     if done.configured:
-        typer.echo("Its settings are kept: it joins its WiFi, and `mote listen` shows its readings")
+        echo("Its settings are kept: it joins its WiFi, and `mote listen` shows its readings")
         return
     if done.password:
         setup_network.tell(done.network, done.password, own=own)
     else:
-        typer.echo(f"Next: join the WiFi {done.network} with a phone; it has no password")
-    typer.echo("The page opens by itself; if not: http://192.168.4.1")
+        echo(f"Next: join the WiFi {done.network} with a phone; it has no password")
+    echo("The page opens by itself; if not: http://192.168.4.1")

@@ -1,7 +1,6 @@
 """`mote fleet`: thousands of devices in one process, as data and as load for a backend."""
 
 import asyncio
-import json
 import signal
 import sys
 from enum import StrEnum
@@ -12,8 +11,9 @@ from urllib.parse import urlsplit
 import typer
 from mote import contract
 
-from motekit import login, places
+from motekit import login, places, terminal
 from motekit.exits import DONE, FAILED, complain, explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.fleet.connection import Server
@@ -220,12 +220,11 @@ async def _show(fleet: "Fleet", quiet: bool) -> None:
     if not sys.stderr.isatty():
         while not quiet:
             await asyncio.sleep(LINE_S)
-            typer.echo(report.line(fleet), err=True)
+            echo(report.line(fleet), err=True)
         return
-    from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(stderr=True), transient=True, auto_refresh=False) as live:
+    with Live(console=terminal.console(stderr=True), transient=True, auto_refresh=False) as live:
         while True:
             live.update(report.table(fleet), refresh=True)
             await asyncio.sleep(REFRESH_S)
@@ -236,25 +235,24 @@ def _verify(fleet: "Fleet", source: "Source", late_s: float) -> "Verdict":
 
     def progress(verdict: "Verdict") -> None:
         if verdict.lost:
-            typer.echo(f"{verdict.arrived} of {verdict.taken} have arrived", err=True)
+            echo(f"{verdict.arrived} of {verdict.taken} have arrived", err=True)
 
     return wait_and_judge(fleet.devices, source, fleet.began - SKEW_S, late_s, progress)
 
 
 def _report(fleet: "Fleet", verdict: "Verdict | None", as_json: bool) -> int:
     """Print what came of it; the exit code."""
-    from rich.console import Console
 
     from motekit.fleet import report
 
     failed = report.lost(fleet, verdict) or report.shut_out(fleet)
     if as_json:
-        typer.echo(json.dumps(report.as_object(fleet, verdict), indent=1))
+        print_json(report.as_object(fleet, verdict), indent=1)
     else:
-        Console().print(report.table(fleet, verdict))
+        terminal.console().print(report.table(fleet, verdict))
     text = report.sentence(fleet, verdict)
     if failed:
         complain(text)
         return FAILED
-    typer.echo(text, err=as_json)
+    echo(text, err=as_json)
     return DONE

@@ -1,7 +1,6 @@
 """`mote hub`: broker, store and dashboard in one command, and its accounts."""
 
 import asyncio
-import json
 import logging
 import signal
 from pathlib import Path
@@ -12,6 +11,7 @@ from mote import contract
 
 from motekit import places
 from motekit.exits import ENDED, explained, fail
+from motekit.terminal import LogFormatter, echo, print_json
 
 if TYPE_CHECKING:
     from motekit.hub import Hub
@@ -52,7 +52,9 @@ def command(
     if context.invoked_subcommand:
         context.obj = data
         return
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     from motekit.hub import Hub, HubError
 
     try:
@@ -79,12 +81,10 @@ def add(
     except AccountError as error:
         fail(error)
     if as_json:
-        typer.echo(json.dumps({"user": device, "password": password}))
+        print_json({"user": device, "password": password})
         return
-    typer.echo(f"MQTT user      {device}\nMQTT password  {password}")
-    typer.echo(
-        "It is shown this once. Enter it under Advanced in the board's setup portal.", err=True
-    )
+    echo(f"MQTT user      {device}", f"MQTT password  {password}")
+    echo("It is shown this once. Enter it under Advanced in the board's setup portal.", err=True)
 
 
 @app.command(epilog=explained("mote hub remove greenhouse"))
@@ -102,9 +102,9 @@ def remove(
     except AccountError as error:
         fail(error)
     if as_json:
-        typer.echo(json.dumps({"removed": device}))
+        print_json({"removed": device})
     else:
-        typer.echo(f"{device} can no longer log in.")
+        echo(f"{device} can no longer log in.")
 
 
 @app.command("list", epilog=explained("mote hub list --json"))
@@ -116,9 +116,9 @@ def list_accounts(
     """List the devices that have an account."""
     names = _accounts(context, data).names()
     if as_json:
-        typer.echo(json.dumps(names))
+        print_json(names)
     else:
-        typer.echo("\n".join(names) or "No device has an account yet: mote hub add DEVICE")
+        echo(*names or ["No device has an account yet: mote hub add DEVICE"])
 
 
 def _data() -> Path:
@@ -145,9 +145,9 @@ async def _run(hub: "Hub", as_json: bool) -> None:
     await hub.stop()
     taken, refused = hub.ingest.accepted, hub.ingest.refused
     if as_json:
-        typer.echo(json.dumps({"readings": taken, "refused": refused}))
+        print_json({"readings": taken, "refused": refused})
     else:
-        typer.echo(f"Stopped. {taken} readings taken, {refused} refused.")
+        echo(f"Stopped. {taken} readings taken, {refused} refused.")
 
 
 def _started(hub: "Hub") -> None:
@@ -157,13 +157,13 @@ def _started(hub: "Hub") -> None:
         "mqtt_port": hub.mqtt_port,
         "data": str(hub.data),
     }
-    typer.echo(json.dumps(facts))
+    print_json(facts)
 
 
 def _greet(hub: "Hub") -> None:
     login = "" if hub.mqtt_host.startswith("127.") else ", with login: mote hub add DEVICE"
     if hub.http_port:
-        typer.echo(f"Dashboard  {hub.dashboard_url}")
-    typer.echo(f"Boards     {hub.mqtt_host}:{hub.mqtt_port}{login}")
-    typer.echo(f"Data       {hub.data}")
-    typer.echo("Ctrl-C stops the hub; nothing is lost.")
+        echo(f"Dashboard  {hub.dashboard_url}")
+    echo(f"Boards     {hub.mqtt_host}:{hub.mqtt_port}{login}")
+    echo(f"Data       {hub.data}")
+    echo("Ctrl-C stops the hub; nothing is lost.")

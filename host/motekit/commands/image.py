@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from motekit import terminal
 from motekit.commands import completion, setup_network
 from motekit.exits import explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.image import Image
@@ -120,14 +122,14 @@ def command(
             file = output or Path("build") / f"mote-{one.key}.bin"
             _write(made, file)
     except ConfigError as error:
-        faults = "".join(f"\n  {path or 'the document'} {text}" for path, text in error.faults)
-        fail(f"{config} is no configuration:{faults}")
+        echo(*(f"  {path or 'the document'} {text}" for path, text in error.faults), err=True)
+        fail(f"{config} is no configuration: {len(error.faults)} faults, listed above")
     except (
         BoardError, FirmwareError, image.ImageError, update.KeyFileError, OSError, ValueError
     ) as error:  # fmt: skip
         fail(error)
     if as_json:
-        typer.echo(json.dumps(_facts(made, file, secret), indent=1))
+        print_json(_facts(made, file, secret), indent=1)
         return
     _show(made, file)
     if secret:
@@ -152,7 +154,7 @@ def inspect(
     except ImageError as error:
         fail(f"{file}: {error}")
     if as_json:
-        typer.echo(json.dumps(_described(found, file, len(data)), indent=1))
+        print_json(_described(found, file, len(data)), indent=1)
     else:
         _tables(found, file, len(data))
 
@@ -192,21 +194,21 @@ def _facts(made: "Image", file: Path, secret: str) -> dict[str, object]:
 
 
 def _show(made: "Image", file: Path) -> None:
-    typer.echo(
+    echo(
         f"{file}: Mote {made.mote} on MicroPython {made.micropython} for {made.board} "
         f"({made.family}, {made.flash_size >> 20} MB flash)"
     )
     if made.secret:
-        typer.echo("It holds secrets and is readable by you alone: keep it so.")
+        echo("It holds secrets and is readable by you alone: keep it so.")
     if file.name == "manifest.json":
         folder = shlex.quote(str(file.parent))
-        typer.echo(f"Next: python3 -m http.server -d {folder}, and open http://localhost:8000 in "
+        echo(f"Next: python3 -m http.server -d {folder}, and open http://localhost:8000 in "
                    "Chrome; run this again with another --board to add its chip.")  # fmt: skip
     elif file.name == "flasher_args.json":
-        typer.echo("Next: name it as `firmware` in a wokwi.toml; mote sim test runs the project")
+        echo("Next: name it as `firmware` in a wokwi.toml; mote sim test runs the project")
     else:
         chip = made.chip.lower()
-        typer.echo(f"Next: esptool --chip {chip} write-flash 0 {file}")
+        echo(f"Next: esptool --chip {chip} write-flash 0 {file}")
 
 
 def _described(found: "Contents", file: Path, size: int) -> dict[str, object]:
@@ -227,10 +229,9 @@ def _described(found: "Contents", file: Path, size: int) -> dict[str, object]:
 
 
 def _tables(found: "Contents", file: Path, size: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = terminal.console()
     mote = f", Mote {found.mote} for {found.board}" if found.mote else ""
     console.print(
         f"{file}: {found.runtime}{mote}; {size} bytes, for offset {found.runtime.offset:#x}",

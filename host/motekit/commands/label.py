@@ -1,6 +1,5 @@
 """`mote label`: what is stuck onto a board."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +8,7 @@ import typer
 from motekit import private_files
 from motekit.commands import completion, setup_network
 from motekit.exits import explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.labels import Label
@@ -56,9 +56,9 @@ def command(
         fail(error)
     if as_json:
         named = [{"id": one.id, "mac": one.mac, "dashboard": one.dashboard} for one in labels]
-        typer.echo(json.dumps({"file": str(file), "labels": named}, indent=1))
+        print_json({"file": str(file), "labels": named}, indent=1)
     else:
-        typer.echo(f"{file}: {len(labels)} label{'s' * (len(labels) > 1)}, to be printed at 100 %")
+        echo(f"{file}: {len(labels)} label{'s' * (len(labels) > 1)}, to be printed at 100 %")
 
 
 def address(device: str, given: str = "") -> str:

@@ -1,6 +1,5 @@
 """`mote listen`: readings as they arrive."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from mote import contract
 
 from motekit import login
 from motekit.exits import ENDED, FAILED, explained, fail
+from motekit.terminal import console, echo, print_json
 
 EPILOG = explained(
     "mote listen --device greenhouse --json",
@@ -88,7 +88,7 @@ def _readings(
         try:
             news.put(Heard(device, metric, float(received.payload), time.time()))
         except ValueError:
-            typer.echo(f"mote: {received.topic}: {received.payload!r} is no float", err=True)
+            echo(f"mote: {received.topic}: {received.payload!r} is no float", err=True)
 
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_connect = connected
@@ -124,9 +124,9 @@ def _readings(
 def _print_lines(heard: Iterator[Heard], count: int, as_json: bool) -> bool:
     for number, one in enumerate(heard, 1):
         if as_json:
-            typer.echo(json.dumps(one.__dict__))
+            print_json(one.__dict__)
         else:
-            typer.echo(f"{one.device} {one.metric} {one.value:g}")
+            echo(f"{one.device} {one.metric} {one.value:g}")
         if number == count:
             return True
     return False
@@ -151,7 +151,7 @@ def _show_table(heard: Iterator[Heard], count: int) -> bool:
             shown.add_row(device, metric, show(metric, one.value), unit, at)
         return shown
 
-    with Live(table(), refresh_per_second=REFRESH_A_SECOND) as live:
+    with Live(table(), console=console(), refresh_per_second=REFRESH_A_SECOND) as live:
         for number, one in enumerate(heard, 1):
             latest[one.device, one.metric] = one
             live.update(table())

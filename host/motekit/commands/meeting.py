@@ -1,7 +1,6 @@
 """What commands that talk with boards over MQTT share: options, the question, the outcome."""
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from mote import contract
 
-from motekit import login, places
+from motekit import login, places, terminal
 from motekit.exits import FAILED, STOPPED, complain, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.flash import Watch
@@ -153,7 +153,7 @@ async def chosen(met: Meeting, names: list[str], does: str, yes: bool) -> list[s
         names = await everybody(met)
     elif len(names) == 1:
         return names
-    agree(f"This {does.format(_counted(names))}: {', '.join(names)}", yes)
+    agree(f"This {does.format(_counted(names))}: {', '.join(names)}", yes=yes)
     return names
 
 
@@ -163,15 +163,15 @@ async def everybody(met: Meeting) -> list[str]:
     names = met.roster.online()
     away = sorted(set(met.roster.devices) - set(names))
     if away:
-        typer.echo(f"Offline, and left out: {', '.join(away)}", err=True)
+        echo(f"Offline, and left out: {', '.join(away)}", err=True)
     if not names:
         fail("no board is online on this server: `mote devices` shows who is known")
     return names
 
 
-def agree(text: str, yes: bool) -> None:
+def agree(*lines: str, yes: bool) -> None:
     """Say what will be done, and ask. Raises typer.Exit when nobody can be asked, typer.Abort."""
-    typer.echo(text, err=True)
+    echo(*lines, err=True)
     if yes:
         return
     if not sys.stdin.isatty():
@@ -181,7 +181,6 @@ def agree(text: str, yes: bool) -> None:
 
 async def each(names: list[str], act: "Callable[[str, Watch], Awaitable[Result]]") -> list[Result]:
     """What `act` gave for each board, all at once; an OrderError is an outcome, too."""
-    from rich.console import Console
 
     from motekit.flash import display
     from motekit.orders import OrderError
@@ -192,19 +191,19 @@ async def each(names: list[str], act: "Callable[[str, Watch], Awaitable[Result]]
         except OrderError as error:
             return {"device": name, "ok": False, "error": str(error)}
 
-    with display.on(Console(stderr=True), asks=False) as shown:
+    with display.on(terminal.console(stderr=True), asks=False) as shown:
         return list(await asyncio.gather(*map(one, names)))
 
 
 def tell(results: list[Result], as_json: bool, sentence: Callable[[Result], str]) -> None:
     """Print the outcomes. Raises typer.Exit when one is not ok."""
     if as_json:
-        typer.echo(json.dumps(results, indent=1))
+        print_json(results, indent=1)
     for one in results:
         if not one["ok"]:
             complain(one["error"])
         elif not as_json:
-            typer.echo(sentence(one))
+            echo(sentence(one))
     if not all(one["ok"] for one in results):
         raise typer.Exit(FAILED)
 

@@ -1,17 +1,19 @@
 """`mote monitor`: what a board says on its serial port."""
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motekit import terminal
 from motekit.commands import completion
 from motekit.exits import ENDED, explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.serial.log import Line
@@ -71,26 +73,25 @@ def command(
 
 def _notice(text: str) -> None:
     """What the tool itself has to say: never among the lines of the board."""
-    typer.echo(f"mote: {text}", err=True)
+    echo(f"mote: {text}", err=True)
 
 
 def _printer(stamps: bool) -> Callable[["Line"], None]:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(soft_wrap=True, highlight=False)
+    print_line = partial(terminal.console().print, soft_wrap=True)
 
     def show(line: "Line") -> None:
         at = datetime.fromtimestamp(line.time).strftime("%H:%M:%S.%f")[:-3]
         stamp = f"{at} " if stamps else ""
         style = STYLES.get(line.level, "")
-        console.print(Text.assemble((stamp, "dim"), (line.raw, style)))
+        print_line(Text.assemble((stamp, "dim"), terminal.styled(line.raw, style)))
         if line.source:
             place = f"{_short(line.source.file)}:{line.source.line}"
             indent = " " * (len(stamp) + 4)
             note = f"  ({line.source.note})" if line.source.note else ""
-            console.print(Text.assemble(indent, (line.source.code, "bold")))
-            console.print(Text.assemble(indent, (place + note, "cyan")))
+            print_line(Text.assemble(indent, terminal.styled(line.source.code, "bold")))
+            print_line(Text.assemble(indent, terminal.styled(place + note, "cyan")))
 
     return show
 
@@ -106,4 +107,4 @@ def _as_json(line: "Line") -> None:
     del content["raw"]
     if line.source:
         content["source"] = {**asdict(line.source), "file": str(line.source.file)}
-    typer.echo(json.dumps(content))
+    print_json(content)

@@ -1,6 +1,5 @@
 """`mote provision`: a configuration over USB, for one board or for a whole class."""
 
-import json
 import os
 import sys
 from dataclasses import asdict
@@ -12,6 +11,7 @@ import typer
 from motekit import places
 from motekit.commands import completion, provision_class
 from motekit.exits import STOPPED, complain, explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.provision import Provisioned
@@ -106,7 +106,7 @@ def command(
     if label:
         provision_class.labelled(label, done.id, done.mac, done.setup_password)
     if as_json:
-        typer.echo(json.dumps([asdict(done)]))
+        print_json([asdict(done)])
     else:
         _tell(done, stack)
 
@@ -136,7 +136,7 @@ def _one(
 
 
 def _says(path: str) -> Any:
-    return lambda text: typer.echo(f"{path}: {text}", err=True)
+    return lambda text: echo(f"{path}: {text}", err=True)
 
 
 def _values(device: str, wifi: str, server: str, put: list[str]) -> dict[str, str]:
@@ -183,7 +183,7 @@ def _with_server(document: dict[str, Any]) -> dict[str, Any]:
     from motekit.hub import announce
 
     host = announce.own_name()
-    typer.echo(f"The board will look for the hub on this computer, {host}", err=True)
+    echo(f"The board will look for the hub on this computer, {host}", err=True)
     return {**document, "mqtt": {**document.get("mqtt", {}), "host": host}}
 
 
@@ -193,7 +193,7 @@ def _with_stack(document: dict[str, Any], data: Path | None) -> dict[str, Any]:
         return document
     settings = _installation(data).settings()
     host, port = settings["MOTE_NAMES"].split(",")[0], int(settings["MOTE_MQTT_PORT"])
-    typer.echo(f"The board will look for the backend at {host}:{port}", err=True)
+    echo(f"The board will look for the backend at {host}:{port}", err=True)
     return {**document, "mqtt": {**document.get("mqtt", {}), "host": host, "port": port}}
 
 
@@ -217,8 +217,8 @@ def _installation(data: Path | None) -> "Installation":
 
 
 def _tell(done: "Provisioned", stack: bool) -> None:
-    typer.echo(f"{done.port}: {done.mac} is {done.id} now, with Mote {done.mote}")
+    echo(f"{done.port}: {done.mac} is {done.id} now, with Mote {done.mote}")
     if done.account:
         where = "backend" if stack else "hub"
-        typer.echo(f"Its login is registered with the {where}, which lets it in at once")
-    typer.echo("Next: mote listen shows its readings; mote label prints a label for it")
+        echo(f"Its login is registered with the {where}, which lets it in at once")
+    echo("Next: mote listen shows its readings; mote label prints a label for it")

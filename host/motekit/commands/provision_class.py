@@ -1,6 +1,5 @@
 """`mote provision --csv`: the boards of a class, one after the other as they are plugged in."""
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -9,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from motekit import private_files
+from motekit import private_files, terminal
 from motekit.commands import label as labels
 from motekit.exits import FAILED, STOPPED, complain, fail, reason
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.provision import Provisioned
@@ -94,9 +94,9 @@ def _served(work: "Fleet", given: list[str], as_json: bool) -> bool:
             continue
         failed.discard(port)
         if done and as_json:
-            typer.echo(json.dumps(asdict(done)))
+            print_json(asdict(done))
         elif done:
-            typer.echo(f"{port}: {done.mac} is {done.id} now. It can be unplugged")
+            echo(f"{port}: {done.mac} is {done.id} now. It can be unplugged")
     return bool(failed)
 
 
@@ -125,12 +125,11 @@ def _flasher(firmware: Path | None) -> Callable[[str, str], object]:
     runtime = runtimes.Shared(firmware, "")
 
     def flashed(port: str, board: str) -> object:
-        from rich.console import Console
 
         from motekit.flash import Wish, display, flash
         from motekit.serial import ports
 
-        with display.on(Console(stderr=True), asks=sys.stdin.isatty()) as shown:
+        with display.on(terminal.console(stderr=True), asks=sys.stdin.isatty()) as shown:
             return flash(port, ports.opened, Wish(runtime, board), shown.watch(port))
 
     return flashed
@@ -143,4 +142,4 @@ def _present() -> list[str]:
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    echo(text, err=True)

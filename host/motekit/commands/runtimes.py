@@ -6,12 +6,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
 
-from motekit import boards, image
+from motekit import boards, image, terminal
 from motekit.image import official
+from motekit.terminal import echo
 
 if TYPE_CHECKING:
     from motekit.flash import Watch
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 def said(text: str) -> None:
     """Say it on standard error."""
-    typer.echo(text, err=True)
+    echo(text, err=True)
 
 
 def obtain(
@@ -81,7 +80,7 @@ class Shared:
 @contextmanager
 def _bar() -> Iterator[official.Progress]:
     """A bar on the terminal; a log gets none."""
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)

@@ -7,6 +7,7 @@ import typer
 
 from motekit.commands import meeting
 from motekit.exits import explained, fail
+from motekit.terminal import echo, print_json, print_json_for_people
 
 if TYPE_CHECKING:
     from motekit.flash import Watch
@@ -49,10 +50,12 @@ def get(
         if not isinstance(found, dict) or part not in found:
             fail(f"{name} has no entry {key}: `mote config get {name}` shows all of them")
         found = found[part]
-    if as_json or not isinstance(found, str):
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    if as_json:
+        print_json(found, indent=1)
+    elif isinstance(found, str):
+        echo(found)
     else:
-        typer.echo(found)
+        print_json_for_people(found)
 
 
 @app.command("set", epilog=SET)

@@ -1,12 +1,13 @@
 """The setup network of one board: the password it asks for, and the code that a phone joins by."""
 
+import io
 import re
-import sys
 
-import typer
 from mote import contract, qr
 
+from motekit import terminal
 from motekit.exits import fail
+from motekit.terminal import echo
 
 
 def network(mac: str) -> str:
@@ -29,11 +30,16 @@ def password(protect: bool, own: str) -> str:
 def tell(name: str, secret: str, own: bool) -> None:
     """Say a password that was made here once, and show the code by which a phone joins."""
     asks = "for your password" if own else f"for the password {secret}"
-    typer.echo(f"The setup network asks {asks}")
+    echo(f"The setup network asks {asks}")
     if name:
         import segno
 
-        typer.echo(f"Scan this with a phone to join {name}:")
-        segno.make(qr.wifi(name, secret), error="m").terminal(sys.stdout, compact=True)
+        code = io.StringIO()
+        segno.make(qr.wifi(name, secret), error="m").terminal(code, compact=True)
+        if not terminal.shows(code.getvalue()):
+            echo("This terminal cannot show the code: it has no UTF-8. Try LC_ALL=C.UTF-8")
+            return
+        echo(f"Scan this with a phone to join {name}:")
+        terminal.echo_drawing(code.getvalue())
     else:
-        typer.echo("With --mac, the code that a phone joins by is printed as well.")
+        echo("With --mac, the code that a phone joins by is printed as well.")

@@ -1,7 +1,6 @@
 """`mote sim`: virtual boards, one or many, and the knobs of their world."""
 
 import asyncio
-import json
 import secrets
 import signal
 from pathlib import Path
@@ -12,6 +11,7 @@ from mote import contract
 
 from motekit import places
 from motekit.exits import ENDED, explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motesim import VirtualBoard, World
@@ -70,16 +70,16 @@ def list_boards(
     """List the boards and WiFi networks of the running world."""
     answer = _ask(do="list")
     if as_json:
-        typer.echo(json.dumps(answer, indent=1))
+        print_json(answer, indent=1)
         return
     for board in answer["boards"]:
         state = "off" if not board["powered"] else "joined" if board["joined"] else "on"
         knobs = " ".join(f"{name}={value:g}" for name, value in board["quantities"].items())
-        typer.echo(f"{board['name']}  {state}  serial {board['serial']}  {knobs}")
+        echo(f"{board['name']}  {state}  serial {board['serial']}  {knobs}")
         if board["portal"]:
-            typer.echo(f"  portal {board['portal']}")
+            echo(f"  portal {board['portal']}")
     for wifi in answer["wifi"]:
-        typer.echo(f"WiFi {wifi['ssid']}  {'up' if wifi['up'] else 'down'}  loss {wifi['loss']:g}")
+        echo(f"WiFi {wifi['ssid']}  {'up' if wifi['up'] else 'down'}  loss {wifi['loss']:g}")
 
 
 @app.command("set", epilog=explained("mote sim set board1 temperature 31.5"))
@@ -155,7 +155,10 @@ def control_path() -> Path:
 def _do(as_json: bool, done: str, **request: Any) -> None:
     """Ask the world for something, and say that it is `done`."""
     answer = _ask(**request)
-    typer.echo(json.dumps(answer) if as_json else done)
+    if as_json:
+        print_json(answer)
+    else:
+        echo(done)
 
 
 def _ask(**request: Any) -> dict[str, Any]:
@@ -190,7 +193,7 @@ async def _run(
             await board.power_on()
             shows.append(asyncio.create_task(_show_log(board, as_json)))
         if new:
-            typer.echo(
+            echo(
                 f"In the portal choose the WiFi {home.ssid!r}, password {home.password}, "
                 f"and the MQTT server {SERVER}",
                 err=as_json,
@@ -229,6 +232,9 @@ async def _show_log(board: "VirtualBoard", as_json: bool) -> None:
         seen = board.serial.count
         for line in lines:
             said = {"board": board.name, "line": line}
-            typer.echo(json.dumps(said) if as_json else f"{board.name} | {line}")
+            if as_json:
+                print_json(said)
+            else:
+                echo(f"{board.name} | {line}")
             if contract.LOG_SETUP in line:
-                typer.echo(f"{board.name}: its portal is {board.portal_url} here", err=as_json)
+                echo(f"{board.name}: its portal is {board.portal_url} here", err=as_json)

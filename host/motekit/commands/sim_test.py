@@ -1,7 +1,6 @@
 """`mote sim test`: the scenarios of a Wokwi project, on the virtual board."""
 
 import asyncio
-import json
 import os
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from motekit.exits import DONE, STOPPED, complain, explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.wokwi.project import Project
@@ -74,14 +74,14 @@ def command(
         # A project may have several mistakes, each a line.
         *others, last = str(error).splitlines()
         for line in others:
-            typer.echo(line, err=True)
+            echo(line, err=True)
         fail(last)
     if as_json:
         verdicts = [
             {"scenario": str(one.file), "name": one.name, "passed": code == DONE, "exit_code": code}
             for one, code in zip(wanted, codes, strict=True)
         ]
-        typer.echo(json.dumps(verdicts, indent=1))
+        print_json(verdicts, indent=1)
     bad = [one for one, code in zip(wanted, codes, strict=True) if code != DONE]
     if bad:
         names = ", ".join(str(one.file) for one in bad)
@@ -114,11 +114,11 @@ async def _run(
 
     codes = []
     tasks = [asyncio.create_task(one(scenario)) for scenario in wanted]
-    typer.echo(f"{len(wanted)} scenarios, up to {SIDE_BY_SIDE} at a time", err=True)
+    echo(f"{len(wanted)} scenarios, up to {SIDE_BY_SIDE} at a time", err=True)
     for scenario, task in zip(wanted, tasks, strict=True):
         code, said = await task
         codes.append(code)
-        typer.echo(f"--- {scenario.file}", file=shown)
+        write(f"--- {scenario.file}\n".encode())
         write(said)
-    typer.echo(f"{codes.count(DONE)} of {len(codes)} scenarios passed", file=shown)
+    write(f"{codes.count(DONE)} of {len(codes)} scenarios passed\n".encode())
     return codes

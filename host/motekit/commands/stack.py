@@ -1,6 +1,5 @@
 """`mote stack`: the backend on Docker Compose, its accounts and its secrets."""
 
-import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -8,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motekit import terminal
 from motekit.commands import stack_accounts, stack_keeping, stack_shared
 from motekit.commands.stack_shared import Json
 from motekit.exits import DONE, explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.stack.compose import Service
@@ -56,11 +57,11 @@ def init(
     installation = stack_shared.installation(context)
     made = stack_shared.make(installation, names)
     if as_json:
-        typer.echo(json.dumps({"state": str(installation.state), "made": made}, indent=1))
+        print_json({"state": str(installation.state), "made": made}, indent=1)
         return
     for line in made:
-        typer.echo(f"made {line}")
-    typer.echo(f"Ready in {installation.state}. Next: mote stack up")
+        echo(f"made {line}")
+    echo(f"Ready in {installation.state}. Next: mote stack up")
 
 
 @app.command(
@@ -92,7 +93,7 @@ def up(
         installation.choose(profile)
     compose = stack_shared.compose(installation)
     for line in made:
-        typer.echo(f"made {line}", err=as_json)
+        echo(f"made {line}", err=as_json)
     with stack_shared.failures_told():
         compose.start(services or [])
         if any(line.startswith(("certificate", "accounts")) for line in made):
@@ -101,7 +102,7 @@ def up(
         where = stack_shared.where(installation, compose)
     if as_json:
         facts = {"state": str(installation.state), "profile": installation.profile, "made": made}
-        typer.echo(json.dumps(facts | {"addresses": where}, indent=1))
+        print_json(facts | {"addresses": where}, indent=1)
     else:
         stack_shared.say_where(where)
 
@@ -116,7 +117,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     with stack_shared.failures_told():
         found = stack_shared.compose(stack_shared.made(context)).services()
     if as_json:
-        typer.echo(json.dumps([asdict(one) | {"good": one.good} for one in found], indent=1))
+        print_json([asdict(one) | {"good": one.good} for one in found], indent=1)
     elif found:
         _print(found)
     if not found:
@@ -142,16 +143,14 @@ def logs(
     ] = False,
 ) -> None:
     """Show what the services say."""
-    from motekit.stack.compose import NO_LOGS
-
     compose = stack_shared.compose(stack_shared.made(context))
     try:
-        if as_json:
-            with stack_shared.failures_told():
-                for line in compose.logged(services or [], follow, lines):
-                    typer.echo(json.dumps(line))
-        elif compose.logs(services or [], follow, lines):
-            fail(NO_LOGS)
+        with stack_shared.failures_told():
+            for line in compose.logged(services or [], follow, lines):
+                if as_json:
+                    print_json(line)
+                else:
+                    echo(f"{line['service']} | {line['text']}")
     except KeyboardInterrupt:
         raise typer.Exit(DONE) from None
 
@@ -165,9 +164,9 @@ def down(context: typer.Context, as_json: Json = False) -> None:
         stopped = [one.name for one in compose.services()]
         compose.stop()
     if as_json:
-        typer.echo(json.dumps({"stopped": stopped, "state": str(installation.state)}))
+        print_json({"stopped": stopped, "state": str(installation.state)})
     else:
-        typer.echo(f"Stopped. Data and secrets stay in {installation.state}")
+        echo(f"Stopped. Data and secrets stay in {installation.state}")
 
 
 app.command(epilog=stack_keeping.BACKUP)(stack_keeping.backup)
@@ -184,20 +183,19 @@ app.command(epilog=stack_keeping.UPGRADE)(stack_keeping.upgrade)
 )
 def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Look for what is wrong with this backend, and say how to mend it."""
-    from rich.console import Console
 
     from motekit.stack.checkup import look
 
     with stack_shared.failures_told():
         findings = list(look(stack_shared.installation(context)))
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in findings], indent=1))
+        print_json([asdict(one) for one in findings], indent=1)
     else:
-        console = Console(highlight=False)
+        console = terminal.console()
         for one in findings:
-            console.print(f"{'[green]✓[/]' if one.good else '[red]✗[/]'} {one.what}")
+            console.print(terminal.mark(one.good) + terminal.styled(f" {one.what}"))
             if not one.good:
-                console.print(f"  [dim]{one.remedy}[/]")
+                console.print(terminal.styled(f"  {one.remedy}", "dim"))
     if bad := [one for one in findings if not one.good]:
         fail(f"{bad[0].what}: {bad[0].remedy}")
 
@@ -209,12 +207,11 @@ app.command(epilog=stack_accounts.SECRET)(stack_accounts.secret)
 
 
 def _print(found: "list[Service]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("service", "state", "ports", "restarts", box=None, pad_edge=False)
     for one in found:
-        mark = "[green]✓[/]" if one.good else "[red]✗[/]"
         ports = " ".join(map(str, one.ports))
-        table.add_row(f"{mark} {one.name}", one.status, ports, str(one.restarts or ""))
-    Console(highlight=False).print(table)
+        name = terminal.mark(one.good) + terminal.styled(f" {one.name}")
+        table.add_row(name, one.status, ports, str(one.restarts or ""))
+    terminal.console().print(table)

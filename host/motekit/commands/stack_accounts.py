@@ -1,6 +1,5 @@
 """`mote stack add`, `remove`, `list` and `secret`: who may log in where."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from motekit.commands import stack_shared
 from motekit.commands.stack_shared import Json
 from motekit.exits import explained
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.stack.installation import Installation
@@ -33,13 +33,11 @@ def add(
     _tell_broker(installation)
     if as_json:
         logins = [{"user": user, "password": password} for user, password in passwords.items()]
-        typer.echo(json.dumps(logins))
+        print_json(logins)
         return
     for user, password in passwords.items():
-        typer.echo(f"MQTT user      {user}\nMQTT password  {password}")
-    typer.echo(
-        "It is shown this once. Enter it under Advanced in the board's setup portal.", err=True
-    )
+        echo(f"MQTT user      {user}", f"MQTT password  {password}")
+    echo("It is shown this once. Enter it under Advanced in the board's setup portal.", err=True)
 
 
 def remove(
@@ -53,18 +51,18 @@ def remove(
         installation.accounts.remove(device)
     _tell_broker(installation)
     if as_json:
-        typer.echo(json.dumps({"removed": device}))
+        print_json({"removed": device})
     else:
-        typer.echo(f"{device} can no longer log in.")
+        echo(f"{device} can no longer log in.")
 
 
 def list_accounts(context: typer.Context, as_json: Json = False) -> None:
     """List the devices that have an account."""
     names = stack_shared.made(context).accounts.devices()
     if as_json:
-        typer.echo(json.dumps(names))
+        print_json(names)
     else:
-        typer.echo("\n".join(names) or "No device has an account yet: mote stack add DEVICE")
+        echo(*names or ["No device has an account yet: mote stack add DEVICE"])
 
 
 def secret(
@@ -83,13 +81,16 @@ def secret(
     }
     if name:
         found = stack_shared.made(context).secret(name)
-        typer.echo(json.dumps(known[name] | {"secret": found}) if as_json else found)
+        if as_json:
+            print_json(known[name] | {"secret": found})
+        else:
+            echo(found)
     elif as_json:
-        typer.echo(json.dumps(list(known.values()), indent=1))
+        print_json(list(known.values()), indent=1)
     else:
         for key, one in SECRETS.items():
             who = f"user {one.user}" if one.user else "a token"
-            typer.echo(f"{key:<10}{one.opens} ({who}): mote stack secret {key}")
+            echo(f"{key:<10}{one.opens} ({who}): mote stack secret {key}")
 
 
 def _tell_broker(installation: "Installation") -> None:
@@ -105,4 +106,4 @@ def _tell_broker(installation: "Installation") -> None:
     except (StackError, OSError):
         told = False
     if not told:
-        typer.echo("The broker does not run; it knows at its next start.", err=True)
+        echo("The broker does not run; it knows at its next start.", err=True)

@@ -1,6 +1,5 @@
 """`mote stack backup`, `restore` and `upgrade`: keeping what there is."""
 
-import json
 import os
 import sys
 import time
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motekit import terminal
 from motekit.commands import stack_shared
 from motekit.commands.stack_shared import Json
 from motekit.exits import explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.stack.compose import Compose
@@ -59,10 +60,10 @@ def backup(
     size, is_sealed = target.stat().st_size, bool(passphrase)
     if as_json:
         facts = {"file": str(target.resolve()), "bytes": size, "sealed": is_sealed}
-        typer.echo(json.dumps(facts))
+        print_json(facts)
         return
-    typer.echo(f"{target}: {size / 1e6:.1f} MB, {'sealed' if is_sealed else 'not sealed'}")
-    typer.echo(f"Back to it: mote stack restore {target}")
+    echo(f"{target}: {size / 1e6:.1f} MB, {'sealed' if is_sealed else 'not sealed'}")
+    echo(f"Back to it: mote stack restore {target}")
 
 
 def restore(
@@ -102,11 +103,11 @@ def restore(
         where = stack_shared.where(installation, compose)
     if as_json:
         facts = {"restored": str(file), "put_aside": str(aside) if aside else None}
-        typer.echo(json.dumps(facts | {"addresses": where}, indent=1))
+        print_json(facts | {"addresses": where}, indent=1)
         return
-    typer.echo(f"Restored {file}. Boards send again what came after it, as they come online.")
+    echo(f"Restored {file}. Boards send again what came after it, as they come online.")
     if aside:
-        typer.echo(f"What was here is in {aside}; remove it when all is well.")
+        echo(f"What was here is in {aside}; remove it when all is well.")
     stack_shared.say_where(where)
 
 
@@ -120,35 +121,36 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
         changes = compose.outdated()
     if not changes:
         said = "Everything that runs has the version of docker/versions.env already."
-        typer.echo(json.dumps({"upgraded": {}, "backup": None}) if as_json else said)
+        if as_json:
+            print_json({"upgraded": {}, "backup": None})
+        else:
+            echo(said)
         return
     for name, (old, new) in changes.items():
-        typer.echo(f"{name}: {old} → {new}", err=as_json)
+        echo(f"{name}: {old} → {new}", err=as_json)
     with stack_shared.failures_told():
         compose.pull(list(changes))
     target = installation.backups / f"before-upgrade-{time.strftime('%Y%m%d-%H%M%S')}.backup"
     _backup(installation, compose, target, os.environ.get(PASSPHRASE, ""))
     variable = {image: key for key, image in versions().items()}
     lines = sorted({f"  {variable.get(new, new)}={old}" for old, new in changes.values()})
-    back = "\n".join(
-        (
-            f"To go back, put this into {DOCKER / 'versions.env'}:",
-            *lines,
-            f"then: mote stack restore --yes {target}",
-        )
+    back = (
+        f"To go back, put this into {DOCKER / 'versions.env'}:",
+        *lines,
+        f"then: mote stack restore --yes {target}",
     )
     try:
         with stack_shared.failures_told():
             compose.start(list(changes))
             stack_shared.wait(compose, [])
     except typer.Exit:
-        typer.echo(back, err=True)
+        echo(*back, err=True)
         raise
     if as_json:
         upgraded = {name: {"from": old, "to": new} for name, (old, new) in changes.items()}
-        typer.echo(json.dumps({"upgraded": upgraded, "backup": str(target)}, indent=1))
+        print_json({"upgraded": upgraded, "backup": str(target)}, indent=1)
     else:
-        typer.echo(f"Upgraded; all services are healthy. {back}")
+        echo("Upgraded; all services are healthy.", *back)
 
 
 def _backup(
@@ -172,7 +174,6 @@ def _ask(what: str, twice: bool = False) -> str:
 
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[str], None]]:
-    from rich.console import Console
 
-    with Console(stderr=True).status(what) as line:
+    with terminal.console(stderr=True).status(what) as line:
         yield lambda text: line.update(f"{what}: {text}")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motekit import terminal
 from motekit.exits import fail, reason
+from motekit.terminal import echo
 
 if TYPE_CHECKING:
     from motekit.stack.compose import Compose, Service
@@ -39,7 +41,7 @@ def failures_told(before: str = "") -> Iterator[None]:
         yield
     except StackError as error:
         if error.details:
-            typer.echo(error.details, err=True)
+            echo(*error.details.splitlines(), err=True)
         fail(f"{before}{error}")
     except (AccountError, OSError) as error:
         fail(f"{before}{reason(error)}")
@@ -61,9 +63,8 @@ def compose(installation: "Installation") -> "Compose":
 
 
 def wait(compose: "Compose", services: list[str]) -> None:
-    from rich.console import Console
 
-    with Console(stderr=True).status("waiting for the services") as line:
+    with terminal.console(stderr=True).status("waiting for the services") as line:
 
         def tell(found: "list[Service]") -> None:
             waiting = [one.name for one in found if not one.good]
@@ -93,15 +94,13 @@ def where(installation: "Installation", compose: "Compose") -> dict[str, str]:
 
 def say_where(where: dict[str, str]) -> None:
     if "grafana" in where:
-        typer.echo(f"\nDashboards  {where['grafana']}  user admin,")
-        typer.echo("            password: mote stack secret grafana")
+        echo("", f"Dashboards  {where['grafana']}  user admin,")
+        echo("            password: mote stack secret grafana")
     if "pages" in where:
-        typer.echo(
-            f"All pages   {where['pages']}/grafana /redis /loki /mqttx /traefik  user owner,"
-        )
-        typer.echo("            user owner, password: mote stack secret web")
+        echo(f"All pages   {where['pages']}/grafana /redis /loki /mqttx /traefik  user owner,")
+        echo("            user owner, password: mote stack secret web")
     if "mqtt" in where:
-        typer.echo(f"MQTT        {where['mqtt']}")
-        typer.echo(f"with TLS    {where['mqtt_tls']}, proven by")
-        typer.echo(f"            {where['authority']}")
-        typer.echo("Next        mote stack add DEVICE makes a login for a board")
+        echo(f"MQTT        {where['mqtt']}")
+        echo(f"with TLS    {where['mqtt_tls']}, proven by")
+        echo(f"            {where['authority']}")
+        echo("Next        mote stack add DEVICE makes a login for a board")

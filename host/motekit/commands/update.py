@@ -1,7 +1,6 @@
 """`mote update`: a new version for boards, over the air, in waves."""
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motekit import terminal
 from motekit.commands import bundle as bundles
 from motekit.commands import meeting
 from motekit.commands.orders import Devices
 from motekit.exits import FAILED, STOPPED, complain, explained, fail
+from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.orders import Device
@@ -81,7 +82,7 @@ def command(
             if not plan:
                 return True
             if len(left) > 1:
-                meeting.agree(_planned(plan, ready, versions), yes)
+                meeting.agree(*_planned(plan, ready, versions), yes=yes)
             turns.extend([Turn(name, ready[name]) for name in one] for one in plan)
             try:
                 with _shown() as watch:
@@ -131,7 +132,7 @@ def _bundles(
             continue
         if not key:
             fail(f"{one.id} does not say which board it is: give --bundle, made with `mote bundle`")
-        typer.echo(f"Building the firmware for {key} ...", err=True)
+        echo(f"Building the firmware for {key} ...", err=True)
         made[key] = bundles.of_firmware(key, downgrade)
     return {one.id: given or made[one.info["profile"]] for one in devices}
 
@@ -148,28 +149,29 @@ def _left(devices: "list[Device]", ready: "dict[str, Bundle]", again: bool) -> l
         and not again
     ]
     if have:
-        typer.echo(f"Up to date (--again sends it all the same): {', '.join(have)}", err=True)
+        echo(f"Up to date (--again sends it all the same): {', '.join(have)}", err=True)
     return [one.id for one in devices if one.id not in have]
 
 
-def _planned(plan: list[list[str]], ready: "dict[str, Bundle]", versions: dict[str, str]) -> str:
+def _planned(
+    plan: list[list[str]], ready: "dict[str, Bundle]", versions: dict[str, str]
+) -> list[str]:
     """What will be done, wave by wave."""
     lines = [f"This updates {sum(map(len, plan))} boards and stops at the first failure:"]
     for number, wave in enumerate(plan, 1):
         moves = (f"{n} {versions[n] or '?'} -> {ready[n].manifest['version']}" for n in wave)
         lines.append(f"  wave {number}: {', '.join(moves)}")
-    return "\n".join(lines)
+    return lines
 
 
 @contextmanager
 def _shown() -> "Iterator[Callable[[str], Progress]]":
     """Bars on a terminal, a few lines in a log; gives who shows one device."""
-    from rich.console import Console
 
     from motekit.flash import display
     from motekit.update.send import SENDING
 
-    with display.on(Console(stderr=True), asks=False) as bars:
+    with display.on(terminal.console(stderr=True), asks=False) as bars:
 
         def watch(name: str) -> "Progress":
             shown = bars.watch(name)
@@ -199,10 +201,10 @@ def _tell(turns: "list[list[Turn]]", versions: dict[str, str], as_json: bool) ->
         for name, version in sorted(versions.items())
     ]
     if as_json:
-        typer.echo(json.dumps(told, indent=1))
+        print_json(told, indent=1)
     else:
         for one in told:
-            typer.echo(f"{one['device']}: {one['outcome']}, has {one['version'] or '?'}")
+            echo(f"{one['device']}: {one['outcome']}, has {one['version'] or '?'}")
     for one in told:
         if one["error"]:
             complain(one["error"])

@@ -11,10 +11,8 @@ import tempfile
 import time
 import webbrowser
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import typer
 from mote import contract
 from motesim import AccessPoint, VirtualBoard, World
 
@@ -23,6 +21,7 @@ from motekit.demo.portal_visitor import PortalError, fill
 from motekit.exits import complain
 from motekit.hub import Hub
 from motekit.hub.store import Reading
+from motekit.terminal import echo, echo_address
 
 SERVER_ADDRESS = "192.168.50.10"
 DASHBOARD_PORT = 8080
@@ -53,7 +52,7 @@ class Show:
 
     def __init__(self, seconds: int, browser: bool, *, aside: bool = False) -> None:
         self._seconds = seconds
-        self._say = partial(typer.echo, err=aside)
+        self._aside = aside
         self._browser = browser and not seconds
         self._began = time.monotonic()
         self._first_s: dict[str, float] = {}
@@ -98,8 +97,9 @@ class Show:
         await fourth.wait_for_log(contract.LOG_SETUP, 30)
         say = self._say
         say("")
-        say(f"  Dashboard     {typer.style(hub.dashboard_url, bold=True)}")
-        say(f"  Setup portal  {typer.style(fourth.portal_url, bold=True)}   (the fourth board)")
+        echo_address("  Dashboard     ", hub.dashboard_url, err=self._aside)
+        note = "   (the fourth board)"
+        echo_address("  Setup portal  ", fourth.portal_url, note, err=self._aside)
         say("")
         say("  Three virtual boards publish. Set the fourth up in its portal, as with a phone:")
         say(f"    Device ID      {NEW_DEVICE}, or what you like")
@@ -147,8 +147,11 @@ class Show:
         # The store is closed by now: what counts is what a new one finds in its file.
         stored = _stored(hub)
         count = sum(stored.values())
-        self._say(f"\n  {count} readings stored, of {len(stored)} boards: {', '.join(stored)}")
+        self._say("", f"  {count} readings stored, of {len(stored)} boards: {', '.join(stored)}")
         return Seen(stored, self._first_s)
+
+    def _say(self, *lines: str) -> None:
+        echo(*lines, err=self._aside)
 
     def _after(self) -> str:
         return f"{time.monotonic() - self._began:5.1f} s"

@@ -5,7 +5,6 @@ import time
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -20,6 +19,8 @@ from rich.prompt import Confirm
 from rich.text import Text
 
 from motekit.flash.flasher import Watch
+from motekit.terminal import styled
+from motekit.terminal_console import SafeConsole
 
 QUARTERS = 4
 
@@ -40,7 +41,7 @@ class Display(Protocol):
     ) -> None: ...
 
 
-def on(console: Console, *, asks: bool) -> Display:
+def on(console: SafeConsole, *, asks: bool) -> Display:
     """The display that fits `console`; with `asks` there is a person who answers questions."""
     return Bars(console, asks) if console.is_terminal else Lines(console)
 
@@ -48,7 +49,7 @@ def on(console: Console, *, asks: bool) -> Display:
 class Lines:
     """One line a step and a quarter, each with the name of the port."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: SafeConsole) -> None:
         self._console = console
 
     def __enter__(self) -> Self:
@@ -62,7 +63,7 @@ class Lines:
 
 
 class _LinesOf:
-    def __init__(self, console: Console, port: str) -> None:
+    def __init__(self, console: SafeConsole, port: str) -> None:
         self._console = console
         self._port = port
         self._step = ""
@@ -95,7 +96,7 @@ class _LinesOf:
         return False
 
     def _say(self, text: str) -> None:
-        self._console.print(f"{self._port}: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(f"{self._port}: {text}", soft_wrap=True)
 
 
 class _Known:
@@ -120,14 +121,14 @@ class _Left(_Known, TimeRemainingColumn):
 class Bars:
     """A bar a board, with speed and time left."""
 
-    def __init__(self, console: Console, asks: bool) -> None:
+    def __init__(self, console: SafeConsole, asks: bool) -> None:
         self._console = console
         self._asks = asks
         # One question at a time.
         self._asking = threading.Lock()
         self._progress = Progress(
-            TextColumn("{task.fields[port]}", style="bold"),
-            TextColumn("{task.description}"),
+            TextColumn("{task.fields[port]}", style="bold", markup=False),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             _Size(),
             _Speed(),
@@ -154,7 +155,10 @@ class Bars:
             self._progress.stop()
             try:
                 return Confirm.ask(
-                    f"{port}: this board is no board of Mote, it holds {holds}. Erase all of it?",
+                    styled(
+                        f"{port}: this board is no board of Mote, it holds {holds}. "
+                        "Erase all of it?"
+                    ),
                     console=self._console,
                     default=False,
                 )
@@ -179,9 +183,7 @@ class _BarOf:
         self._progress.update(self._task, completed=done, total=total)
 
     def note(self, text: str) -> None:
-        self._progress.console.print(
-            f"{self._port}: {text}", markup=False, highlight=False, soft_wrap=True
-        )
+        self._progress.console.print(f"{self._port}: {text}", soft_wrap=True)
 
     def agrees(self, holds: str) -> bool:
         return self._bars.asks(self._port, holds)

@@ -170,16 +170,17 @@ class Compose:
         """Run a shell script in a running service; what it prints. Raises StackError."""
         return self._asked("exec", "--no-TTY", service, "sh", "-c", script)
 
-    def logs(self, services: list[str], follow: bool, lines: int) -> int:
-        """Show what services say; the exit code."""
-        command = _logs(services, follow, lines)
-        return subprocess.run(command, cwd=DOCKER, env=self._environment).returncode
-
     def logged(self, services: list[str], follow: bool, lines: int) -> Iterator[dict[str, str]]:
         """What services say, line by line: service, time (RFC 3339), text. Raises StackError."""
         command = _logs(services, follow, lines, "--timestamps", "--no-color")
         with subprocess.Popen(
-            command, cwd=DOCKER, env=self._environment, stdout=subprocess.PIPE, text=True
+            command,
+            cwd=DOCKER,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            # A service may log whatever bytes a client sent.
+            errors="replace",
         ) as docker:
             assert docker.stdout
             for line in docker.stdout:

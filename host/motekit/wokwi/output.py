@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import typer
 
+from motekit.terminal import SerialFilter
+
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 Write = Callable[[bytes], None]
 
@@ -24,6 +26,7 @@ class Output:
         # A message took the line end that the board has not sent yet.
         self._skip = False
         self._ended = False
+        self._filter = SerialFilter()
 
     def end(self) -> None:
         """The verdict stands last: what is said while the board is switched off is left out."""
@@ -43,7 +46,7 @@ class Output:
                     data = data[len(end) :]
                     break
         self._skip = False
-        if data:
+        if data := self._filter.pass_on(data):
             self._at_start = data.endswith(b"\n")
             self._write(data)
 
