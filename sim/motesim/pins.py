@@ -46,8 +46,7 @@ class Pins:
         self.strips.clear()
         self._buses.clear()
         for part in self.parts:
-            if isinstance(part, Ds18b20):
-                part.power_lost()
+            part.power_lost()
 
     def pin_init(self, pin: int, mode: int, pull: int) -> None:
         if pin not in self._chip.pins:

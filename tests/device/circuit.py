@@ -1,11 +1,14 @@
 """Parts on the pins of a board: puts what only the ESP32 port has in the place of its modules.
 
-Import it before `mote.sensors`. `parts` is what is wired: pin or (sda, address) -> part.
+Import it before `mote.sensors`. `parts` is what is wired: pin or (sda, address) -> part. On I2C a
+part is its `registers`, and `written(register)` is what it does after a write to one of them.
 """
 
 import sys
 
 parts = {}
+# What an ADC reads as a code of 16 bits, by pin, where it matters.
+codes = {}
 
 
 class Pin:
@@ -25,7 +28,7 @@ class SoftI2C:
     def _registers(self, address):
         if (self._sda, address) not in parts:
             raise OSError(19)
-        return parts[(self._sda, address)]
+        return parts[(self._sda, address)].registers
 
     def readfrom_mem(self, address, register, count):
         return bytes(self._registers(address)[register : register + count])
@@ -35,6 +38,17 @@ class SoftI2C:
 
     def writeto_mem(self, address, register, data):
         self._registers(address)[register : register + len(data)] = data
+        parts[(self._sda, address)].written(register)
+
+
+class I2CPart:
+    """Registers that keep what is written."""
+
+    def __init__(self, registers):
+        self.registers = registers
+
+    def written(self, register):
+        pass
 
 
 class ADC:
@@ -46,6 +60,9 @@ class ADC:
 
     def read_uv(self):
         return next(parts[self._pin])
+
+    def read_u16(self):
+        return codes.get(self._pin, 20000)
 
 
 class OneWire:
@@ -83,17 +100,12 @@ class DHT22:
         part = parts.get(self._pin)
         if part is None:
             raise OSError(116)
-        self._values = part()
-
-    def temperature(self):
-        return self._values[0]
-
-    def humidity(self):
-        return self._values[1]
+        self.buf = part()
 
 
 class WLAN:
     joined = True
+    rssi = -61
 
     def __init__(self, interface):
         pass
@@ -102,7 +114,7 @@ class WLAN:
         return WLAN.joined
 
     def status(self, what):
-        return -61
+        return WLAN.rssi
 
 
 class _Module:

@@ -3,8 +3,12 @@
 A driver is a file here. It has `find()`, the options of what answers on the default pins, and a
 class `Driver(options)` with `metrics`, its plain metric names, `PERIOD_MS`, the least time from one
 reading to the next, and `async read()`, one value a metric: a number, None where there is nothing
-to say, or the exception that stands in the way of this value only. A driver that is not installed
-is a sensor that is not there.
+to say, or the exception that stands in the way of this value only. A driver that reads more than
+one part says in `kind` which it found. A driver that is not installed is a sensor that is not
+there.
+
+A reading is what a part has measured: its defaults after a reset, its error codes and what is
+beyond the range of its datasheet are errors.
 """
 
 import time
@@ -20,7 +24,8 @@ class Sensor:
     """A driver with the metric names that it publishes under; a fault of it stays its own."""
 
     def __init__(self, options, taken):
-        self.kind = options["type"]
+        # The driver, and the part that it drives.
+        self.driver = self.kind = options["type"]
         self.names = ()
         self._options = options
         self._taken = taken
@@ -54,11 +59,13 @@ class Sensor:
 
     def _open(self):
         try:
-            self._driver = _module(self.kind).Driver(self._options)
+            self._driver = _module(self.driver).Driver(self._options)
         except Exception as error:
             self._complain(error)
             return False
-        self.names = [_name(m, self._options, self._taken) for m in self._driver.metrics]
+        self.kind = getattr(self._driver, "kind", self.kind)
+        metrics = self._driver.metrics
+        self.names = [_name(self.kind, m, self._options, self._taken) for m in metrics]
         log.info("sensors: %s as %s" % (self.kind, ", ".join(self.names)))
         return True
 
@@ -74,7 +81,7 @@ def open_all(wanted):
     taken = set()
     sensors = [Sensor(options, taken) for options in (_found() if wanted == "auto" else wanted)]
     # What looked for its part in vain needs no memory.
-    used = [sensor.kind for sensor in sensors]
+    used = [sensor.driver for sensor in sensors]
     memory.forget(*("mote.sensors." + kind for kind in KINDS if kind not in used))
     return sensors
 
@@ -94,14 +101,14 @@ def _found():
     return options
 
 
-def _name(metric, options, taken):
+def _name(kind, metric, options, taken):
     """A name of its own: plain, then with the driver's name, then numbered."""
     given = options.get("name")
     if given:
         # The one quantity of an analogue input is called as the person says.
         name = given + "_" + metric if metric else given
     else:
-        name = metric if metric not in taken else options["type"] + "_" + metric
+        name = metric if metric not in taken else kind + "_" + metric
     base = name = name[: contract.METRIC_MAX]
     number = 2
     while name in taken:

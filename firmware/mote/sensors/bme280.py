@@ -1,34 +1,51 @@
-"""BME280: temperature in °C, humidity in %RH, pressure in hPa. Bosch BST-BME280-DS002.
+"""BME280 and BMP280: temperature in °C, pressure in hPa; the BME280 also humidity in %RH.
 
-The compensation is the datasheet's in integers (section 4.2.3): the board's floats have 24 bits of
-mantissa, fewer than a pressure needs.
+Bosch BST-BME280-DS002 and BST-BMP280-DS001: same registers, same formulae. The compensation is the
+datasheet's in integers (section 4.2.3): the board's floats have 24 bits of mantissa, fewer than a
+pressure needs.
+
+A part that lost its power answers with the defaults of its registers (table 18): ctrl_meas and
+ctrl_hum tell, before and after each measurement. It is then set up again, with its calibration.
 """
 
 import asyncio
 import struct
+import time
 
 from machine import Pin, SoftI2C
 
-from mote import board
+from mote import board, log
 
 ADDRESSES = (0x76, 0x77)
-_ID, _CHIP_ID = 0xD0, 0x60
-_CTRL_HUM, _STATUS, _CTRL_MEAS, _CONFIG, _DATA = 0xF2, 0xF3, 0xF4, 0xF5, 0xF7
-_MEASURING = 0x08
+_ID, _BME280, _BMP280 = 0xD0, 0x60, 0x58
+# What else lives at these addresses, or is sold as a BME280.
+_CHIPS = {0x55: "BMP180", 0x56: "BMP280 sample", 0x57: "BMP280 sample", 0x61: "BME680"}
+_CHIPS[_BME280], _CHIPS[_BMP280] = "BME280", "BMP280"
+_CTRL_HUM, _STATUS, _CTRL_MEAS, _CONFIG = 0xF2, 0xF3, 0xF4, 0xF5
+# One read from ctrl_hum to hum_lsb: control, status and data of the same moment.
+_REGISTERS = 13
+_MEASURING, _COPYING_CALIBRATION = 0x08, 0x01
 # Oversampling ×1 of everything, forced mode: "weather monitoring" of section 3.5.1.
-_OSRS_H, _OSRS_T_P_FORCED = 0x01, 0x25
+_OSRS_H, _OSRS_T_P, _FORCED, _MODE = 0x01, 0x24, 0x01, 0x03
 _MEASURE_MS = 10  # at most 9.3 ms (appendix B)
+_START_UP_MS = 2  # table 1
 _ATTEMPTS = 5
+# The data registers after a reset, and of a channel that was not measured (5.4.7 to 5.4.9).
+_NO_DATA_20, _NO_DATA_16 = 0x80000, 0x8000
 
 
 def find():
-    """The options of each BME280 on the default pins: one or two."""
+    """The options of each sensor on the default pins: one or two."""
     options = {"type": "bme280", "sda": board.pin("sda"), "scl": board.pin("scl")}
     found = []
-    for address in _present(_bus(options)):
-        one = dict(options)
-        one["address"] = address
-        found.append(one)
+    for address, chip in _present(_bus(options)):
+        if chip in (_BME280, _BMP280):
+            one = dict(options)
+            one["address"] = address
+            found.append(one)
+        elif chip != 0x55:
+            # The BMP180 has a driver of its own.
+            log.warning("sensors: " + _unsupported(address, chip))
     return found
 
 
@@ -82,42 +99,115 @@ class Compensation:
 
 
 class Driver:
-    metrics = ("temperature", "humidity", "pressure")
     PERIOD_MS = 0
 
     def __init__(self, options):
         self._bus = _bus(options)
         present = _present(self._bus)
-        self._address = options.get("address") or (present[0] if present else ADDRESSES[0])
-        if self._address not in present:
-            raise OSError("no BME280 answers at 0x%02x" % self._address)
-        low = self._bus.readfrom_mem(self._address, 0x88, 26)
-        high = self._bus.readfrom_mem(self._address, 0xE1, 7)
-        self._compensation = Compensation(low, high)
-        self._data = bytearray(8)
+        usable = [address for address, chip in present if chip in (_BME280, _BMP280)]
+        self._address = options.get("address") or (usable[0] if usable else ADDRESSES[0])
+        if self._address not in usable:
+            raise OSError(_unsupported(self._address, dict(present).get(self._address)))
+        self._chip = dict(present)[self._address]
+        self.metrics = ("temperature", "pressure")
+        self.kind = "bmp280"
+        if self._chip == _BME280:
+            self.kind, self.metrics = "bme280", ("temperature", "humidity", "pressure")
+        self._registers = bytearray(_REGISTERS)
+        self._set_up()
 
     async def read(self):
-        """One forced measurement. Raises OSError when the sensor is gone or never gets ready."""
+        """One forced measurement.
+
+        Raises OSError when the sensor is gone, never gets ready or loses its power meanwhile,
+        ValueError without a temperature: everything else is compensated with it.
+        """
+        for _ in range(2):
+            self._refresh()
+            if not self._is_set_up():
+                self._set_up()
+            self._write(_CTRL_MEAS, _OSRS_T_P | _FORCED)
+            await self._measured()
+            if self._is_set_up():
+                return self._values()
+        raise OSError("it lost its power during the measurement")
+
+    def _set_up(self):
+        chip = self._bus.readfrom_mem(self._address, _ID, 1)[0]
+        if chip != self._chip:
+            # Its metrics have their names already.
+            raise OSError("it was exchanged for another part (id 0x%02x): restart the board" % chip)
+        for _ in range(_ATTEMPTS):
+            if not self._bus.readfrom_mem(self._address, _STATUS, 1)[0] & _COPYING_CALIBRATION:
+                break
+            time.sleep_ms(_START_UP_MS)
+        low = self._bus.readfrom_mem(self._address, 0x88, 26)
+        high = self._bus.readfrom_mem(self._address, 0xE1, 7)
+        if low.count(low[:1]) == len(low):
+            raise OSError("it has no calibration")
+        self._compensation = Compensation(low, high)
+        self._write(_CONFIG, 0)
         # Humidity oversampling takes effect with the write to ctrl_meas behind it (5.4.3).
-        self._bus.writeto_mem(self._address, _CTRL_HUM, bytes((_OSRS_H,)))
-        self._bus.writeto_mem(self._address, _CTRL_MEAS, bytes((_OSRS_T_P_FORCED,)))
+        if self._chip == _BME280:
+            self._write(_CTRL_HUM, _OSRS_H)
+        self._write(_CTRL_MEAS, _OSRS_T_P)
+
+    async def _measured(self):
         for _ in range(_ATTEMPTS):
             await asyncio.sleep_ms(_MEASURE_MS)
-            if not self._bus.readfrom_mem(self._address, _STATUS, 1)[0] & _MEASURING:
-                break
-        else:
-            raise OSError("the measurement does not end")
-        data = self._data
-        self._bus.readfrom_mem_into(self._address, _DATA, data)
-        temperature = self._compensation.temperature(data[3] << 12 | data[4] << 4 | data[5] >> 4)
-        pressure = self._compensation.pressure(data[0] << 12 | data[1] << 4 | data[2] >> 4)
-        return temperature, self._compensation.humidity(data[6] << 8 | data[7]), pressure
+            self._refresh()
+            # Forced mode ends in sleep mode (3.3.3).
+            if not self._registers[1] & _MEASURING and not self._registers[2] & _MODE:
+                return
+        raise OSError("the measurement does not end")
+
+    def _refresh(self):
+        self._bus.readfrom_mem_into(self._address, _CTRL_HUM, self._registers)
+
+    def _is_set_up(self):
+        """False after a reset."""
+        humidity_on = self._chip == _BMP280 or self._registers[0] & 7 == _OSRS_H
+        return humidity_on and self._registers[2] & ~_MODE == _OSRS_T_P
+
+    def _values(self):
+        data, compensation = self._registers, self._compensation
+        raw = _raw_20(data, 8)
+        temperature = compensation.temperature(raw)
+        # The ranges of table 1, beyond which a part is broken.
+        if raw == _NO_DATA_20 or not -40 <= temperature <= 85:
+            raise ValueError("no temperature, raw 0x%05x" % raw)
+        raw = _raw_20(data, 5)
+        pressure = compensation.pressure(raw)
+        if raw == _NO_DATA_20 or pressure is None or not 300 <= pressure <= 1100:
+            pressure = ValueError("no pressure, raw 0x%05x" % raw)
+        if self._chip == _BMP280:
+            return temperature, pressure
+        raw = data[11] << 8 | data[12]
+        humidity = compensation.humidity(raw)
+        if raw in (0, _NO_DATA_16, 0xFFFF):
+            humidity = ValueError("no humidity, raw 0x%04x" % raw)
+        return temperature, humidity, pressure
+
+    def _write(self, register, value):
+        self._bus.writeto_mem(self._address, register, bytes((value,)))
 
 
 def _present(bus):
-    # Other parts live at these addresses too, the BMP280 among them: the chip's number decides.
+    """(address, chip id) of each part that answers."""
     heard = [one for one in bus.scan() if one in ADDRESSES]
-    return [one for one in heard if bus.readfrom_mem(one, _ID, 1)[0] == _CHIP_ID]
+    return [(one, bus.readfrom_mem(one, _ID, 1)[0]) for one in heard]
+
+
+def _unsupported(address, chip):
+    """What to say of `address`, where a part with the id `chip` answers, None for no part."""
+    if chip is None:
+        return "no BME280 answers at 0x%02x" % address
+    name = _CHIPS.get(chip, "an unknown part")
+    return "at 0x%02x answers %s (id 0x%02x), not a BME280 or BMP280" % (address, name, chip)
+
+
+def _raw_20(data, at):
+    return data[at] << 12 | data[at + 1] << 4 | data[at + 2] >> 4
 
 
 def _bus(options):

@@ -1,4 +1,7 @@
-"""BMP180: temperature in °C and pressure in hPa. Bosch BST-BMP180-DS000."""
+"""BMP180: temperature in °C and pressure in hPa. Bosch BST-BMP180-DS000.
+
+After a reset its data registers hold a default (table "Memory map"), which is no measurement.
+"""
 
 import asyncio
 import struct
@@ -13,6 +16,9 @@ _CALIBRATION, _ID, _CHIP_ID, _CTRL_MEAS, _DATA = 0xAA, 0xD0, 0x55, 0xF4, 0xF6
 _OSS = 3
 _TEMPERATURE, _PRESSURE = 0x2E, 0x34 | _OSS << 6
 _TEMPERATURE_MS, _PRESSURE_MS = 5, 26
+# Bit of ctrl_meas: a conversion runs. The bits below it keep what was started last.
+_CONVERTING, _WHAT = 0x20, 0x1F
+_NO_DATA = 0x80
 
 
 def find():
@@ -45,24 +51,49 @@ class Driver:
 
     def __init__(self, options):
         self._bus = _bus(options)
+        self._set_up()
+
+    def _set_up(self):
         if not _answers(self._bus):
             raise OSError("no BMP180 answers at 0x77")
-        self._words = struct.unpack(
-            ">hhhHHHhhhhh", self._bus.readfrom_mem(_ADDRESS, _CALIBRATION, 22)
-        )
+        data = self._bus.readfrom_mem(_ADDRESS, _CALIBRATION, 22)
+        self._words = struct.unpack(">hhhHHHhhhhh", data)
+        # Section 3.4: a word of 0 or 0xFFFF shows that the communication does not work.
+        if 0 in self._words or b"\xff\xff" in [data[i : i + 2] for i in range(0, 22, 2)]:
+            raise OSError("its calibration cannot be read")
 
     async def read(self):
-        """One measurement of each. Raises OSError when the sensor is gone."""
-        t = await self._measured(_TEMPERATURE, _TEMPERATURE_MS, 2)
-        p = await self._measured(_PRESSURE, _PRESSURE_MS, 3)
-        return compensated(
+        """One measurement of each.
+
+        Raises OSError when the sensor is gone or not ready, ValueError without a temperature: the
+        pressure is compensated with it.
+        """
+        # The last command of the reading before; a reset clears it, and the part may be another.
+        if self._bus.readfrom_mem(_ADDRESS, _CTRL_MEAS, 1)[0] & _WHAT != _PRESSURE & _WHAT:
+            self._set_up()
+        t = await self._measured(_TEMPERATURE, _TEMPERATURE_MS)
+        p = await self._measured(_PRESSURE, _PRESSURE_MS)
+        temperature, pressure = compensated(
             self._words, t[0] << 8 | t[1], (p[0] << 16 | p[1] << 8 | p[2]) >> 8 - _OSS
         )
+        # The ranges of table 1, beyond which a part is broken.
+        if not -40 <= temperature <= 85:
+            raise ValueError("%.1f C is out of range" % temperature)
+        if not 300 <= pressure <= 1100:
+            pressure = ValueError("%.2f hPa is out of range" % pressure)
+        return temperature, pressure
 
-    async def _measured(self, what, time_ms, count):
+    async def _measured(self, what, time_ms):
         self._bus.writeto_mem(_ADDRESS, _CTRL_MEAS, bytes((what,)))
         await asyncio.sleep_ms(time_ms)
-        return self._bus.readfrom_mem(_ADDRESS, _DATA, count)
+        # Control, one register without a meaning, one more, then the data.
+        data = self._bus.readfrom_mem(_ADDRESS, _CTRL_MEAS, 5)
+        if data[0] & _CONVERTING:
+            raise OSError("the measurement does not end")
+        data = data[2:]
+        if data[0] == _NO_DATA and not data[1] and not (what != _TEMPERATURE and data[2]):
+            raise OSError("it lost its power during the measurement")
+        return data
 
 
 def _answers(bus):

@@ -11,6 +11,7 @@ FAMILY = 0x28
 _CONVERT, _READ_SCRATCHPAD = 0x44, 0xBE
 _CONVERSION_MS = 750  # at 12 bits (table 2)
 _POWER_ON_RAW = 85 * 16  # table 1, note: +85 °C until the first conversion
+_LOWEST_RAW, _HIGHEST_RAW = -55 * 16, 125 * 16
 
 
 def find():
@@ -33,15 +34,23 @@ def celsius(scratchpad):
     """The temperature in a scratchpad (figure 4), in steps of 1/16 °C. Raises ValueError.
 
     A probe that is gone reads as all ones, −127 °C in other drivers; a shorted wire as all zeros,
-    which has a good CRC; one that lost its power as exactly 85 °C, which no room and hardly any
-    boiler ever is.
+    which has a good CRC; one that lost its power, or takes it from the data line without a strong
+    pull-up, as exactly 85 °C, which no room and hardly any boiler ever is.
     """
     if crc8(scratchpad) or not any(scratchpad):
         raise ValueError("bad CRC")
     raw = scratchpad[0] | scratchpad[1] << 8
     if raw == _POWER_ON_RAW:
-        raise ValueError("no conversion: it lost its power")
-    return (raw - 65536 if raw & 0x8000 else raw) / 16
+        raise ValueError("85 C is its value after power-on: it had too little power to measure")
+    if raw & 0x8000:
+        raw -= 0x10000
+    if not _LOWEST_RAW <= raw <= _HIGHEST_RAW:
+        raise ValueError("%.1f C is out of range" % (raw / 16))
+    # Figure 10 and table 2: with 9 to 11 bits the lowest ones are undefined.
+    if scratchpad[4] & 0x9F == 0x1F:
+        unused = 3 - (scratchpad[4] >> 5)
+        raw = raw >> unused << unused
+    return raw / 16
 
 
 class Driver:

@@ -17,4 +17,8 @@ class Driver:
     async def read(self):
         if not self._station.isconnected():
             return (None,)
-        return (self._station.status("rssi"),)
+        signal = self._station.status("rssi")
+        # 0 and 31 are what the radio says without a measurement.
+        if not -120 <= signal < 0:
+            return (ValueError("%d dBm is no signal" % signal),)
+        return (signal,)

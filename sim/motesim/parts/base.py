@@ -28,6 +28,9 @@ class Part:
             raise KeyError(name)
         self._quantities[name] = value
 
+    def power_lost(self) -> None:
+        """Go back to the state after power-on; a part that keeps nothing has none."""
+
 
 class I2CPart(Part):
     """A part with registers on an I2C bus (NXP UM10204)."""

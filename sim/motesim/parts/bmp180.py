@@ -5,12 +5,16 @@ them with the calibration words below is the quantity that was set.
 """
 
 import struct
+import time
 
 from motesim.parts.base import I2CPart, Quantity, invert
 
 CHIP_ID, RESET, CTRL_MEAS, OUT_MSB = 0xD0, 0xE0, 0xF4, 0xF6
+CONVERTING = 0x20
 ID = 0x55
 TEMPERATURE, PRESSURE = 0x2E, 0x34
+# The longest conversions, for each oversampling (table 3).
+TEMPERATURE_S, PRESSURE_S = 0.0045, (0.0045, 0.0075, 0.0135, 0.0255)
 # The calibration of the worked example: AC1 to AC6, B1, B2, MB, MC, MD.
 WORDS = (408, -72, -14383, 32741, 32757, 23153, 6190, 4, -32768, -8711, 2868)
 AC1, AC2, AC3, AC4, AC5, AC6, B1, B2, _, MC, MD = WORDS
@@ -45,16 +49,34 @@ class Bmp180(I2CPart):
         super().__init__(temperature=temperature, pressure=pressure)
         self.sda, self.scl = sda, scl
         self._registers = bytearray(256)
+        self._pointer = 0
+        # What a running conversion will write, and when.
+        self._result: bytes | None = None
+        self._ready = 0.0
+        self.power_lost()
+
+    def power_lost(self) -> None:
+        """Every register has its default again (section 4), and a conversion is gone."""
+        self._result = None
+        self._registers[:] = bytes(256)
         self._registers[CHIP_ID] = ID
         self._registers[0xAA:0xC0] = struct.pack(">hhhHHHhhhhh", *WORDS)
-        self._pointer = 0
+        self._registers[OUT_MSB] = 0x80
 
     def write(self, data: bytes) -> None:
         self._pointer = data[0]
         if len(data) == 2 and data[0] == CTRL_MEAS:
+            self._registers[CTRL_MEAS] = data[1]
             self._measure(data[1])
+        elif len(data) == 2 and data[0] == RESET and data[1] == 0xB6:
+            self.power_lost()
 
     def read(self, count: int) -> bytes:
+        if self._result is not None and time.monotonic() >= self._ready:
+            self._registers[OUT_MSB : OUT_MSB + len(self._result)] = self._result
+            # "Start of conversion" falls back when the data are there (section 4).
+            self._registers[CTRL_MEAS] &= ~CONVERTING
+            self._result = None
         data = bytes(self._registers[self._pointer : self._pointer + count])
         self._pointer += count
         return data
@@ -62,7 +84,8 @@ class Bmp180(I2CPart):
     def _measure(self, control: int) -> None:
         raw_t = invert(lambda raw: b5(raw) / 160, self.value("temperature"), 0xFFFF, rising=True)
         if control == TEMPERATURE:
-            self._registers[OUT_MSB : OUT_MSB + 2] = raw_t.to_bytes(2, "big")
+            self._result = raw_t.to_bytes(2, "big")
+            self._ready = time.monotonic() + TEMPERATURE_S
         elif control & 0x3F == PRESSURE:
             # The more samples are taken, the more bits there are (section 3.3.1).
             oss = control >> 6
@@ -70,4 +93,5 @@ class Bmp180(I2CPart):
             hpa = self.value("pressure")
             top = (1 << (16 + oss)) - 1
             raw = invert(lambda raw: pascals(raw, heat, oss) / 100, hpa, top, rising=True)
-            self._registers[OUT_MSB : OUT_MSB + 3] = (raw << (8 - oss)).to_bytes(3, "big")
+            self._result = (raw << (8 - oss)).to_bytes(3, "big")
+            self._ready = time.monotonic() + PRESSURE_S[oss]
