@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 
+import port_sockets
 from mdns_packets import compressed, name, record, response, srv
 from mote.mqtt import mdns
 from mote.mqtt.mdns import PTR, SRV, A
@@ -245,3 +246,31 @@ async def test_every_search_closes_its_socket():
             mdns.socket = real
     opened.remove("cancelled")
     assert len(opened) == 4 and opened == closed
+
+
+async def test_empty_datagrams_on_the_way_keep_nothing_from_being_found():
+    def disturbed(asked, kind, times):
+        return (b"",) if times <= 3 else two_servers(asked, kind, times)
+
+    real, mdns.socket = mdns.socket, port_sockets
+    port_sockets.opened.clear()
+    try:
+        async with Network(disturbed):
+            # The second server takes nine new sockets: one more than a search opens.
+            assert shown(await mdns.browse(wait_ms=TURN_MS)) == [FIRST]
+        async with Network(disturbed):
+            assert await mdns.resolve("other.local", TURN_MS) == "10.0.0.7"
+    finally:
+        mdns.socket = real
+    assert all(sock.closed for sock in port_sockets.opened)
+
+
+async def test_empty_datagrams_without_end_are_no_flood_of_questions():
+    real, mdns.socket = mdns.socket, port_sockets
+    port_sockets.opened.clear()
+    try:
+        async with Network(lambda asked, kind, times: (b"",)) as network:
+            assert await mdns.browse(wait_ms=TURN_MS) == []
+    finally:
+        mdns.socket = real
+    assert len(network.asked) <= 10 and len(port_sockets.opened) == 9

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import port_sockets
 from mote.clock import sntp
 from scripted_sntp import ERA_MS, NOW_MS, UNIX_1900, Server, answer, bound, stamp
 from still_time import StillTime
@@ -104,7 +105,6 @@ async def test_an_answer_to_another_question_is_passed_over():
 
 async def test_garbage_and_other_modes_are_passed_over():
     def noise(question):
-        yield b""
         yield b"noise"
         yield bytes(48)
         yield b"\xff" * 100
@@ -118,6 +118,42 @@ async def test_garbage_and_other_modes_are_passed_over():
 
     (unix_ms, _), _ = await outcome(noise, 1000)
     assert near(unix_ms, NOW_MS, 100)
+
+
+async def with_the_ports_sockets(script, wait_ms=WAIT_MS):
+    """`outcome` with sockets that an empty datagram ends, and how many of them were opened."""
+    real, sntp.socket = sntp.socket, port_sockets
+    port_sockets.opened.clear()
+    try:
+        result, took = await outcome(script, wait_ms)
+    finally:
+        sntp.socket = real
+    assert all(sock.closed for sock in port_sockets.opened)
+    return result, took, len(port_sockets.opened)
+
+
+async def test_an_empty_datagram_before_the_answer_costs_another_question_and_no_time():
+    for empties in (1, 2, 3):
+        sent = []
+
+        def disturbed(question, sent=sent, empties=empties):
+            sent.append(question)
+            if len(sent) <= empties:
+                yield b""
+            yield answer(question)
+
+        (unix_ms, trip), took, sockets = await with_the_ports_sockets(disturbed)
+        assert near(unix_ms, NOW_MS) and near(trip, 0), empties
+        assert sockets == empties + 1 and took < WAIT_MS
+
+
+async def test_empty_datagrams_without_end_are_no_answer_and_no_flood():
+    def empty(question):
+        yield b""
+        yield answer(question)
+
+    error, took, sockets = await with_the_ports_sockets(empty)
+    assert isinstance(error, OSError) and sockets == 4 and took < WAIT_MS
 
 
 async def test_a_kiss_of_death_is_told_apart():

@@ -17,6 +17,9 @@ _ALARM, _STRATUM_MAX = 3, 15
 _UNIX_1900, _ERA = 2_208_988_800, 1 << 32
 # A server whose clock ticks coarsely may claim to have held the question longer than we waited.
 _COARSE_MS = 20
+# An empty datagram closes a socket of the ESP32 port for receiving (modsocket.c). A new one asks
+# again this often; then whoever sends them keeps us from this server.
+_NEW_SOCKETS_MAX = 3
 
 
 async def ask(host, wait_ms=2000):
@@ -30,36 +33,46 @@ async def ask(host, wait_ms=2000):
     found = socket.getaddrinfo(host, PORT, 0, socket.SOCK_DGRAM)
     if not found:
         raise OSError("no such name")
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        # A connected socket takes packets from this address and port alone.
-        sock.connect(found[0][-1])
-        # Our time of sending comes back in the answer. A random one does as well, says nothing of
-        # our clock, and cannot be guessed by somebody who does not see the question.
-        ours = os.urandom(8)
-        sent = uptime.ms()
-        sock.send(_QUESTION + bytes(39) + ours)
-        while True:
-            packet = _received(sock)
-            waited = uptime.ms() - sent
-            if waited > wait_ms:
-                raise OSError(ETIMEDOUT)
-            # Anything else may be a forgery: the true answer can still come.
-            if len(packet) >= _SIZE and packet[24:32] == ours and packet[0] & 7 == _SERVER:
-                return _time(packet, waited)
-            await asyncio.sleep_ms(_POLL_MS)
-    finally:
-        sock.close()
+    # Our time of sending comes back in the answer. A random one does as well, says nothing of
+    # our clock, and cannot be guessed by somebody who does not see the question.
+    ours = os.urandom(8)
+    first = uptime.ms()
+    for _ in range(1 + _NEW_SOCKETS_MAX):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            # A connected socket takes packets from this address and port alone.
+            sock.connect(found[0][-1])
+            sent = uptime.ms()
+            sock.send(_QUESTION + bytes(39) + ours)
+            packet = await _answer(sock, ours, first + wait_ms)
+            if packet:
+                return _time(packet, uptime.ms() - sent)
+        finally:
+            sock.close()
+    raise OSError(ETIMEDOUT)
 
 
-def _received(sock):
-    try:
-        return sock.recv(_PACKET_MAX)
-    except OSError as error:
-        if error.errno != EAGAIN:
-            raise
-        return b""
+async def _answer(sock, ours, until):
+    """The packet that answers, or b"" when an empty datagram has closed the socket.
+
+    Raises OSError(ETIMEDOUT) at the uptime `until`.
+    """
+    while True:
+        try:
+            packet = sock.recv(_PACKET_MAX)
+            if not packet:
+                return packet
+        except OSError as error:
+            if error.errno != EAGAIN:
+                raise
+            packet = b""
+        if uptime.ms() > until:
+            raise OSError(ETIMEDOUT)
+        # Anything else may be a forgery: the true answer can still come.
+        if len(packet) >= _SIZE and packet[24:32] == ours and packet[0] & 7 == _SERVER:
+            return packet
+        await asyncio.sleep_ms(_POLL_MS)
 
 
 def _time(packet, waited):

@@ -18,6 +18,9 @@ _HEADER, _IN, _POLL_MS = 12, 1, 20
 _LABEL_MAX, _NAME_MAX, _PACKET_MAX = 63, 254, 1472
 # What a hostile network can cost: labels and pointers a name, records kept, packets a turn.
 _STEPS_MAX, _RECORDS_MAX, _PACKETS_MAX = 64, 48, 8
+# An empty datagram closes a socket of the ESP32 port for receiving (modsocket.c). A search opens
+# this many new ones.
+_NEW_SOCKETS_MAX = 8
 
 
 class Server:
@@ -117,10 +120,9 @@ async def _ask(times, wait_ms, wanted):
 
     What is still open is asked again at each of `times` (ms); without a network the search ends.
     """
-    known, sock = [], None
+    known, sock, new_sockets = [], None, 0
     try:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
+        sock = _open()
         group = socket.getaddrinfo(GROUP, PORT)[0][-1]
         start = time.ticks_ms()
         while True:
@@ -135,21 +137,42 @@ async def _ask(times, wait_ms, wanted):
                 asked.add(one)
                 sock.sendto(question(*one), group)
             await asyncio.sleep_ms(_POLL_MS)
-            # Several a turn, because the network stack keeps few; not all: a flood has no end.
-            for _ in range(_PACKETS_MAX):
-                try:
-                    packet = sock.recvfrom(_PACKET_MAX)[0]
-                except OSError:
-                    break
-                for record in records(packet):
-                    if record not in known and len(known) < _RECORDS_MAX:
-                        known.append(record)
+            if not _hear(sock, known) and new_sockets < _NEW_SOCKETS_MAX:
+                new_sockets += 1
+                sock.close()
+                sock = _open()
+                # The answers to what was asked went to the port of the socket before.
+                asked = set()
     except (OSError, ValueError) as error:
         log.debug("mdns: %r" % error)
     finally:
         if sock:
             sock.close()
     return known
+
+
+def _open():
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    return sock
+
+
+def _hear(sock, known):
+    """Add the records that have arrived to `known`; False when an empty datagram ended the socket.
+
+    Several packets a turn, because the network stack keeps few; not all: a flood has no end.
+    """
+    for _ in range(_PACKETS_MAX):
+        try:
+            packet = sock.recvfrom(_PACKET_MAX)[0]
+        except OSError:
+            break
+        if not packet:
+            return False
+        for record in records(packet):
+            if record not in known and len(known) < _RECORDS_MAX:
+                known.append(record)
+    return True
 
 
 def _values(known, name, kind):

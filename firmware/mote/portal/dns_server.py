@@ -1,5 +1,6 @@
 """The name server of the board's own network: every name is the board."""
 
+import asyncio
 import socket
 
 from mote import log
@@ -7,24 +8,52 @@ from mote.portal import dns
 from mote.portal.waiting import readable
 
 PORT = 53
+_RETRY_MS = 500
 
 
 async def serve(address, port=PORT):
     """Answer for as long as the task lives; `address` is dotted decimal."""
     packed = bytes(int(part) for part in address.split("."))
+    while True:
+        sock = None
+        try:
+            sock = _bound(port)
+            await _answer_until_closed(sock, packed)
+        except OSError as error:
+            log.warning("dns: %r: the name server starts again" % error)
+            await asyncio.sleep_ms(_RETRY_MS)
+        finally:
+            if sock:
+                sock.close()
+
+
+def _bound(port):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setblocking(False)
     try:
+        sock.setblocking(False)
         sock.bind(socket.getaddrinfo("0.0.0.0", port)[0][-1])
-        while True:
-            await readable(sock)
-            try:
-                packet, sender = sock.recvfrom(dns.PACKET_MAX + 1)
-                response = dns.answer(packet, packed)
-                if response:
-                    sock.sendto(response, sender)
-            except OSError as error:
-                # A phone that left before its answer is no reason to stop.
-                log.debug("dns: %r" % error)
-    finally:
+        return sock
+    except OSError:
         sock.close()
+        raise
+
+
+async def _answer_until_closed(sock, address):
+    """Answer questions; return when an empty datagram has closed the socket for receiving.
+
+    The ESP32 port takes a receive of 0 bytes for the end of a connection, on UDP as well: every
+    later receive returns empty at once (modsocket.c).
+    """
+    while True:
+        await readable(sock)
+        try:
+            packet, sender = sock.recvfrom(dns.PACKET_MAX + 1)
+            if not packet:
+                return
+            response = dns.answer(packet, address)
+            if response:
+                sock.sendto(response, sender)
+        except (OSError, MemoryError) as error:
+            # A phone that left before its answer, or a moment without memory: no reason to stop.
+            log.debug("dns: %r" % error)
+            await asyncio.sleep_ms(1)

@@ -176,5 +176,7 @@ class LoopbackBoard(BoardNetwork):
 
     async def net_bind(self, port: int, datagram: bool) -> tuple[str, int]:
         kind = socket.SOCK_DGRAM if datagram else socket.SOCK_STREAM
-        self._ports[port, datagram] = actual = free_port(kind)
-        return "127.0.0.1", actual
+        # Who binds a port anew is found where it was.
+        if (port, datagram) not in self._ports:
+            self._ports[port, datagram] = free_port(kind)
+        return "127.0.0.1", self._ports[port, datagram]

@@ -81,6 +81,7 @@ class socket(io.IOBase):
         self._native = _accepted or native.socket(af, type)
         self._type = type
         self._poller = None
+        self._peer_closed = False
         _open += 1
 
     def close(self):
@@ -133,20 +134,47 @@ class socket(io.IOBase):
             host, port = world.ask("net.datagram", host, port)
         return self._call("sendto", data, _resolve(host, port))
 
+    def _received(self, count):
+        """The port takes a receive of 0 bytes for the end of the connection, on UDP as well.
+
+        From then on every receive returns empty at once, and what arrives is never read
+        (ports/esp32/modsocket.c, `_socket_read_data`; seen on the official 1.27 image).
+        """
+        if count == 0:
+            self._peer_closed = True
+
     def recv(self, size):
-        return self._call("recv", size)
+        if self._peer_closed:
+            return b""
+        data = self._call("recv", size)
+        self._received(len(data))
+        return data
 
     def recvfrom(self, size):
+        if self._peer_closed:
+            # The port leaves the address as it finds it on its stack.
+            return b"", ("0.0.0.0", 0)
         data, address = self._call("recvfrom", size)
+        self._received(len(data))
         host, port = _pair(address)
         # On loopback the answer has to find its way back through the same door.
         return data, (host, port)
 
     def read(self, size=-1):
-        return self._call("read", size) if size >= 0 else self._call("read")
+        if self._peer_closed:
+            return b""
+        data = self._call("read", size) if size >= 0 else self._call("read")
+        if data is not None and size:
+            self._received(len(data))
+        return data
 
     def readinto(self, buffer, *size):
-        return self._call("readinto", buffer, *size)
+        if self._peer_closed:
+            return 0
+        count = self._call("readinto", buffer, *size)
+        if count is not None and len(buffer):
+            self._received(count)
+        return count
 
     def readline(self, *size):
         return self._call("readline", *size)
