@@ -1,25 +1,19 @@
-"""What an account may do on the broker (contract 1)."""
+"""What an account may do on the hub's broker, by the table in `motekit.acl`."""
 
-from mote import contract
-
+from motekit import acl
 from motekit.credentials import OWNER
-
-_OWN_LEAVES = ("status", "info", "log", "reply")
 
 
 def may_publish(user: str | None, topic: str) -> bool:
-    """A device writes its own topics only; the owner, and local clients without a name, all."""
-    if user is None or user == OWNER:
-        return True
-    level = topic.split("/")
-    if level[0] == "sensors":
-        return len(level) == 3 and level[1] == user
-    if level[0] == "homeassistant":
-        return len(level) > 2 and level[-1] == "config" and user in level[1:-1]
-    own = [contract.device_topic(user, leaf) for leaf in _OWN_LEAVES]
-    return topic in (*own, contract.backfill_topic(user))
+    """Whether `user` may publish to `topic`; a local client without a name is the owner."""
+    return acl.HUB.may_publish(OWNER if user is None else user, topic)
 
 
-def may_subscribe(user: str | None, topic: str) -> bool:
-    """A device reads its own commands only."""
-    return user is None or user == OWNER or topic == contract.device_topic(user, "cmd")
+def may_subscribe(user: str | None, topic_filter: str) -> bool:
+    """Whether `user` may read everything that matches `topic_filter`."""
+    return acl.HUB.may_subscribe(OWNER if user is None else user, topic_filter)
+
+
+def may_read(user: str | None, topic: str) -> bool:
+    """Whether a message of `topic` may be delivered to `user`."""
+    return acl.HUB.may_read(OWNER if user is None else user, topic)
