@@ -6,6 +6,8 @@ import socket
 from zeroconf import NonUniqueNameException, ServiceInfo
 from zeroconf.asyncio import AsyncZeroconf
 
+from motekit.hub.listening import own_addresses
+
 SERVICE = "_mqtt._tcp.local."
 STOP_S = 2.0
 
@@ -37,8 +39,11 @@ class Announcement:
     async def start(self) -> bool:
         """True when it is announced; a machine without a network has nobody to tell."""
         try:
+            addresses = own_addresses()
+            if not addresses:
+                return False
             self._zeroconf = AsyncZeroconf()
-            self._info.addresses = [socket.inet_aton(one) for one in _own_addresses()]
+            self._info.addresses = [socket.inet_aton(one) for one in addresses]
             await self._zeroconf.async_register_service(self._info, allow_name_change=True)
         except (OSError, NonUniqueNameException):
             await self.stop()
@@ -50,18 +55,3 @@ class Announcement:
         zeroconf, self._zeroconf = self._zeroconf, None
         if zeroconf:
             await asyncio.wait_for(zeroconf.async_close(), STOP_S)
-
-
-def _own_addresses() -> list[str]:
-    """IPv4 addresses of this machine that others can reach."""
-    import psutil
-
-    found = [
-        entry.address
-        for entries in psutil.net_if_addrs().values()
-        for entry in entries
-        if entry.family == socket.AF_INET and not entry.address.startswith("127.")
-    ]
-    if not found:
-        raise OSError("this machine has no network")
-    return found

@@ -1,7 +1,6 @@
 """The MQTT broker: amqtt in the process, with our accounts, rights and ingest plugged in."""
 
 import asyncio
-import ipaddress
 import logging
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,16 +24,7 @@ from motekit.hub import rights
 from motekit.hub.accounts import Accounts
 from motekit.hub.ingest import Ingest
 from motekit.hub.keepalive import KeepAlive, KeepAlivePlugin
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a listener on `host` can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+from motekit.hub.listening import is_loopback
 
 
 class LoginPlugin(BaseAuthPlugin):  # type: ignore[misc]

@@ -21,9 +21,14 @@ def read_info(text: str) -> dict[str, Any]:
     return _cleaned(info, DEPTH_MAX) if isinstance(info, dict) else {}
 
 
+def without_surrogates(text: str) -> str:
+    """Return `text` with U+FFFD for lone surrogates, which UTF-8 cannot carry."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
 def _cleaned(value: Any, depth: int) -> Any:
     if isinstance(value, str):
-        return _SURROGATES.sub("\ufffd", value)
+        return without_surrogates(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict | list) and not depth:

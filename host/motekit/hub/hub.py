@@ -5,18 +5,19 @@ import contextlib
 import errno
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mote import contract
 
 from motekit.hub.accounts import Accounts
+from motekit.hub.dashboard.process import DashboardError, DashboardProcess, Settings
 from motekit.hub.ingest import Ingest
+from motekit.hub.listening import ListenError, listen
 from motekit.hub.refill import Refill
 from motekit.hub.store import Store, StoreError
 
 if TYPE_CHECKING:
     from amqtt.broker import Broker
-    from uvicorn import Server
 
     from motekit.hub.announce import Announcement
 
@@ -31,7 +32,7 @@ class Hub:
     """Broker and dashboard on the given addresses, with everything they keep in folder `data`.
 
     A port of 0 takes a free one; `mqtt_port` and `http_port` hold the real ones after `start`. With
-    `http_port` None there is no dashboard. One dashboard a process: NiceGUI is global.
+    `http_port` None there is no dashboard.
     """
 
     def __init__(
@@ -52,8 +53,7 @@ class Hub:
         self.accounts = Accounts(data)
         self.ingest = Ingest(self.store)
         self._broker: Broker | None = None
-        self._web: Server | None = None
-        self._serving: asyncio.Task[Any] | None = None
+        self._dashboard: DashboardProcess | None = None
         self._announcement: Announcement | None = None
         self._sayings: set[asyncio.Task[None]] = set()
 
@@ -65,11 +65,11 @@ class Hub:
     async def start(self) -> None:
         """Start everything. Raises HubError, with nothing left running, when a port is taken."""
         # Heavy imports wait until something is really started.
-        from motekit.hub import announce, broker, dashboard, keepalive
+        from motekit.hub import announce, broker, keepalive
 
         self.mqtt_port = _bindable(self.mqtt_host, self.mqtt_port, "MQTT", "--mqtt-port")
         if self.http_port is not None:
-            self.http_port = _bindable(self.http_host, self.http_port, "dashboard", "--port")
+            self._dashboard = self._new_dashboard(self.http_host, self.http_port)
         self.store.nobody_is_online()
         self.ingest.start()
         self._keep_alive = keepalive.KeepAlive()
@@ -84,24 +84,46 @@ class Hub:
         if self.mqtt_host not in ("127.0.0.1", "localhost"):
             self._announcement = announce.Announcement(self.mqtt_port)
             await self._announcement.start()
-        if self.http_port is not None:
-            self._web = dashboard.server(self)
-            await self._serve(self._web)
-
-    async def _serve(self, web: "Server") -> None:
-        self._serving = asyncio.create_task(web.serve())
-        while not web.started:
-            if self._serving.done():
+        if self._dashboard:
+            try:
+                await self._dashboard.start()
+            except DashboardError as error:
                 await self.stop()
-                raise HubError(f"the dashboard could not start on port {self.http_port}")
-            await asyncio.sleep(0.01)
+                raise HubError(str(error)) from error
+
+    def _new_dashboard(self, host: str, port: int) -> DashboardProcess:
+        try:
+            listener = listen(host, port, "dashboard", "--port")
+        except ListenError as error:
+            raise HubError(str(error)) from error
+        self.http_port = int(listener.getsockname()[1])
+        dashboard = DashboardProcess(
+            listener,
+            Settings(
+                data=str(self.data),
+                http_host=host,
+                http_port=self.http_port,
+                mqtt_host=self.mqtt_host,
+                mqtt_port=self.mqtt_port,
+                listener=listener.fileno(),
+            ),
+        )
+        self.ingest.listeners.append(lambda reading: dashboard.readings_committed([reading]))
+        retained = self.ingest.retained
+
+        def retained_and_told(topic: str, payload: bytes) -> None:
+            retained(topic, payload)
+            for device in self.store.devices():
+                if topic.startswith(f"devices/{device.id}/"):
+                    dashboard.device_changed(device)
+
+        self.ingest.retained = retained_and_told  # type: ignore[method-assign]
+        return dashboard
 
     async def stop(self) -> None:
         """Stop everything; what was accepted is in the store."""
-        if self._web and self._serving:
-            self._web.should_exit = True
-            with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(self._serving, STOP_S)
+        if self._dashboard:
+            await self._dashboard.stop()
         if self._announcement:
             with contextlib.suppress(asyncio.TimeoutError):
                 await self._announcement.stop()

@@ -88,6 +88,16 @@ class StoreQueries:
         )
         return [Reading(device, metric, time_ns, value) for time_ns, value in rows]
 
+    def newest(self, device: str, metric: str, since_ns: int, limit: int) -> list[Reading]:
+        """The newest `limit` readings of one series from `since_ns` on, oldest first."""
+        rows = self._query(
+            "SELECT r.time_ns, r.value FROM series s JOIN reading r ON r.series = s.id "
+            "WHERE s.device = ? AND s.metric = ? AND r.time_ns >= ? "
+            "ORDER BY r.time_ns DESC LIMIT ?",
+            (device, metric, since_ns, limit),
+        )
+        return [Reading(device, metric, time_ns, value) for time_ns, value in reversed(rows)]
+
     def history(self, device: str, metric: str, since_ns: int, span_ns: int) -> list[Bucket]:
         """One series from `since_ns` on, in spans of `span_ns`, oldest first."""
         rows = self._query(

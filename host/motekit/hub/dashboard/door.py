@@ -1,8 +1,9 @@
 """The door: who is not on this machine shows the owner's password first."""
 
-import html
-import time
-from http.cookies import SimpleCookie
+import asyncio
+import base64
+import binascii
+from collections.abc import Iterator
 from urllib.parse import parse_qs
 
 from itsdangerous import BadSignature, TimestampSigner
@@ -11,21 +12,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from motekit.credentials import OWNER
 from motekit.hub.accounts import Accounts
+from motekit.hub.dashboard.plain_page import plain_page
 
-COOKIE = "mote"
 STAY_S = 30 * 86_400
-# A guess costs this long, and guesses of everyone queue behind each other.
+# A wrong password is answered so late.
 WRONG_S = 1.0
 BODY_MAX = 4096
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1"><title>Mote: log in</title>
-<style>:root{{color-scheme:light dark;font:16px system-ui,sans-serif}}
-body{{display:grid;min-height:95vh;place-items:center;margin:0}}
-form{{width:min(20rem,85vw)}}label{{display:block;margin:1rem 0 .3rem;font-weight:600}}
-input,button{{font:inherit;width:100%;box-sizing:border-box;padding:.7rem;border-radius:.6rem;
-border:1px solid #8a9}}button{{margin-top:1rem;background:#0f7a54;color:#fff;border:0;
-font-weight:600}}p{{opacity:.75;font-size:.9rem}}.bad{{color:#c33;opacity:1}}</style>
-<form method="post" action="/login"><h1>Mote</h1>{note}
+_FORM = """<form method="post" action="/login">{note}
 <label for="p">Password of this hub</label>
 <input id="p" name="password" type="password" autofocus autocomplete="current-password">
 <button>Log in</button><p>It is in the file owner.password in the hub's data folder.</p></form>
@@ -35,12 +28,13 @@ font-weight:600}}p{{opacity:.75;font-size:.9rem}}.bad{{color:#c33;opacity:1}}</s
 class Door:
     """ASGI middleware: HTTP and websocket pass with a signed cookie, or HTTP with basic login."""
 
-    def __init__(self, inside: ASGIApp, accounts: Accounts) -> None:
+    def __init__(self, inside: ASGIApp, accounts: Accounts, port: int) -> None:
         self._inside = inside
         self._accounts = accounts
+        # Browsers do not keep the cookies of two ports of a host apart.
+        self._cookie = f"mote_{port}"
         # A new owner's password makes every old cookie worthless.
         self._signer = TimestampSigner(accounts.owner_password, salt="dashboard")
-        self._next_guess = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan" or self._known(scope):
@@ -53,24 +47,40 @@ class Door:
             await answer(scope, receive, send)
 
     def _known(self, scope: Scope) -> bool:
-        headers = dict(scope.get("headers", ()))
-        cookie = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
-        if cookie is None:
-            return False
+        for name, value in scope.get("headers", ()):
+            if name == b"cookie" and any(map(self._is_signed, _cookies(value, self._cookie))):
+                return True
+            if name == b"authorization" and self._is_owner(value):
+                return True
+        return False
+
+    def _is_signed(self, value: str) -> bool:
         try:
-            self._signer.unsign(cookie.value, max_age=STAY_S)
+            self._signer.unsign(value, max_age=STAY_S)
         except BadSignature:
             return False
         return True
+
+    def _is_owner(self, header: bytes) -> bool:
+        """Whether a header of basic authentication (RFC 7617) has the owner's password."""
+        scheme, _, encoded = header.partition(b" ")
+        if scheme.lower() != b"basic":
+            return False
+        try:
+            user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return False
+        return user == OWNER and self._accounts.verify(OWNER, password)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         path = scope["path"]
         if path == "/login" and scope["method"] == "POST":
             return await self._log_in(receive)
         if path == "/login":
-            return HTMLResponse(_PAGE.format(note=""))
+            return HTMLResponse(_login_page())
         if path.startswith("/api/"):
-            return JSONResponse({"error": "log in first: POST /login"}, 401)
+            text = "Log in first: user owner and the hub's password (basic authentication)"
+            return JSONResponse({"error": text}, 401, {"WWW-Authenticate": 'Basic realm="Mote"'})
         return RedirectResponse("/login", 303)
 
     async def _log_in(self, receive: Receive) -> Response:
@@ -81,12 +91,23 @@ class Door:
             if not message.get("more_body"):
                 break
         password = parse_qs(body.decode(errors="replace")).get("password", [""])[0]
-        now = time.monotonic()
-        if now >= self._next_guess and self._accounts.verify(OWNER, password):
+        if self._accounts.verify(OWNER, password):
             answer = RedirectResponse("/", 303)
             value = self._signer.sign(OWNER).decode()
-            answer.set_cookie(COOKIE, value, max_age=STAY_S, httponly=True, samesite="strict")
+            answer.set_cookie(self._cookie, value, STAY_S, httponly=True, samesite="strict")
             return answer
-        self._next_guess = max(now, self._next_guess) + WRONG_S
-        note = f'<p class="bad" role="alert">{html.escape("That is not the password.")}</p>'
-        return HTMLResponse(_PAGE.format(note=note), 403)
+        await asyncio.sleep(WRONG_S)
+        return HTMLResponse(_login_page("That is not the password."), 403)
+
+
+def _login_page(problem: str = "") -> str:
+    note = f'<p class="bad" role="alert">{problem}</p>' if problem else ""
+    return plain_page("Log in", _FORM.format(note=note))
+
+
+def _cookies(header: bytes, name: str) -> Iterator[str]:
+    """The values of cookie `name` in a header, whatever other programs' cookies look like."""
+    for entry in header.decode("latin-1").split(";"):
+        key, _, value = entry.strip().partition("=")
+        if key == name:
+            yield value.strip('"')

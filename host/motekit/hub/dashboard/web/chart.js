@@ -1,0 +1,192 @@
+// Charts over time in one style: gaps where readings are missing, a mark for a reading that stands
+// alone, an axis that suits the values.
+import { echarts } from "nicegui-echart";
+import { element } from "./element.js";
+import { format } from "./format.js";
+
+const PALETTE = ["#0f7a54", "#2f6fde", "#d97706", "#a63d8f", "#0891b2", "#be4b3b", "#6d8b1f", "#6b5bd2"];
+const DASHES = ["solid", "dashed", "dotted"];
+const SOFT = "#7d8f86";
+const LINE = "rgba(125,143,134,.18)";
+// After about three missing intervals a line ends.
+const MISSING = 3.5;
+
+// Rows (time first, sorted) with a row of nulls where readings are missing. The interval is estimated
+// from the rows themselves, and is at least `step`.
+export function withGaps(rows, step = 0) {
+  if (rows.length < 3) return rows;
+  const distances = rows.slice(1).map((row, i) => row[0] - rows[i][0]);
+  const middle = [...distances].sort((a, b) => a - b)[Math.floor((distances.length - 1) / 2)];
+  const most = MISSING * Math.max(middle, step);
+  const found = [rows[0]];
+  distances.forEach((distance, i) => {
+    if (distance > most) found.push([rows[i][0] + distance / 2, ...rows[i].slice(1).map(() => null)]);
+    found.push(rows[i + 1]);
+  });
+  return found;
+}
+
+// For each row whether no line leads to it.
+export function isolated(rows) {
+  const missing = (row) => row === undefined || row[1] === null;
+  return rows.map((row, i) => !missing(row) && missing(rows[i - 1]) && missing(rows[i + 1]));
+}
+
+// Least, greatest and distance of the ticks for values from `low` to `high`, shown with `decimals`.
+// Values that hardly differ get an axis of some last digits, not of their whole size.
+export function axis(low, high, decimals) {
+  const digit = 10 ** -decimals;
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const least = Math.max(size > 0 && size < digit ? size : 4 * digit, size * 1e-9);
+  let [from, to] = [low, high];
+  if (to - from < least) {
+    from = (low + high - least) / 2;
+    to = from + least;
+    if (low >= 0 && from < 0) [from, to] = [0, least];
+  }
+  const step = nice((to - from) / 4);
+  const min = Math.floor(from / step + 1e-6) * step;
+  const max = Math.ceil(to / step - 1e-6) * step;
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  // Multiples of the step, without the noise of binary fractions.
+  const exact = (value) => (digits <= 100 ? Number(value.toFixed(digits)) : value);
+  return { min: exact(min), max: exact(max), interval: step, digits };
+}
+
+function nice(step) {
+  const power = 10 ** Math.floor(Math.log10(step));
+  const factor = [1, 2, 5, 10].find((one) => one * power >= step * (1 - 1e-9)) ?? 10;
+  return factor * power;
+}
+
+function tick(value, digits) {
+  if (digits > 9 || Math.abs(value) >= 1e9) return value === 0 ? "0" : value.toExponential(1);
+  return value.toFixed(digits);
+}
+
+function escape(text) {
+  return echarts.format.encodeHTML(text);
+}
+
+export class LineChart {
+  // `label` says to a screen reader what is shown; with `legend` there are several lines.
+  constructor({ label, legend = false }) {
+    this.legend = legend;
+    this.canvas = element("div", "m-chart", "", { role: "img", "aria-label": label });
+    this.note = element("p", "m-chart m-nothing");
+    this.root = element("div");
+    this.root.append(this.canvas, this.note);
+    this.note.hidden = true;
+  }
+
+  describe(label) {
+    this.canvas.setAttribute("aria-label", label);
+  }
+
+  // `lines` are {name, rows}, rows [time, value] or, of a history with `step`, [time, low, mean, high];
+  // `nothing` is said if there are none.
+  draw({ lines, from, to, unit, decimals, step = 0, nothing = "" }) {
+    const values = lines.flatMap(({ rows }) => rows.flatMap((row) => row.slice(1)));
+    this.canvas.hidden = !values.length;
+    this.note.hidden = !!values.length;
+    this.note.textContent = nothing;
+    if (!values.length) return;
+    this.unit = unit;
+    this.decimals = decimals;
+    const [low, high] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+    const { min, max, interval, digits } = axis(low, high, decimals);
+    const series = lines.flatMap((line, i) => (step ? history(line, step * 1000) : [live(line, i)]));
+    this.chart ??= this.open();
+    this.chart.setOption(
+      {
+        xAxis: { min: from, max: to },
+        yAxis: { min, max, interval, axisLabel: { formatter: (value) => tick(value, digits) } },
+        series,
+      },
+      { replaceMerge: ["series"] },
+    );
+  }
+
+  open() {
+    const chart = echarts.init(this.canvas);
+    const label = { color: SOFT, hideOverlap: true };
+    chart.setOption({
+      color: PALETTE,
+      animation: false,
+      grid: { left: 8, right: 28, top: this.legend ? 34 : 14, bottom: 4, containLabel: true },
+      legend: {
+        show: this.legend, type: "scroll", top: 0, left: 0, icon: "roundRect",
+        textStyle: { color: SOFT }, pageTextStyle: { color: SOFT }, pageIconColor: SOFT,
+      },
+      tooltip: {
+        trigger: "axis", confine: true, formatter: (shown) => this.tooltip(shown),
+        backgroundColor: "var(--m-card)", borderColor: "var(--m-line)",
+        textStyle: { color: "var(--m-ink)" },
+      },
+      xAxis: { type: "time", axisLabel: label, splitLine: { show: false }, axisLine: { onZero: false } },
+      yAxis: { type: "value", axisLabel: label, splitLine: { lineStyle: { color: LINE } } },
+      series: [],
+    });
+    this.observer = new ResizeObserver(() => this.canvas.hidden || chart.resize());
+    this.observer.observe(this.canvas);
+    return chart;
+  }
+
+  close() {
+    this.observer?.disconnect();
+    this.chart?.dispose();
+  }
+
+  tooltip(shown) {
+    const unit = this.unit ? ` ${this.unit}` : "";
+    const value = (number) => escape(format(number, this.decimals) + unit);
+    const present = shown.filter(({ value: row }) => row && row[1] !== null);
+    if (!present.length) return "";
+    const rows = present.map(({ marker, seriesName, value: [, number, low, high] }) => {
+      const name = this.legend ? ` ${escape(seriesName)}` : "";
+      const between = low === undefined ? "" : `<br>${value(low)} – ${value(high)}`;
+      return `${marker}${name} <b>${value(number)}</b>${between}`;
+    });
+    const more = rows.length > 12 ? [`and ${rows.length - 12} more`] : [];
+    const when = escape(new Date(present[0].value[0]).toLocaleString());
+    return [when, ...rows.slice(0, 12), ...more].join("<br>");
+  }
+}
+
+function points(rows) {
+  const alone = isolated(rows);
+  return rows.map((value, i) => (alone[i] ? { value, symbol: "circle", symbolSize: 7 } : value));
+}
+
+function live({ name, rows }, number) {
+  const dash = DASHES[Math.floor(number / PALETTE.length) % DASHES.length];
+  const color = PALETTE[number % PALETTE.length];
+  return {
+    name, type: "line", symbol: "none", showSymbol: true, lineStyle: { width: 2, type: dash, color },
+    itemStyle: { color }, data: points(withGaps(rows)),
+  };
+}
+
+// The mean as a line, and behind it the band from the least to the greatest value.
+function history({ name, rows }, step) {
+  const found = withGaps(rows, step);
+  const column = (of) => found.map((row) => [row[0], row[1] === null ? null : of(row)]);
+  const quiet = {
+    type: "line", stack: "band", symbol: "none", silent: true, lineStyle: { opacity: 0 },
+    tooltip: { show: false },
+    // Else values of opposite signs are not added, and the band of a freezer begins at 0.
+    stackStrategy: "all",
+  };
+  const mean = found.map(([time, low, middle, high]) => [time, middle, low, high]);
+  return [
+    { ...quiet, name: "low", data: column(([, low]) => low) },
+    {
+      ...quiet, name: "band", data: column(([, low, , high]) => high - low),
+      areaStyle: { color: PALETTE[0], opacity: 0.16 },
+    },
+    {
+      name, type: "line", symbol: "none", showSymbol: true, lineStyle: { width: 2, color: PALETTE[0] },
+      itemStyle: { color: PALETTE[0] }, data: points(mean),
+    },
+  ];
+}
