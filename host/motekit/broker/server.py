@@ -1,0 +1,339 @@
+"""The broker on asyncio: sockets, back-pressure, group commit."""
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+import time
+from collections.abc import Sequence
+
+from motekit.broker.backend import Backend, CommitError
+from motekit.broker.core import Broker, Connection, PendingBatch
+from motekit.broker.limits import Limits
+
+LOGGER = logging.getLogger("motekit.broker")
+TICK_S = 0.25
+# While the application cannot store anything.
+RETRY_S = 1.0
+# How long a connection that is closed may take to send its last packets, and how long a client may
+# take to close its side after it was told why.
+CLOSE_S = 5.0
+LINGER_S = 1.0
+STOP_S = 2.0
+BACKLOG = 256
+# What the kernel does not take is kept by the transport; above this much reading stops.
+WRITE_HIGH_BYTES = 256 * 1024
+# Descriptors that the rest of the process needs.
+_RESERVED_DESCRIPTORS = 256
+_KEEP_ALIVE_IDLE_S, _KEEP_ALIVE_INTERVAL_S, _KEEP_ALIVE_COUNT = 60, 15, 4
+
+
+class Server:
+    """Listens for MQTT clients. `start` it, `stop` it once."""
+
+    def __init__(self, backend: Backend, limits: Limits | None = None) -> None:
+        self.broker: Broker
+        self._backend = backend
+        self._limits = within_descriptors(limits or Limits())
+        self._servers: list[asyncio.Server] = []
+        self._transports: set[_ClientProtocol] = set()
+        self._work: asyncio.Event
+        self._idle: asyncio.Event
+        self._tasks: list[asyncio.Task[None]] = []
+        self._flushing = False
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Restore what was committed and listen on `sockets`, which are bound already."""
+        self._loop = asyncio.get_running_loop()
+        self._work, self._idle = asyncio.Event(), asyncio.Event()
+        now = self._loop.time()
+        saved = self._backend.load()
+        self.broker = Broker(self._backend, self._limits, saved, now, time.time_ns())
+        self._tasks = [
+            asyncio.create_task(self._commit_batches(), name="MQTT commits"),
+            asyncio.create_task(self._tick(), name="MQTT timers"),
+        ]
+        self._changed()
+        for one in sockets:
+            self._servers.append(
+                await self._loop.create_server(
+                    lambda: _ClientProtocol(self), sock=one, backlog=BACKLOG
+                )
+            )
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[None]]:
+        """The tasks that must never end by themselves, for whoever supervises them."""
+        return self._tasks
+
+    async def stop(self) -> None:
+        """Disconnect everybody, with their wills, and wait a little until that is durable."""
+        for server in self._servers:
+            server.close()
+        if not self._tasks:
+            return
+        self._set_time()
+        self.broker.shut_down()
+        self._changed()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), STOP_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for protocol in list(self._transports):
+            protocol.abort()
+
+    def publish(self, topic: str, payload: bytes, qos: int = 0, retain: bool = False) -> None:
+        """Publish a message of the application, without waiting for anyone."""
+        self._set_time()
+        self.broker.publish(topic, payload, qos, retain)
+        self._changed()
+
+    def _set_time(self) -> None:
+        self.broker.set_time(self._loop.time(), time.time_ns())
+
+    def _changed(self) -> None:
+        """Something happened in the broker: flush once, when everything that is ready was read."""
+        self._idle.clear()
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        self._work.set()
+        for connection in self.broker.take_changed():
+            protocol = connection.owner
+            if isinstance(protocol, _ClientProtocol):
+                protocol.flush()
+
+    async def _commit_batches(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while batch := self.broker.take_batch():
+                await self._commit(batch)
+                self._set_time()
+                self.broker.committed()
+                self._changed()
+            # What needed no commit was finished, too.
+            self._flush_now()
+            if not self._work.is_set():
+                self._idle.set()
+
+    def _flush_now(self) -> None:
+        for connection in self.broker.take_changed():
+            protocol = connection.owner
+            if isinstance(protocol, _ClientProtocol):
+                protocol.flush()
+
+    async def _commit(self, batch: PendingBatch) -> None:
+        while True:
+            try:
+                await self._backend.commit(batch.content)
+            except CommitError as error:
+                self.broker.state.statistics["failed_commits"] += 1
+                self.broker.log.warn(
+                    self._loop.time(),
+                    "commit",
+                    "%s: %d messages wait in memory and are not acknowledged",
+                    error,
+                    len(batch.content.messages),
+                )
+            except Exception:
+                # A fault of the application: what it was given is neither lost nor acknowledged.
+                LOGGER.exception("Messages could not be stored, trying again in %.0f s", RETRY_S)
+            else:
+                return
+            await asyncio.sleep(RETRY_S)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                self._set_time()
+                self.broker.run_timers()
+                for protocol in list(self._transports):
+                    protocol.check_time(self._loop.time())
+                self._changed()
+            except Exception:
+                LOGGER.exception("The timers of the broker failed, they run on")
+
+
+class _ClientProtocol(asyncio.Protocol):
+    """One TCP connection."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._connection: Connection | None = None
+        self._transport: asyncio.Transport
+        self._reading = True
+        self._is_closed = False
+        self._blocked_since: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        server = self._server
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if peer else ""
+        server._set_time()
+        connection = server.broker.open(address, _is_loopback(address))
+        if connection is None:
+            transport.abort()
+            return
+        self._connection = connection
+        connection.owner = self
+        server._transports.add(self)
+        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        _keep_alive(transport.get_extra_info("socket"))
+        # It may have cost another connection its place.
+        server._changed()
+
+    def data_received(self, data: bytes) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        server = self._server
+        server._set_time()
+        try:
+            connection.receive(data)
+        except Exception:
+            LOGGER.exception("The broker failed at what %s sent", connection.address)
+            connection.failed()
+        if self._reading and not connection.wants_reading and not connection.is_closing:
+            self._pause()
+        server._changed()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        server, connection = self._server, self._connection
+        server._transports.discard(self)
+        if connection is None:
+            return
+        self._connection = None
+        server._set_time()
+        server.broker.closed(connection)
+        connection.owner = None
+        server._changed()
+
+    def pause_writing(self) -> None:
+        if self._connection:
+            self._connection.writable = False
+            self._blocked_since = self._server._loop.time()
+            self._pause()
+
+    def resume_writing(self) -> None:
+        if self._connection:
+            self._blocked_since = None
+            self._server._set_time()
+            self._connection.backlog = self._transport.get_write_buffer_size()
+            self._connection.writable_again()
+            self._resume()
+            self._server._changed()
+
+    def flush(self) -> None:
+        """Send what the connection has, close it if it is closing, read again if it may."""
+        connection = self._connection
+        if connection is None:
+            return
+        if data := connection.take_output():
+            self._transport.write(data)
+            connection.backlog = self._transport.get_write_buffer_size()
+        if connection.is_closing:
+            self._close(connection)
+        elif not self._reading:
+            self._resume()
+
+    def _close(self, connection: Connection) -> None:
+        """Close the connection when everything is sent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if connection.is_ended_by_broker and self._transport.can_write_eof():
+            # Closed with unread data, the kernel would reset it and throw away what was sent.
+            self._transport.write_eof()
+            if not self._reading:
+                self._reading = True
+                self._transport.resume_reading()
+            self._server._loop.call_later(LINGER_S, self.abort)
+        else:
+            self._transport.close()
+            self._server._loop.call_later(CLOSE_S, self.abort)
+
+    def check_time(self, now: float) -> None:
+        """Give up a client that does not read."""
+        since = self._blocked_since
+        if since is not None and now - since > self._server._limits.write_timeout_s:
+            self._blocked_since = None
+            self._server.broker.state.statistics["write_timeouts"] += 1
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the connection, with what was not sent thrown away."""
+        if self._connection is not None:
+            self._transport.abort()
+
+    def _pause(self) -> None:
+        if self._reading and not self._transport.is_closing():
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        connection = self._connection
+        if self._reading or connection is None or not connection.wants_reading:
+            return
+        if not self._transport.is_closing():
+            self._reading = True
+            connection.reading_again()
+            self._transport.resume_reading()
+
+
+def within_descriptors(limits: Limits) -> Limits:
+    """Return limits with as many connections as this process may have descriptors.
+
+    The soft limit is raised to the hard one first.
+    """
+    import dataclasses
+
+    try:
+        import resource
+    except ImportError:
+        # Windows counts them differently.
+        return limits
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.connections + _RESERVED_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return limits
+    room = max(soft - _RESERVED_DESCRIPTORS, soft // 2)
+    return dataclasses.replace(
+        limits,
+        connections=room,
+        pending_connections=min(limits.pending_connections, max(1, room // 2)),
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _keep_alive(connected: socket.socket | None) -> None:
+    """Notice peers that vanished even where MQTT's keep-alive is off."""
+    if connected is None:
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEP_ALIVE_IDLE_S)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEP_ALIVE_INTERVAL_S)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEP_ALIVE_COUNT)
