@@ -82,6 +82,11 @@ def parse_json_object(
     return document
 
 
+def to_json(document: Any) -> str:
+    """Return what `parse_json` has returned as JSON text in ASCII."""
+    return json.dumps(document, allow_nan=False)
+
+
 def parse_value(payload: bytes) -> float:
     """Return the reading in `payload`, a finite decimal float in ASCII. Raises PayloadError."""
     if len(payload) > VALUE_MAX:

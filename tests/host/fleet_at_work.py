@@ -1,6 +1,7 @@
 """A fleet at a real mosquitto, with an ear beside it and a line between that can be cut."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from motekit.fleet.connection import Server
 from motekit.fleet.fleet import Fleet
 from motekit.fleet.plan import Plan
 from motekit.fleet.verify import Stored, Verdict, judge
-from motekit.hub.ingest import parse_line
+from motekit.payloads import parse_backfill_line
 from mqtt_ear import Ear, ear
 
 # By default mosquitto drops what a slow subscriber has not taken.
@@ -126,9 +127,9 @@ def arrived(heard: Ear) -> Iterator[Stored]:
             yield Stored(level[1], level[2], time_s, float(payload))
         elif level[0] == "backfill":
             for line in payload.splitlines():
-                one = parse_line(level[1], line.encode())
-                assert one, line
-                yield Stored(one.device, one.metric, one.time_ns / 1e9, one.value)
+                one = parse_backfill_line(level[1], line.encode(), time.time_ns())
+                metric, time_ns, value = one
+                yield Stored(level[1], metric, time_ns / 1e9, value)
 
 
 async def judged(done: Fleet, heard: Ear) -> Verdict:

@@ -3,7 +3,6 @@
 import json
 import math
 import struct
-import time
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,8 @@ from hypothesis import strategies as st
 from motekit import payloads
 from motekit.payloads import PayloadError
 
-NOW_NS = time.time_ns()
+# 2026-12-01, 06:36:40 UTC.
+NOW_NS = 1_796_107_000_123_456_789
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text()
     | st.floats(allow_nan=False, allow_infinity=False),

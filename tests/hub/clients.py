@@ -1,8 +1,11 @@
 """A hub for a test, and a plain MQTT client with the words of these tests."""
 
 import asyncio
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -73,3 +76,21 @@ def with_hub(hub: Hub, story: Callable[[], None]) -> None:
 
 def new_hub(data: Path, host: str = "127.0.0.1") -> Hub:
     return Hub(data, mqtt_host=host, mqtt_port=0, http_port=None)
+
+
+@contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Another process holds SQLite's write lock of `database`."""
+    script = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60); "
+        "db.execute('BEGIN IMMEDIATE'); print('locked', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin and process.stdout
+        assert process.stdout.readline() == b"locked\n"
+        try:
+            yield
+        finally:
+            process.stdin.close()

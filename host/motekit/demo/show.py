@@ -20,6 +20,7 @@ from motekit.demo import boards
 from motekit.demo.portal_visitor import PortalError, fill
 from motekit.exits import complain
 from motekit.hub import Hub
+from motekit.hub.ingest import Commit
 from motekit.hub.store import Reading
 from motekit.terminal import echo, echo_address
 
@@ -70,7 +71,7 @@ class Show:
                 mqtt_port=_free_or_any(contract.MQTT_PORT),
                 http_port=_free_or_any(DASHBOARD_PORT),
             )
-            hub.ingest.listeners.append(self._reading)
+            hub.ingest.commit_listeners.append(self._committed)
             async with World() as world:
                 await hub.start()
                 try:
@@ -136,6 +137,10 @@ class Show:
             self._say(f"  {self._after()} the portal was filled in; the fourth board restarts")
         except PortalError as error:
             complain(f"the portal did not accept the entries: {error}")
+
+    def _committed(self, commit: Commit) -> None:
+        for reading in commit.readings:
+            self._reading(reading)
 
     def _reading(self, reading: Reading) -> None:
         if reading.device not in self._first_s:

@@ -1,6 +1,7 @@
 """The MQTT broker: amqtt in the process, with our accounts, rights and ingest plugged in."""
 
 import asyncio
+import contextlib
 import logging
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 from amqtt.broker import Broker, RetainedApplicationMessage
 from amqtt.contexts import Action, BaseContext, BrokerConfig, ListenerConfig
+from amqtt.errors import ProtocolHandlerError
 from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.mqtt.puback import PubackPacket
 from amqtt.plugins.base import BaseAuthPlugin, BasePlugin, BaseTopicPlugin
@@ -22,9 +24,11 @@ from amqtt.session import (
 
 from motekit.hub import rights
 from motekit.hub.accounts import Accounts
-from motekit.hub.ingest import Ingest
+from motekit.hub.commit_queue import CommitQueue
 from motekit.hub.keepalive import KeepAlive, KeepAlivePlugin
 from motekit.hub.listening import is_loopback
+
+_RETAINED = ("/status", "/info")
 
 
 class LoginPlugin(BaseAuthPlugin):  # type: ignore[misc]
@@ -70,21 +74,24 @@ class RightsPlugin(BaseTopicPlugin):  # type: ignore[misc]
 
 
 class IngestPlugin(BasePlugin[BaseContext]):  # type: ignore[misc]
-    """Hands on what the broker accepted."""
+    """Hands on what the broker accepted; status and info are what it retains."""
 
     @dataclass
     class Config:
-        ingest: Ingest
+        commits: CommitQueue
 
     async def on_broker_message_broadcast(
         self, *, client_id: str, message: ApplicationMessage
     ) -> None:
-        self.config.ingest.message(message.topic, bytes(message.data or b""))
+        if not message.topic.endswith(_RETAINED):
+            self.config.commits.add(message.topic, bytes(message.data or b""))
 
     async def on_broker_retained_message(
         self, *, client_id: str | None, retained_message: RetainedApplicationMessage
     ) -> None:
-        self.config.ingest.retained(retained_message.topic, bytes(retained_message.data or b""))
+        # With a client, it is an old message for a new subscriber.
+        if client_id is None and retained_message.topic.endswith(_RETAINED):
+            self.config.commits.add(retained_message.topic, bytes(retained_message.data or b""))
 
 
 class _Awaited(IncomingApplicationMessage):  # type: ignore[misc]
@@ -116,7 +123,9 @@ class _WritingHandler(BrokerProtocolHandler):  # type: ignore[misc]
         await self.session.delivered_message_queue.put(message)
         await message.taken.wait()
         await self.written()
-        await self._send_packet(PubackPacket.build(message.packet_id))
+        # The connection may have ended meanwhile.
+        with contextlib.suppress(ProtocolHandlerError):
+            await self._send_packet(PubackPacket.build(message.packet_id))
 
 
 class _Subscriptions(dict[str, list[tuple[Session, int]]]):
@@ -202,7 +211,9 @@ class KeepingBroker(Broker):  # type: ignore[misc]
             await self._handle_message_delivery(session, handler, message)
 
 
-def make(host: str, port: int, accounts: Accounts, ingest: Ingest, keep_alive: KeepAlive) -> Broker:
+def make(
+    host: str, port: int, accounts: Accounts, commits: CommitQueue, keep_alive: KeepAlive
+) -> Broker:
     """A broker on `host`:`port`, not started yet."""
     here = __name__
     # Its own log is for its developers; what users need to know we say.
@@ -214,8 +225,8 @@ def make(host: str, port: int, accounts: Accounts, ingest: Ingest, keep_alive: K
         plugins={
             f"{here}.LoginPlugin": {"accounts": accounts, "anonymous": is_loopback(host)},
             f"{here}.RightsPlugin": {},
-            f"{here}.IngestPlugin": {"ingest": ingest},
+            f"{here}.IngestPlugin": {"commits": commits},
             f"{KeepAlivePlugin.__module__}.KeepAlivePlugin": {"keep_alive": keep_alive},
         },
     )
-    return KeepingBroker(config, ingest.written)
+    return KeepingBroker(config, commits.written)

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 from mote import contract
 
+from motekit.broker.backend import CommitError
+from motekit.hub import session_store
 from motekit.hub.accounts import Accounts
+from motekit.hub.commit_queue import CommitQueue
 from motekit.hub.dashboard.process import DashboardError, DashboardProcess, Settings
-from motekit.hub.ingest import Ingest
+from motekit.hub.ingest import Commit, Ingest
 from motekit.hub.listening import ListenError, listen
 from motekit.hub.refill import Refill
 from motekit.hub.store import Store, StoreError
+from motekit.supervision import Supervisor
 
 if TYPE_CHECKING:
     from amqtt.broker import Broker
@@ -51,11 +55,11 @@ class Hub:
         except StoreError as error:
             raise HubError(str(error)) from error
         self.accounts = Accounts(data)
-        self.ingest = Ingest(self.store)
+        self.ingest = Ingest(self.store, session_store.apply)
+        self._tasks = Supervisor()
         self._broker: Broker | None = None
         self._dashboard: DashboardProcess | None = None
         self._announcement: Announcement | None = None
-        self._sayings: set[asyncio.Task[None]] = set()
 
     @property
     def dashboard_url(self) -> str:
@@ -70,12 +74,14 @@ class Hub:
         self.mqtt_port = _bindable(self.mqtt_host, self.mqtt_port, "MQTT", "--mqtt-port")
         if self.http_port is not None:
             self._dashboard = self._new_dashboard(self.http_host, self.http_port)
-        self.store.nobody_is_online()
-        self.ingest.start()
+        await asyncio.to_thread(self.store.mark_all_offline)
+        self._commits = CommitQueue(self.ingest)
+        self._tasks.keep("Writing to the store", self._commits.run)
         self._keep_alive = keepalive.KeepAlive()
         listener = (self.mqtt_host, self.mqtt_port)
-        self._broker = broker.make(*listener, self.accounts, self.ingest, self._keep_alive)
-        refill = Refill(self.store, self._say)
+        self._broker = broker.make(*listener, self.accounts, self._commits, self._keep_alive)
+        last_ns = await asyncio.to_thread(self.store.last_by_device)
+        refill = Refill(last_ns, self._say)
         self.ingest.arrivals.append(refill.came_online)
         self.ingest.answers.append(refill.answered)
         await self._broker.start()
@@ -108,16 +114,14 @@ class Hub:
                 listener=listener.fileno(),
             ),
         )
-        self.ingest.listeners.append(lambda reading: dashboard.readings_committed([reading]))
-        retained = self.ingest.retained
 
-        def retained_and_told(topic: str, payload: bytes) -> None:
-            retained(topic, payload)
-            for device in self.store.devices():
-                if topic.startswith(f"devices/{device.id}/"):
-                    dashboard.device_changed(device)
+        def on_commit(commit: Commit) -> None:
+            dashboard.readings_committed(commit.readings)
+            for device in commit.devices:
+                dashboard.device_changed(device)
 
-        self.ingest.retained = retained_and_told  # type: ignore[method-assign]
+        self.ingest.commit_listeners.append(on_commit)
+        self.ingest.storage_listeners.append(lambda state: dashboard.storage_changed(state.text))
         return dashboard
 
     async def stop(self) -> None:
@@ -131,20 +135,24 @@ class Hub:
             self._keep_alive.stop()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._broker.shutdown(), STOP_S)
-        await self.ingest.stop()
+        await self._tasks.stop()
+        if self._broker:
+            # What could not be stored was not acknowledged either.
+            with contextlib.suppress(CommitError):
+                await self._commits.flush()
+        self.ingest.close()
         self.store.close()
 
     def _say(self, topic: str, payload: bytes) -> None:
         """Publish at QoS 1, without waiting for anyone."""
         assert self._broker
-        saying = asyncio.create_task(self._broker.internal_message_broadcast(topic, payload, 1))
-        self._sayings.add(saying)
-        saying.add_done_callback(self._sayings.discard)
+        saying = self._broker.internal_message_broadcast(topic, payload, 1)
+        self._tasks.start(f"Publishing to {topic}", saying)
 
     async def _remember_retained(self) -> None:
         """Retained messages outlive a restart of the hub, as on any broker with persistence."""
         assert self._broker
-        for device in self.store.devices():
+        for device in await asyncio.to_thread(self.store.devices):
             status, info = (contract.device_topic(device.id, t) for t in ("status", "info"))
             if device.changed_ns:
                 await self._broker.retain_message(None, status, contract.OFFLINE.encode(), 1)

@@ -1,182 +1,291 @@
-"""From messages to rows: readings, backfill and status, batched into the store."""
+"""From messages to rows: readings, backfill, status and info, committed batch by batch.
+
+This is the durable half of the broker's backend: a message is acknowledged when `commit` has
+returned, and `commit` returns when the message is in the store, or was refused for what it says.
+"""
 
 import asyncio
-import contextlib
-import json
 import logging
-import math
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 from mote import contract
 
-from motekit.hub.store import Reading, Store, StoreError
+from motekit import payloads
+from motekit.broker.backend import Batch, Change, CommitError, Message
+from motekit.hub.store import Contents, Device, Reading, Store, StoreError
+from motekit.limited_log import LimitedLog
+from motekit.payloads import PayloadError
 
 LOGGER = logging.getLogger(__name__)
-# So long a batch gathers: whoever waits for its acknowledgement waits as long.
-GATHER_S = 0.001
-RETRY_S = 1.0
-COMPLAIN_EVERY_S = 60.0
-Listener = Callable[[Reading], None]
+# Topics are kept parsed; so many are more than a hub of this kind has series.
+_TOPICS_MAX = 100_000
+ApplyChanges = Callable[[sqlite3.Connection, Sequence[Change]], None]
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What became durable together: readings, and devices whose status or info changed."""
+
+    readings: list[Reading]
+    devices: list[Device]
+
+
+@dataclass(frozen=True)
+class StorageState:
+    """Whether readings can be stored; `problem` says why not and what to do, since `since_ns`.
+
+    `waiting` is the number of messages that the hub holds meanwhile; all others wait on the boards.
+    """
+
+    problem: str = ""
+    since_ns: int = 0
+    waiting: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.problem
+
+    @property
+    def text(self) -> str:
+        """A sentence for people, empty while all is well."""
+        if self.ok:
+            return ""
+        since = time.strftime("%H:%M", time.localtime(self.since_ns / 1e9))
+        return (
+            f"Nothing can be stored since {since}: {self.problem}. Readings wait on the boards "
+            "until then; nothing is lost"
+        )
+
+
+@dataclass(slots=True)
+class _Parsed:
+    """A batch, read: what is to be stored, and what to tell when it is."""
+
+    contents: Contents = field(default_factory=Contents)
+    refused: list[tuple[str, str, bytes]] = field(default_factory=list)
+    answers: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
 class Ingest:
-    """Takes every message that the broker accepted; `listeners` are told each reading at once."""
+    """Stores batches of messages, and tells listeners about each after it is durable.
 
-    def __init__(self, store: Store) -> None:
+    Listeners are called in the event loop. An exception in one is logged and stops nothing.
+    """
+
+    def __init__(self, store: Store, apply_changes: ApplyChanges | None = None) -> None:
+        """`apply_changes` writes the broker's own state, in the transaction of the batch."""
         self._store = store
-        self._pending: list[Reading] = []
-        self._news = asyncio.Event()
-        # Set when what is pending is in the store; the same of what is just being written.
-        self._next = asyncio.Event()
-        self._underway: list[asyncio.Event] = []
-        self._task: asyncio.Task[None] | None = None
-        self._complained = -COMPLAIN_EVERY_S
-        self._refused_before = 0
+        self._apply_changes = apply_changes
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="hub-store")
+        # Topic of a reading -> (device, metric), or None for a topic that is none.
+        self._topics: dict[str, tuple[str, str] | None] = {}
+        self._log = LimitedLog(LOGGER)
         self.refused = 0
         self.accepted = 0
-        self.listeners: list[Listener] = []
-        # Told the name of each device that comes online.
-        self.arrivals: list[Callable[[str], None]] = []
+        self.storage = StorageState()
+        self.commit_listeners: list[Callable[[Commit], None]] = []
+        self.storage_listeners: list[Callable[[StorageState], None]] = []
+        # Told the name of a device each time it says that it is online, and whether it was not.
+        self.arrivals: list[Callable[[str, bool], None]] = []
         # Told each answer of a device to a command.
         self.answers: list[Callable[[str, dict[str, Any]], None]] = []
 
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._commit())
+    async def commit(self, batch: Batch) -> None:
+        """Store `batch`; one call at a time. Raises CommitError, with nothing stored.
 
-    async def stop(self) -> None:
-        """Write what is pending. Raises StoreError if that cannot be done."""
-        if self._task:
-            self._task.cancel()
-        await self._flush()
-
-    async def written(self) -> None:
-        """Until everything that came so far is in the store: a killed hub has it from then on."""
-        if self._pending:
-            await self._next.wait()
-        elif self._underway:
-            await self._underway[-1].wait()
-
-    def message(self, topic: str, payload: bytes) -> None:
-        """One message from the broker."""
-        level = topic.split("/")
-        if level[0] == "sensors":
-            self._reading(level, payload)
-        elif level[0] == "backfill" and len(level) == 2:
-            for line in payload.splitlines():
-                self._backfill(level[1], line)
-        elif self.answers and level[0] == "devices" and level[2:] == ["reply"]:
-            self._answer(level[1], payload)
-
-    def retained(self, topic: str, payload: bytes) -> None:
-        """A retained message, a last will among them."""
-        level = topic.split("/")
-        if len(level) != 3 or level[0] != "devices" or not contract.is_device_id(level[1]):
-            return
-        if level[2] == "status":
-            online = payload.decode(errors="replace") == contract.ONLINE
-            self._store.set_status(level[1], online=online, time_ns=time.time_ns())
-            for listener in self.arrivals if online else ():
-                listener(level[1])
-        elif level[2] == "info":
-            try:
-                self._store.set_info(level[1], json.dumps(json.loads(payload)))
-            except ValueError:
-                self._refuse(topic, payload)
-
-    def _answer(self, device: str, payload: bytes) -> None:
-        with contextlib.suppress(ValueError):
-            answer = json.loads(payload)
-            if isinstance(answer, dict):
-                for listener in self.answers:
-                    listener(device, answer)
-
-    def _reading(self, level: list[str], payload: bytes) -> None:
-        value = parse_float(payload)
-        named = len(level) == 3 and contract.is_device_id(level[1]) and contract.is_metric(level[2])
-        if value is None or not named:
-            self._refuse("/".join(level), payload)
-            return
-        self._accept(Reading(level[1], level[2], time.time_ns(), value))
-
-    def _backfill(self, device: str, line: bytes) -> None:
-        reading = parse_line(device, line)
-        if reading is None:
-            self._refuse(contract.backfill_topic(device), line)
-        else:
-            self._accept(reading)
-
-    def _accept(self, reading: Reading) -> None:
-        self.accepted += 1
-        self._pending.append(reading)
-        self._news.set()
-        for listener in self.listeners:
-            listener(reading)
-
-    def _refuse(self, topic: str, payload: bytes) -> None:
-        """Count it, and say so at most once a minute: one bad device must not fill the log."""
-        self.refused += 1
-        now = time.monotonic()
-        if now - self._complained >= COMPLAIN_EVERY_S:
-            self._complained = now
-            new = self.refused - self._refused_before
-            self._refused_before = self.refused
-            LOGGER.warning("%d payloads refused, the last on %s: %.40r", new, topic, payload)
-
-    async def _commit(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            await asyncio.sleep(GATHER_S)
-            try:
-                await self._flush()
-            except StoreError as error:
-                LOGGER.error("%s; %d readings wait in memory", error, len(self._pending))
-                self._news.set()
-                await asyncio.sleep(RETRY_S)
-
-    async def _flush(self) -> None:
-        batch, self._pending = self._pending, []
-        if not batch:
-            return
-        self._underway.append(self._next)
-        self._next = asyncio.Event()
+        The event loop goes on meanwhile: parsing and SQL run in a thread.
+        """
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.to_thread(self._store.write, batch)
-        except BaseException:
-            self._pending = batch + self._pending
+            parsed, changed = await loop.run_in_executor(self._writer, self._store_batch, batch)
+        except StoreError as error:
+            self._cannot_store(str(error), len(batch.messages))
+            raise CommitError(str(error)) from error
+        except Exception as error:
+            LOGGER.exception("A batch of %d messages was not stored", len(batch.messages))
+            self._cannot_store(f"unexpected error: {error!r}", len(batch.messages))
+            raise CommitError(str(error)) from error
+        self._can_store()
+        self._count(parsed)
+        self._tell(parsed, changed)
+
+    def close(self) -> None:
+        """End the writer's thread."""
+        self._writer.shutdown()
+
+    def _store_batch(self, batch: Batch) -> tuple[_Parsed, list[Device]]:
+        """In the writer's thread. Raises StoreError."""
+        now_ns = time.time_ns()
+        if now_ns < payloads.EARLIEST_NS:
+            raise StoreError(
+                f"the clock of this computer says {time.strftime('%Y-%m-%d')}: set the time, or "
+                "wait until it has come over the network"
+            )
+        parsed = self._parse(batch.messages, now_ns)
+        apply, changes = self._apply_changes, batch.changes
+        try:
+            changed = self._store.commit(
+                parsed.contents, (lambda db: apply(db, changes)) if apply and changes else None
+            )
+        except StoreError:
             raise
-        for written in self._underway:
-            written.set()
-        self._underway.clear()
+        except Exception:
+            LOGGER.exception("A batch cannot be stored as it is; its messages are stored singly")
+            return self._store_singly(batch, now_ns)
+        return parsed, changed
+
+    def _store_singly(self, batch: Batch, now_ns: int) -> tuple[_Parsed, list[Device]]:
+        """Store what can be stored: what cannot is refused and stops nothing else."""
+        done = _Parsed()
+        changed: dict[str, Device] = {}
+        for message in batch.messages:
+            parsed = self._parse([message], now_ns)
+            try:
+                changed |= {one.id: one for one in self._store.commit(parsed.contents)}
+            except StoreError:
+                raise
+            except Exception as error:
+                reason = f"cannot be stored: {error!r}"
+                done.refused.append((reason, message.topic, message.payload))
+                continue
+            done.contents.readings += parsed.contents.readings
+            done.contents.statuses += parsed.contents.statuses
+            done.refused += parsed.refused
+            done.answers += parsed.answers
+        if self._apply_changes:
+            for change in batch.changes:
+                self._apply_singly(self._apply_changes, change)
+        return done, list(changed.values())
+
+    def _apply_singly(self, apply: ApplyChanges, change: Change) -> None:
+        try:
+            self._store.commit(Contents(), lambda db: apply(db, [change]))
+        except StoreError:
+            raise
+        except Exception:
+            LOGGER.exception("A change of the broker's state is not stored: %.200r", change)
+
+    def _parse(self, messages: Sequence[Message], now_ns: int) -> _Parsed:
+        parsed = _Parsed()
+        readings = parsed.contents.readings
+        for message in messages:
+            topic, payload = message.topic, message.payload
+            try:
+                if topic.startswith("sensors/"):
+                    device, metric = self._series(topic)
+                    time_ns = message.time_ns
+                    if time_ns < payloads.EARLIEST_NS:
+                        # It came before this computer knew the time.
+                        time_ns = now_ns
+                    value = payloads.parse_value(payload.strip())
+                    readings.append(Reading(device, metric, time_ns, value))
+                elif topic.startswith("backfill/"):
+                    self._parse_backfill(parsed, topic, payload, now_ns)
+                elif topic.startswith("devices/"):
+                    self._parse_device(parsed, message, now_ns)
+            except PayloadError as error:
+                parsed.refused.append((str(error), topic, payload))
+        return parsed
+
+    def _series(self, topic: str) -> tuple[str, str]:
+        """Raises PayloadError for a topic that is not `sensors/<id>/<metric>`."""
+        if topic not in self._topics:
+            if len(self._topics) >= _TOPICS_MAX:
+                self._topics.clear()
+            levels = topic.split("/")
+            named = len(levels) == 3 and contract.is_device_id(levels[1])
+            series = (levels[1], levels[2]) if named and contract.is_metric(levels[2]) else None
+            self._topics[topic] = series
+        found = self._topics[topic]
+        if found is None:
+            raise PayloadError("not the topic of a reading")
+        return found
+
+    def _parse_backfill(self, parsed: _Parsed, topic: str, payload: bytes, now_ns: int) -> None:
+        device = topic.removeprefix("backfill/")
+        if not contract.is_device_id(device):
+            raise PayloadError("not the topic of a device")
+        for line in payload.splitlines():
+            try:
+                metric, time_ns, value = payloads.parse_backfill_line(device, line, now_ns)
+            except PayloadError as error:
+                parsed.refused.append((str(error), topic, line))
+            else:
+                parsed.contents.readings.append(Reading(device, metric, time_ns, value))
+
+    def _parse_device(self, parsed: _Parsed, message: Message, now_ns: int) -> None:
+        levels = message.topic.split("/")
+        # An empty payload takes a retained message away and says nothing.
+        if len(levels) != 3 or not message.payload:
+            return
+        _, device, leaf = levels
+        if leaf not in ("status", "info", "reply"):
+            return
+        if not contract.is_device_id(device):
+            raise PayloadError("not the topic of a device")
+        if leaf == "status":
+            if len(message.payload) > contract.ID_MAX or not message.payload.isalpha():
+                raise PayloadError("not a status")
+            online = message.payload == contract.ONLINE.encode()
+            parsed.contents.statuses.append((device, online, message.time_ns or now_ns))
+        elif leaf == "info":
+            info = payloads.parse_json_object(message.payload)
+            # ASCII, so that no reader has to know how the text is encoded.
+            parsed.contents.infos.append((device, payloads.to_json(info)))
+        elif self.answers:
+            parsed.answers.append((device, payloads.parse_json_object(message.payload)))
+
+    def _count(self, parsed: _Parsed) -> None:
+        self.accepted += len(parsed.contents.readings)
+        self.refused += len(parsed.refused)
+        for reason, topic, payload in parsed.refused:
+            self._log.log(
+                logging.WARNING, "refused", "Payload refused on %.120r: %s: %.60r",
+                topic, reason, payload[:60],
+            )  # fmt: skip
+
+    def _tell(self, parsed: _Parsed, changed: list[Device]) -> None:
+        if parsed.contents.readings or changed:
+            commit = Commit(parsed.contents.readings, changed)
+            for on_commit in self.commit_listeners:
+                _call(on_commit, commit)
+        came = {device.id for device in changed}
+        for name, online, _ in parsed.contents.statuses:
+            for on_arrival in self.arrivals if online else ():
+                _call(on_arrival, name, name in came)
+        for name, answer in parsed.answers:
+            for on_answer in self.answers:
+                _call(on_answer, name, answer)
+
+    def _cannot_store(self, problem: str, waiting: int) -> None:
+        since_ns = self.storage.since_ns or time.time_ns()
+        self.storage = StorageState(problem, since_ns, waiting)
+        self._log.log(
+            logging.ERROR, "storage",
+            "Nothing can be stored: %s. Until then nothing is acknowledged, and readings wait on "
+            "the boards; the hub tries again by itself", problem,
+        )  # fmt: skip
+        for listener in self.storage_listeners:
+            _call(listener, self.storage)
+
+    def _can_store(self) -> None:
+        if self.storage.ok:
+            return
+        seconds = (time.time_ns() - self.storage.since_ns) / 1e9
+        LOGGER.warning("Readings are stored again, after %.0f s", seconds)
+        self._log.forget("storage")
+        self.storage = StorageState()
+        for listener in self.storage_listeners:
+            _call(listener, self.storage)
 
 
-def parse_float(payload: bytes) -> float | None:
-    """The reading in a payload: a finite decimal float in ASCII, else None."""
+def _call(listener: Callable[..., None], *values: object) -> None:
     try:
-        text = payload.decode("ascii").strip()
-        value = float(text)
-    except ValueError:
-        return None
-    # Python reads 1_000 as a number; no other consumer of the topic does.
-    return value if math.isfinite(value) and "_" not in text else None
-
-
-def parse_line(device: str, line: bytes) -> Reading | None:
-    """One line of backfill: `sensors,device=<id>,metric=<metric> value=<float> <ns>`, else None.
-
-    Names need no escapes in line protocol: the contract's characters have none that do.
-    """
-    try:
-        tags, field, time_ns = line.decode("ascii").split(" ")
-        measurement, device_tag, metric_tag = tags.split(",")
-        key, _, number = field.partition("=")
-        value = parse_float(number.encode())
-    except ValueError:
-        return None
-    metric = metric_tag.removeprefix("metric=")
-    expected = (measurement, device_tag, key) == ("sensors", f"device={device}", "value")
-    if not expected or value is None or not contract.is_metric(metric) or not time_ns.isdigit():
-        return None
-    return Reading(device, metric, int(time_ns), value)
+        listener(*values)
+    except Exception:
+        LOGGER.exception("A listener of the hub failed")

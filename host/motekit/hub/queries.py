@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,13 @@ class StoreQueries:
         return [Device(name, bool(online), changed, info) for name, online, changed, info in rows]
 
     def latest(self) -> list[Reading]:
-        """The newest reading of each series."""
+        """The newest reading of each series; one dated in the future counts when its time comes."""
         rows = self._query(
             "SELECT s.device, s.metric, r.time_ns, r.value FROM series s JOIN reading r "
             "ON r.series = s.id AND r.time_ns = "
-            "(SELECT max(time_ns) FROM reading WHERE series = s.id) ORDER BY s.device, s.metric"
+            "(SELECT max(time_ns) FROM reading WHERE series = s.id AND time_ns <= ?) "
+            "ORDER BY s.device, s.metric",
+            (time.time_ns(),),
         )
         return [Reading(*row) for row in rows]
 
@@ -117,10 +120,12 @@ class StoreQueries:
         return {str(device): int(count) for device, count in rows}
 
     def last_by_device(self) -> dict[str, int]:
-        """The time of the newest reading of each device, in ns."""
+        """The time of the newest reading of each device, in ns, that is not in the future."""
         rows = self._query(
-            "SELECT s.device, max((SELECT max(time_ns) FROM reading WHERE series = s.id)) "
-            "FROM series s GROUP BY s.device"
+            "SELECT s.device, max("
+            "(SELECT max(time_ns) FROM reading WHERE series = s.id AND time_ns <= ?)) "
+            "FROM series s GROUP BY s.device",
+            (time.time_ns(),),
         )
         return {str(device): int(last) for device, last in rows if last is not None}
 

@@ -1,44 +1,38 @@
 """The store: every reading one row in SQLite, committed in batches.
 
-Write-ahead logging keeps readers and the writer apart, and survives a killed process whole.
+Write-ahead logging keeps readers and the writer apart, and survives a killed process whole. The
+connection here only writes; each query has a read-only connection, which no writer makes wait.
 """
 
 import sqlite3
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motekit.hub.queries import Bucket, Device, Reading, StoreQueries
+from motekit.hub import schema
+from motekit.hub.queries import Bucket, Device, Reading, StoreQueries, StoreReader
+from motekit.hub.store_errors import StoreError, explain, is_of_the_environment
 
-__all__ = ["Bucket", "Device", "Reading", "Store", "StoreError"]
+__all__ = ["Bucket", "Contents", "Device", "Reading", "Store", "StoreError"]
 
-VERSION = 1
-_SCHEMA = """
-CREATE TABLE device (
-    id TEXT PRIMARY KEY,
-    online INTEGER NOT NULL DEFAULT 0,
-    changed_ns INTEGER NOT NULL DEFAULT 0,
-    info TEXT NOT NULL DEFAULT '{}'
-);
-CREATE TABLE series (
-    id INTEGER PRIMARY KEY,
-    device TEXT NOT NULL,
-    metric TEXT NOT NULL,
-    UNIQUE (device, metric)
-);
--- The key is the order on disk: one series is read without touching the others.
-CREATE TABLE reading (
-    series INTEGER NOT NULL,
-    time_ns INTEGER NOT NULL,
-    value REAL NOT NULL,
-    PRIMARY KEY (series, time_ns)
-) WITHOUT ROWID;
-"""
+# Longer waits for the lock of another process are reported.
+BUSY_S = 2.0
+# A statement per row would hand the interpreter's lock over once per row. The sizes are few, so
+# that SQLite compiles each statement once; 3 values a row stay below its limit of 999.
+_ROWS_AT_ONCE = 256
 
 
-class StoreError(Exception):
-    """The store cannot be used; the text says what to do."""
+@dataclass(slots=True)
+class Contents:
+    """What a batch of messages brings. Statuses are (device, online, time in ns)."""
+
+    readings: list[Reading] = field(default_factory=list)
+    statuses: list[tuple[str, bool, int]] = field(default_factory=list)
+    infos: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Store(StoreQueries):
@@ -51,88 +45,151 @@ class Store(StoreQueries):
         self._path = path
         self._lock = threading.Lock()
         self._series: dict[tuple[str, str], int] = {}
+        self._devices: dict[str, Device] | None = None
+        self._reader = StoreReader(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._db = self._connect()
-            self._prepare()
-        except (sqlite3.Error, OSError) as error:
+        except schema.NewerVersionError as error:
             raise StoreError(
-                f"the store {path} cannot be used: {error}. Move it away to begin a new one, "
-                "or choose another folder with --data."
+                f"{path} was written by a newer Mote (store version {error.version}, this one "
+                f"knows {schema.VERSION}): update Mote, or choose another folder with --data."
             ) from error
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(explain(error, path)) from error
+
+    @property
+    def path(self) -> Path:
+        return self._path
 
     def write(self, readings: Iterable[Reading]) -> int:
         """Commit readings; one with the series and time of another takes its place.
 
-        Returns how many were written. Raises StoreError, with nothing written, when the disk is
-        full.
+        Returns how many were written. Raises StoreError, with nothing written, when it cannot.
         """
-        with self._lock:
-            try:
-                with self._db:
-                    rows = [(self._series_id(r), r.time_ns, r.value) for r in readings]
-                    self._db.executemany("INSERT OR REPLACE INTO reading VALUES (?, ?, ?)", rows)
-                return len(rows)
-            except sqlite3.Error as error:
-                # Series that were made in the batch are gone with it.
-                self._series.clear()
-                raise StoreError(f"{self._path} could not be written: {error}") from error
+        contents = Contents(list(readings))
+        self.commit(contents)
+        return len(contents.readings)
 
-    def set_status(self, device: str, *, online: bool, time_ns: int) -> None:
-        """Note that a device came or went."""
-        self._execute(
-            "INSERT INTO device (id, online, changed_ns) VALUES (?1, ?2, ?3) "
-            "ON CONFLICT (id) DO UPDATE SET online = ?2, changed_ns = ?3",
-            (device, online, time_ns),
-        )
+    def commit(
+        self, contents: Contents, also: Callable[[sqlite3.Connection], None] | None = None
+    ) -> list[Device]:
+        """Write `contents`, and what `also` writes, in one transaction.
 
-    def set_info(self, device: str, info: str) -> None:
-        """Keep what a device says of itself."""
-        self._execute(
-            "INSERT INTO device (id, info) VALUES (?1, ?2) "
-            "ON CONFLICT (id) DO UPDATE SET info = ?2",
-            (device, info),
-        )
+        Returns the devices whose status or info changed; a status or info that is the same as
+        before changes nothing. Raises StoreError, with nothing written, for the disk, a lock or
+        the file; any other exception means that something in `contents` cannot be stored.
+        """
+        with self._transaction():
+            self._insert(contents.readings)
+            changed = self._update_devices(contents)
+            if also:
+                also(self._db)
+        assert self._devices is not None
+        self._devices.update(changed)
+        return list(changed.values())
 
-    def nobody_is_online(self) -> None:
-        """At start: who is there will say so again."""
-        self._execute("UPDATE device SET online = 0", ())
+    def mark_all_offline(self) -> None:
+        """At the start: whoever is there will say so again.
+
+        Since when a device is offline is not known then; it was heard until its newest reading.
+        """
+        with self._transaction():
+            self._db.execute(
+                "UPDATE device SET online = 0, changed_ns = max(changed_ns, coalesce((SELECT max("
+                "(SELECT max(time_ns) FROM reading WHERE series = s.id AND time_ns <= ?)) "
+                "FROM series s WHERE s.device = device.id), 0)) WHERE online",
+                (time.time_ns(),),
+            )
+        self._devices = None
 
     def close(self) -> None:
         """Fold the log into the file and close it."""
+        self._reader.close()
         with self._lock:
             self._db.close()
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    if self._devices is None:
+                        self._devices = self._known_devices()
+                    yield
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    # Series that were made in the transaction are gone with it.
+                    self._series.clear()
+                    # After some errors SQLite has rolled back itself.
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+            except Exception as error:
+                if is_of_the_environment(error):
+                    raise StoreError(explain(error, self._path)) from error
+                raise
+
+    def _insert(self, readings: Sequence[Reading]) -> None:
+        values: list[object] = []
+        for one in readings:
+            values += (self._series_id(one.device, one.metric), one.time_ns, one.value)
+        at, rows = 0, _ROWS_AT_ONCE
+        while at < len(values):
+            while rows * 3 > len(values) - at:
+                rows //= 2
+            marks = ",".join(["(?,?,?)"] * rows)
+            self._db.execute(
+                f"INSERT OR REPLACE INTO reading VALUES {marks}", values[at : at + rows * 3]
+            )
+            at += rows * 3
+
+    def _update_devices(self, contents: Contents) -> dict[str, Device]:
+        assert self._devices is not None
+        changed: dict[str, Device] = {}
+        for name, online, time_ns in contents.statuses:
+            known = changed.get(name) or self._devices.get(name) or Device(name, False, 0, "{}")
+            if known.online != online or not known.changed_ns:
+                changed[name] = Device(name, online, time_ns, known.info)
+        for name, info in contents.infos:
+            known = changed.get(name) or self._devices.get(name) or Device(name, False, 0, "{}")
+            if known.info != info:
+                changed[name] = Device(name, known.online, known.changed_ns, info)
+        for one in changed.values():
+            self._db.execute(
+                "INSERT INTO device (id, online, changed_ns, info) VALUES (?1, ?2, ?3, ?4) "
+                "ON CONFLICT (id) DO UPDATE SET online = ?2, changed_ns = ?3, info = ?4",
+                (one.id, one.online, one.changed_ns, one.info),
+            )
+        return changed
+
+    def _known_devices(self) -> dict[str, Device]:
+        rows = self._db.execute("SELECT id, online, changed_ns, info FROM device")
+        return {name: Device(name, bool(online), at, info) for name, online, at, info in rows}
+
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
+        # No implicit transactions: `_transaction` begins and ends them.
+        db = sqlite3.connect(
+            self._path, check_same_thread=False, timeout=BUSY_S, isolation_level=None
+        )
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            schema.prepare(db)
+        except BaseException:
+            db.close()
+            raise
         return db
 
-    def _prepare(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            raise StoreError(
-                f"{self._path} was written by a newer Mote (store version {version}, this one "
-                f"knows {VERSION}): update Mote, or choose another folder with --data."
-            )
-        if version == 0:
-            with self._db:
-                self._db.executescript(_SCHEMA)
-                self._db.execute(f"PRAGMA user_version = {VERSION}")
-
-    def _series_id(self, reading: Reading) -> int:
-        key = reading.device, reading.metric
-        if key not in self._series:
+    def _series_id(self, device: str, metric: str) -> int:
+        key = device, metric
+        number = self._series.get(key)
+        if number is None:
             self._db.execute("INSERT OR IGNORE INTO series (device, metric) VALUES (?, ?)", key)
             found = self._db.execute("SELECT id FROM series WHERE device = ? AND metric = ?", key)
-            self._series[key] = found.fetchone()[0]
-        return self._series[key]
-
-    def _execute(self, statement: str, values: tuple[object, ...]) -> None:
-        with self._lock, self._db:
-            self._db.execute(statement, values)
+            number = self._series[key] = int(found.fetchone()[0])
+        return number
 
     def _query(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return self._db.execute(statement, values).fetchall()
+        return self._reader._query(statement, values)

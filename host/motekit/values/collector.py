@@ -1,5 +1,6 @@
 """From the broker to Redis: the newest of each metric, each device's state."""
 
+import contextlib
 import json
 import logging
 import threading
@@ -10,7 +11,8 @@ from mote import contract
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from motekit.hub.ingest import parse_float, parse_line
+from motekit import payloads
+from motekit.payloads import PayloadError
 from motekit.values.archive import Archive, ArchiveError
 from motekit.values.shelf import News, Shelf, ShelfError
 
@@ -132,14 +134,17 @@ class Collector:
             return
         with self._lock:
             if level[0] == "sensors":
-                value = parse_float(payload)
-                if value is not None and contract.is_metric(level[2]):
-                    self._reading(level[1], level[2], value, time.time())
+                with contextlib.suppress(PayloadError):
+                    value = payloads.parse_value(payload.strip())
+                    if contract.is_metric(level[2]):
+                        self._reading(level[1], level[2], value, time.time())
             elif level[0] == "backfill":
                 for line in payload.splitlines():
-                    stored = parse_line(level[1], line)
-                    if stored:
-                        self._reading(level[1], stored.metric, stored.value, stored.time_ns / 1e9)
+                    with contextlib.suppress(PayloadError):
+                        metric, time_ns, read = payloads.parse_backfill_line(
+                            level[1], line, time.time_ns()
+                        )
+                        self._reading(level[1], metric, read, time_ns / 1e9)
             else:
                 self._state(level[1], level[2], payload, message.retain)
 
