@@ -10,7 +10,7 @@ from typing import Any
 
 from clients import with_hub
 from motekit.hub import Hub
-from motekit.hub.store import Reading, Store
+from motekit.hub.store import Contents, Reading, Store
 
 # Nothing of the environment comes between a test and loopback.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -22,7 +22,7 @@ def fill(data: Path, readings: Iterable[Reading] = (), infos: dict[str, str] | N
     store = Store(data / "readings.db")
     store.write(readings)
     for device, info in (infos or {}).items():
-        store.set_info(device, info)
+        store.commit(Contents(infos=[(device, info)]))
     store.close()
 
 

@@ -149,12 +149,14 @@ class Store(StoreQueries):
         assert self._devices is not None
         changed: dict[str, Device] = {}
         for name, online, time_ns in contents.statuses:
-            known = changed.get(name) or self._devices.get(name) or Device(name, False, 0, "{}")
-            if known.online != online or not known.changed_ns:
-                changed[name] = Device(name, online, time_ns, known.info)
+            known = changed.get(name) or self._devices.get(name)
+            if not known or known.online != online or not known.changed_ns:
+                changed[name] = Device(name, online, time_ns, known.info if known else "{}")
         for name, info in contents.infos:
-            known = changed.get(name) or self._devices.get(name) or Device(name, False, 0, "{}")
-            if known.info != info:
+            known = changed.get(name) or self._devices.get(name)
+            if not known:
+                changed[name] = Device(name, False, 0, info)
+            elif known.info != info:
                 changed[name] = Device(name, known.online, known.changed_ns, info)
         for one in changed.values():
             self._db.execute(
