@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from mote import contract
 
 from motekit.broker.backend import CommitError
-from motekit.hub import session_store
 from motekit.hub.accounts import Accounts
 from motekit.hub.commit_queue import CommitQueue
 from motekit.hub.dashboard.process import DashboardError, DashboardProcess, Settings
@@ -55,7 +54,7 @@ class Hub:
         except StoreError as error:
             raise HubError(str(error)) from error
         self.accounts = Accounts(data)
-        self.ingest = Ingest(self.store, session_store.apply)
+        self.ingest = Ingest(self.store)
         self._tasks = Supervisor()
         self._broker: Broker | None = None
         self._dashboard: DashboardProcess | None = None

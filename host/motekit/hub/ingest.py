@@ -16,7 +16,8 @@ from typing import Any
 from mote import contract
 
 from motekit import payloads
-from motekit.broker.backend import Batch, Change, CommitError, Message
+from motekit.broker.backend import Batch, Change, CommitError, Message, SavedState
+from motekit.hub import session_store
 from motekit.hub.store import Contents, Device, Reading, Store, StoreError
 from motekit.limited_log import LimitedLog
 from motekit.payloads import PayloadError
@@ -77,7 +78,7 @@ class Ingest:
     Listeners are called in the event loop. An exception in one is logged and stops nothing.
     """
 
-    def __init__(self, store: Store, apply_changes: ApplyChanges | None = None) -> None:
+    def __init__(self, store: Store, apply_changes: ApplyChanges = session_store.apply) -> None:
         """`apply_changes` writes the broker's own state, in the transaction of the batch."""
         self._store = store
         self._apply_changes = apply_changes
@@ -94,6 +95,10 @@ class Ingest:
         self.arrivals: list[Callable[[str, bool], None]] = []
         # Told each answer of a device to a command.
         self.answers: list[Callable[[str, dict[str, Any]], None]] = []
+
+    def load(self) -> SavedState:
+        """Return the broker's own state as it was committed. Raises StoreError."""
+        return self._store.read(session_store.load)
 
     async def commit(self, batch: Batch) -> None:
         """Store `batch`; one call at a time. Raises CommitError, with nothing stored.
@@ -130,7 +135,7 @@ class Ingest:
         apply, changes = self._apply_changes, batch.changes
         try:
             changed = self._store.commit(
-                parsed.contents, (lambda db: apply(db, changes)) if apply and changes else None
+                parsed.contents, (lambda db: apply(db, changes)) if changes else None
             )
         except StoreError:
             raise
@@ -157,9 +162,8 @@ class Ingest:
             done.contents.statuses += parsed.contents.statuses
             done.refused += parsed.refused
             done.answers += parsed.answers
-        if self._apply_changes:
-            for change in batch.changes:
-                self._apply_singly(self._apply_changes, change)
+        for change in batch.changes:
+            self._apply_singly(self._apply_changes, change)
         return done, list(changed.values())
 
     def _apply_singly(self, apply: ApplyChanges, change: Change) -> None:

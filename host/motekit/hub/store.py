@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from motekit.hub import schema
 from motekit.hub.queries import Bucket, Device, Reading, StoreQueries, StoreReader
@@ -19,6 +19,7 @@ from motekit.hub.store_errors import StoreError, explain, is_of_the_environment
 
 __all__ = ["Bucket", "Contents", "Device", "Reading", "Store", "StoreError"]
 
+T = TypeVar("T")
 # Longer waits for the lock of another process are reported.
 BUSY_S = 2.0
 # A statement per row would hand the interpreter's lock over once per row. The sizes are few, so
@@ -88,6 +89,11 @@ class Store(StoreQueries):
         assert self._devices is not None
         self._devices.update(changed)
         return list(changed.values())
+
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `query` reads through the writer's connection. Raises StoreError."""
+        with self._transaction():
+            return query(self._db)
 
     def mark_all_offline(self) -> None:
         """At the start: whoever is there will say so again.
