@@ -44,7 +44,7 @@ export function axis(low, high, decimals) {
     to = from + least;
     if (low >= 0 && from < 0) [from, to] = [0, least];
   }
-  const step = nice((to - from) / 4);
+  const step = nice((to - from) / 5);
   const min = Math.floor(from / step + 1e-6) * step;
   const max = Math.ceil(to / step - 1e-6) * step;
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
@@ -53,10 +53,12 @@ export function axis(low, high, decimals) {
   return { min: exact(min), max: exact(max), interval: step, digits };
 }
 
+// A round number near `step`.
 function nice(step) {
   const power = 10 ** Math.floor(Math.log10(step));
-  const factor = [1, 2, 5, 10].find((one) => one * power >= step * (1 - 1e-9)) ?? 10;
-  return factor * power;
+  const factor = step / power;
+  const [, round] = [[1.5, 1], [2.5, 2], [4, 3], [7, 5], [Infinity, 10]].find(([below]) => factor < below);
+  return round * power;
 }
 
 function tick(value, digits) {
@@ -122,6 +124,8 @@ export class LineChart {
         trigger: "axis", confine: true, formatter: (shown) => this.tooltip(shown),
         backgroundColor: "var(--m-card)", borderColor: "var(--m-line)",
         textStyle: { color: "var(--m-ink)" },
+        // Long names are broken, or the tooltip would be wider than the chart.
+        extraCssText: "max-width: min(22rem, 90%); white-space: normal; overflow-wrap: anywhere;",
       },
       xAxis: { type: "time", axisLabel: label, splitLine: { show: false }, axisLine: { onZero: false } },
       yAxis: { type: "value", axisLabel: label, splitLine: { lineStyle: { color: LINE } } },
