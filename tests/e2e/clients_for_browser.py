@@ -7,7 +7,7 @@ WAIT_S = 120
 
 
 def publish(port: int, messages: list[tuple[str, str]]) -> None:
-    """Publish each topic and payload and wait until all are acknowledged; status and info retained."""
+    """Publish each topic and payload, status and info retained; wait until all are acknowledged."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.connect("127.0.0.1", port)
     client.loop_start()
