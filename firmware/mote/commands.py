@@ -7,7 +7,7 @@ both and says `ok`; where it is false, `error` says why, as words that a person 
 import asyncio
 import json
 
-from mote import log, tasks
+from mote import log, memory, tasks
 
 NONCE_MAX = 40
 # So many answers are kept: a command that comes twice is answered twice and done once.
@@ -39,7 +39,7 @@ class Commands:
     def received(self, payload):
         """A message on the command topic; it is worked on in a task of its own."""
         try:
-            command = json.loads(payload)
+            command, fault = _parsed(payload)
             name, nonce = command["cmd"], command["nonce"]
             if not isinstance(nonce, str) or not 0 < len(nonce) <= NONCE_MAX:
                 raise ValueError
@@ -47,7 +47,7 @@ class Commands:
             # Nobody waits for an answer that bears no nonce.
             log.warning("commands: not understood, %d bytes" % len(payload))
             return
-        tasks.start(self._work(name, nonce, command))
+        tasks.start(self._work(name, nonce, command, fault))
 
     async def conclude(self, name, nonce, fault):
         """The outcome of a command that took a restart: `fault` says what went wrong, if anything.
@@ -62,13 +62,13 @@ class Commands:
         self._remember(nonce, answer)
         await self._answer(answer)
 
-    async def _work(self, name, nonce, command):
+    async def _work(self, name, nonce, command, fault):
         after = None
         answer = self._remembered(nonce)
         if answer is None:
             # Remembered before it is done: its copy may arrive while it is.
             self._remember(nonce, _AT_WORK)
-            answer, after = await self._do(name, nonce, command)
+            answer, after = await self._do(name, nonce, command, fault)
             self._remember(nonce, answer)
         while answer == _AT_WORK:
             # Whether it is ok, nobody knows yet.
@@ -97,9 +97,11 @@ class Commands:
         others = [one for one in self._answers if one[0] != nonce]
         self._answers = others[1 - _REMEMBERED :] + [(nonce, answer)]
 
-    async def _do(self, name, nonce, command):
+    async def _do(self, name, nonce, command, fault):
         after = None
         try:
+            if fault:
+                raise Refused(fault)
             handlers = self._handlers()
             handler = handlers.get(name)
             if handler is None:
@@ -117,6 +119,23 @@ class Commands:
             fault = "there is no memory for it"
         log.warning("commands: %s refused" % name)
         return _answer(name, nonce, False, {"error": fault}), None
+
+
+def _parsed(payload):
+    """The command in `payload`, and why it is refused, if it is. Raises ValueError, MemoryError."""
+    if b'"at"' in payload:
+        # The pieces of an update are many, and no person writes them.
+        return json.loads(payload), ""
+    from mote import json_text
+
+    try:
+        return json_text.parse(payload), ""
+    except ValueError as error:
+        # What takes almost everything finds the nonce, so that somebody is told.
+        return json.loads(payload), "the command is not JSON: %s" % error
+    finally:
+        memory.discard("mote.json_text")
+        memory.forget("mote.utf8")
 
 
 def _answer(name, nonce, ok, entries):

@@ -26,23 +26,33 @@ class ConfigError(Exception):
 
 def load():
     """The saved configuration with defaults filled in. Raises ConfigError when it is unusable."""
+    from mote import json_text
+
     try:
-        with open(PATH) as f:
-            document = json.load(f)
+        with open(PATH, "rb") as f:
+            document = json_text.parse(f.read(json_text.MAX_BYTES + 1))
     except OSError:
         raise ConfigError([MISSING]) from None
-    except (ValueError, UnicodeError, MemoryError):
+    except json_text.JsonError as error:
+        raise ConfigError([("config.json", "is not JSON: %s" % error)]) from None
+    except MemoryError:
         raise ConfigError([("config.json", "is damaged: not JSON")]) from None
+    finally:
+        memory.discard("mote.json_text")
     return checked(document)
 
 
 def checked(document):
-    """`document` with defaults filled in, if it conforms. Raises ConfigError with every fault."""
+    """`document` with defaults filled in, if it conforms. Raises ConfigError with every fault.
+
+    An address with scheme or port in `mqtt.host` is split into its entries.
+    """
     # A board checks rarely: what checks is loaded for it, and its memory given back.
     try:
         faults = _faults(document)
     finally:
         memory.discard("mote.schema")
+        memory.forget("mote.utf8")
     if faults:
         raise ConfigError(faults)
     return document
@@ -105,13 +115,32 @@ def _remove(path):
         pass
 
 
+def _split_address(document):
+    """The fault of `mqtt.host`, in a list, where it is not the address of a server."""
+    server = document.get("mqtt") if isinstance(document, dict) else None
+    if not isinstance(server, dict):
+        return []
+    from mote import server_address
+
+    try:
+        server_address.normalize(server)
+    except ValueError as error:
+        return [("mqtt.host", str(error))]
+    finally:
+        memory.discard("mote.server_address")
+    return []
+
+
 def _faults(document):
     """What is wrong with `document`; when nothing is, its defaults are filled in."""
+    address = _split_address(document)
     from mote import schema
 
     with open(_SCHEMA) as f:
         rules = json.load(f)
     faults = schema.check(rules, document)
+    if address:
+        faults = address + [fault for fault in faults if fault[0] != "mqtt.host"]
     if not faults:
         schema.fill(rules, document)
     return faults

@@ -1,6 +1,6 @@
 """The command `config`: the configuration as it is, and another one on trial. Loaded for it."""
 
-from mote import config, probation
+from mote import config, memory, probation
 from mote.commands import Refused
 
 
@@ -21,6 +21,7 @@ def begin(changes, nonce):
     if not isinstance(changes, dict):
         raise Refused("config must be of type object")
     try:
+        _split_address(changes.get("mqtt"))
         present = config.load()
         document = _merged(present, changes)
         _keep_passwords(document, present)
@@ -32,6 +33,22 @@ def begin(changes, nonce):
     except RuntimeError:
         # The stack is small, and a command may nest as deep as it likes.
         raise Refused("config is nested too deeply") from None
+
+
+def _split_address(server):
+    """Let an address in `host` replace port and TLS as well, rather than contradict the old ones.
+
+    Raises ConfigError.
+    """
+    from mote import server_address
+
+    try:
+        if isinstance(server, dict):
+            server_address.normalize(server)
+    except ValueError as error:
+        raise config.ConfigError([("mqtt.host", str(error))]) from None
+    finally:
+        memory.discard("mote.server_address")
 
 
 def _merged(target, patch):

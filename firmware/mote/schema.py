@@ -8,6 +8,8 @@ minLength maxLength maxBytes pattern minimum maximum anyOf oneOf title default; 
 
 import re
 
+from mote import utf8
+
 _TYPES = {
     "object": dict,
     "array": list,
@@ -45,8 +47,13 @@ def _is_type(name, value):
     if name == "integer":
         return isinstance(value, int) and not isinstance(value, bool)
     if name == "number":
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
     return isinstance(value, _TYPES[name])
+
+
+def _is_finite(value):
+    """Neither NaN nor more than a board can hold (IEEE 754, single precision)."""
+    return -3.4e38 <= value <= 3.4e38
 
 
 def _same(a, b):
@@ -86,7 +93,9 @@ def _passes(schema, value):
 
 def _check_string(schema, value, path, faults):
     before = len(faults)
-    if len(value) < schema.get("minLength", 0):
+    if not utf8.is_text(value):
+        faults.append((path, "has a character that is not allowed"))
+    elif len(value) < schema.get("minLength", 0):
         faults.append((path, "is missing" if not value else "is too short"))
     elif len(value) > schema.get("maxLength", len(value)):
         faults.append((path, "is longer than %d characters" % schema["maxLength"]))

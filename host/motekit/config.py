@@ -1,5 +1,6 @@
 """Device configurations on the host: accepted and rejected by the same schema as on the board."""
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError, validators
+from mote import server_address, utf8
 
 from motekit import places
 
@@ -20,12 +22,28 @@ class ConfigError(Exception):
 
 
 def checked(document: Any) -> dict[str, Any]:
-    """`document` with its defaults, if it conforms. Raises ConfigError with every fault."""
+    """`document` with its defaults, if it conforms. Raises ConfigError with every fault.
+
+    An address with scheme or port in `mqtt.host` is split into its entries, as on the board.
+    """
+    document = copy.deepcopy(document)
+    faults = _address_faults(document)
     errors = sorted(_validator().iter_errors(document), key=lambda error: list(error.path))
-    if errors:
-        raise ConfigError([(".".join(map(str, e.path)), _text(e)) for e in errors])
-    filled: dict[str, Any] = _filled(_validator().schema, json.loads(json.dumps(document)))
+    found = [(".".join(map(str, e.path)), _text(e)) for e in errors]
+    faults += [one for one in found if not faults or one[0] != "mqtt.host"]
+    if faults:
+        raise ConfigError(faults)
+    filled: dict[str, Any] = _filled(_validator().schema, document)
     return filled
+
+
+def for_board(document: Any) -> str:
+    """`document` as JSON for a board, the one way to write it.
+
+    As UTF-8: MicroPython's json does not put the two halves of an escaped emoji together.
+    Raises ValueError for NaN and infinities, which no board takes.
+    """
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def schema() -> dict[str, Any]:
@@ -34,10 +52,27 @@ def schema() -> dict[str, Any]:
     return document
 
 
+def _address_faults(document: Any) -> list[tuple[str, str]]:
+    server = document.get("mqtt") if isinstance(document, dict) else None
+    try:
+        if isinstance(server, dict):
+            server_address.normalize(server)
+    except ValueError as error:
+        return [("mqtt.host", str(error))]
+    return []
+
+
+def entry_fault(part: dict[str, Any], value: Any) -> str:
+    """What is wrong with one entry, whose part of the schema is `part`; empty when nothing is."""
+    error = next(iter(_validator().evolve(schema=part).iter_errors(value)), None)
+    return _text(error) if error else ""
+
+
 @cache
 def _validator() -> Any:
-    own = {"maxBytes": _max_bytes, "pattern": _pattern, "required": _required}
+    own = {"maxBytes": _max_bytes, "pattern": _pattern, "required": _required, "type": _type}
     checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+    checker = checker.redefine("number", _is_number)
     kind: Any = validators.extend(Draft202012Validator, own, type_checker=checker)  # type: ignore[no-untyped-call]
     return kind(schema())
 
@@ -47,9 +82,20 @@ def _is_integer(_: object, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_number(_: object, value: object) -> bool:
+    # Neither NaN nor more than a board can hold (IEEE 754, single precision).
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 3.4e38
+
+
+def _type(validator: Any, kind: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
+    yield from Draft202012Validator.VALIDATORS["type"](validator, kind, value, schema)
+    if kind == "string" and isinstance(value, str) and not utf8.is_text(value):
+        yield ValidationError("has a character that is not allowed", validator="characters")
+
+
 def _max_bytes(_: Any, limit: int, value: Any, __: Any) -> Iterator[ValidationError]:
     """The radio counts bytes of UTF-8, not characters."""
-    if isinstance(value, str) and len(value.encode()) > limit:
+    if isinstance(value, str) and len(value.encode("utf-8", "surrogatepass")) > limit:
         yield ValidationError(f"is longer than {limit} bytes")
 
 

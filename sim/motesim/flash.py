@@ -63,7 +63,8 @@ class Flash:
             filesystem.write(fs, name, data)
 
     def write_config(self, document: dict[str, Any]) -> None:
-        self.write("config.json", json.dumps(document).encode())
+        # As UTF-8: MicroPython's json does not put the halves of an escaped emoji together.
+        self.write("config.json", json.dumps(document, ensure_ascii=False).encode())
 
     def read(self, name: str) -> bytes:
         """The content of a file. Raises FileNotFoundError."""

@@ -22,7 +22,8 @@ class Host:
         self.answers.append(json.loads(text))
 
     async def send(self, payload):
-        self.commands.received(payload if isinstance(payload, bytes) else json.dumps(payload))
+        payload = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.commands.received(payload)
         await asyncio.sleep_ms(20)
 
 
@@ -140,3 +141,32 @@ async def test_the_command_of_the_last_restart_is_not_done_again():
     host = Host(restart=restart)
     await host.send({"cmd": "restart", "nonce": "before"})
     assert not done and host.answers[0]["ok"]
+
+
+async def test_a_command_that_is_no_strict_json_is_answered_with_its_fault():
+    async def work(command):
+        return {"seen": command["config"]}
+
+    host = Host(work=work)
+    for number, (config, fault) in enumerate(
+        (
+            ('{"a": 1, "a": 2}', "'a' is there twice"),
+            ('"\\ud83d"', "half of a character"),
+            ("1e999", "too large"),
+            ("[1 2]", "a comma"),
+            ("[" * 20 + "]" * 20, "nested"),
+        )
+    ):
+        await host.send(b'{"cmd":"work","nonce":"n%d","config":%s}' % (number, config.encode()))
+        answer = host.answers[-1]
+        assert answer["ok"] is False and answer["nonce"] == "n%d" % number, answer
+        assert "not JSON: line 1" in answer["error"] and fault in answer["error"], answer
+
+
+async def test_an_escaped_emoji_of_another_tool_is_one_character():
+    async def work(command):
+        return {"seen": command["ssid"]}
+
+    host = Host(work=work)
+    await host.send(b'{"cmd":"work","nonce":"a","ssid":"\\ud83d\\ude00"}')
+    assert host.answers[-1]["seen"] == "\U0001f600"

@@ -33,7 +33,9 @@ async def test_what_is_set_is_tried_kept_and_told(tmp_path: Path) -> None:
 async def test_what_the_board_refuses_changes_nothing(tmp_path: Path) -> None:
     async with boards(tmp_path, "plant1") as there:
         before = await there.json("config", "get", "plant1")
-        refused = await there.mote("config", "set", "plant1", "interval=0")
+        file = tmp_path / "patch.json"
+        file.write_text('{"interval": 0}')
+        refused = await there.mote("config", "set", "plant1", "--file", str(file))
         assert refused.returncode == FAILED
         assert "plant1: interval must be at least 1" in refused.stderr
         assert await there.json("config", "get", "plant1") == before
@@ -60,6 +62,12 @@ async def test_several_boards_are_asked_about_and_an_id_is_for_one(tmp_path: Pat
     [
         (("intervall=3",), "no entry 'intervall'"),
         (("interval",), "has no =VALUE"),
+        (("interval=abc",), "interval must be a number, not 'abc'"),
+        (("interval=nan",), "interval must be a number, not 'nan'"),
+        (("interval=0",), "interval 0 is less than the minimum of 1"),
+        (("mqtt.port=70000",), "mqtt.port 70000 is greater"),
+        (("mqtt.tls=maybe",), "mqtt.tls must be true or false"),
+        (("sensors=[1",), "sensors must be a word or a list in JSON"),
         ((), "give either entries or --file"),
     ],
 )

@@ -138,7 +138,7 @@ def test_two_commands_do_not_work_on_one_csv(tmp_path: Path) -> None:
 
 def test_a_bad_csv_is_refused_with_its_line_before_a_board_is_touched(tmp_path: Path) -> None:
     cases = [
-        (("a,11,", "b,0,"), "class.csv:3: the configuration is refused: interval"),
+        (("a,11,", "b,0,"), "class.csv:3: interval 0 is less than the minimum of 1"),
         (("a,11,", "a,12,"), "two rows have the id a"),
         (("a,11,nothing",), "there is no board 'nothing'"),
         (("a,11,,,",), "more fields than the first line has names"),

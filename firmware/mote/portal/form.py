@@ -3,7 +3,7 @@
 Loaded when a form is sent: who only looks at the page leaves its memory free.
 """
 
-from mote import contract
+from mote import contract, server_address
 from mote.portal.fields import OTHER
 
 # Field of the form -> path in the document.
@@ -20,6 +20,7 @@ PATHS = {
     "portal_password": "portal_password",
 }
 _NEAREST = {"wifi": "ssid", "mqtt": "host"}
+_USUAL_PORTS = (str(contract.MQTT_PORT), str(contract.MQTT_TLS_PORT))
 _HEX = b"0123456789abcdefABCDEF"
 
 
@@ -72,19 +73,17 @@ def document(fields, known, draft=None):
     result["wifi"] = [{"ssid": ssid, "password": password}] + others[:2]
     server = dict(result.get("mqtt", {}))
     # A server that was found and picked counts before what is typed.
-    host, port = fields.get("server") or fields.get("host", ""), fields.get("port", "")
-    host, port = _host_and_port(host.strip(), port.strip())
+    address = _address(fields)
+    host = address["host"]
     if host != server.get("host"):
         # A password is for one server: it does not follow to another.
         server.pop("password", None)
     if draft.get("mqtt", {}).get("host") == host and draft["mqtt"].get("password"):
         server["password"] = draft["mqtt"]["password"]
-    server["host"] = host
-    server["port"] = _number(port) if port else contract.MQTT_PORT
+    server.update(address)
     server["user"] = fields.get("user", "").strip()
     if fields.get("mqtt_password"):
         server["password"] = fields["mqtt_password"]
-    server["tls"] = "tls" in fields
     result["mqtt"] = server
     interval = fields.get("interval", "").strip()
     if interval:
@@ -122,13 +121,28 @@ def _known_password(networks, ssid):
     return ""
 
 
-def _host_and_port(host, port):
-    """`name:1884` in the one field is what many people type."""
-    if host.count(":") == 1:
-        name, _, typed = host.partition(":")
-        if typed.isdigit():
-            return name, typed
-    return host, port
+def _address(fields):
+    """Host, port and TLS: also of an address such as `mqtts://name:8884` in the one field.
+
+    What is no address stays in `host`, for the schema to refuse.
+    """
+    picked = fields.get("server", "")
+    host = (picked or fields.get("host", "")).strip()
+    port = fields.get("port", "").strip()
+    found = {"host": host}
+    # The form shows the usual port before anybody has typed one.
+    if port and not (":" in host and (picked or port in _USUAL_PORTS)):
+        found["port"] = _number(port)
+    if "tls" in fields:
+        found["tls"] = True
+    try:
+        server_address.normalize(found)
+    except ValueError:
+        pass
+    for key, usual in (("port", contract.MQTT_PORT), ("tls", False)):
+        if key not in found:
+            found[key] = usual
+    return found
 
 
 def _number(text):

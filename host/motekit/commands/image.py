@@ -1,6 +1,5 @@
 """`mote image`: one file for the flash of a board, with everything on it; and what is in one."""
 
-import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -160,12 +159,12 @@ def inspect(
 
 
 def _document(file: Path) -> Any:
+    from motekit import documents
+
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        fail(f"{file} cannot be read: {error.strerror}")
-    except ValueError as error:
-        fail(f"{file} is not JSON: {error}")
+        return documents.read_json(file)
+    except documents.DocumentError as error:
+        fail(error)
 
 
 def _write(made: "Image", file: Path) -> None:

@@ -1,7 +1,6 @@
 """`mote config`: the configuration of boards that are online, told and changed over MQTT."""
 
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -73,8 +72,8 @@ def put(
         ),
     ] = None,
     file: Annotated[
-        typer.FileText | None,
-        typer.Option(help="Entries as a JSON object; - is standard input.", encoding="utf-8"),
+        typer.FileBinaryRead | None,
+        typer.Option(help="Entries as a JSON object; - is standard input.", metavar="FILE"),
     ] = None,
     wait: meeting.Wait = meeting.WAIT_S,
     yes: meeting.Yes = False,
@@ -115,7 +114,7 @@ def put(
     )
 
 
-def _patch(changes: list[str], file: typer.FileText | None) -> dict[str, Any]:
+def _patch(changes: list[str], file: BinaryIO | None) -> dict[str, Any]:
     """What to merge into the configuration. Raises typer.BadParameter, typer.Exit."""
     if bool(changes) == bool(file):
         raise typer.BadParameter("give either entries or --file", param_hint="KEY=VALUE")
@@ -133,18 +132,32 @@ def _patch(changes: list[str], file: typer.FileText | None) -> dict[str, Any]:
         *folders, leaf = key.split(".")
         for folder in folders:
             place = place.setdefault(folder, {})
-        place[leaf] = text if kind == "string" else _value(key, text)
-    return patch
+        place[leaf] = None if text == "null" and kind != "string" else _typed(key, text)
+    return _addressed(patch)
 
 
-def _read(file: typer.FileText) -> dict[str, Any]:
+def _read(file: BinaryIO) -> dict[str, Any]:
+    from motekit import documents
+
     try:
-        found = json.load(file)
-    except ValueError as error:
-        fail(f"{file.name} is no JSON: {error}")
+        found = documents.read_json(file)
+    except documents.DocumentError as error:
+        fail(error)
     if not isinstance(found, dict) or not found:
         fail(f"{file.name} must hold a JSON object with the entries to change")
-    return found
+    return _addressed(found)
+
+
+def _addressed(patch: dict[str, Any]) -> dict[str, Any]:
+    """`patch`, in which an address in `mqtt.host` says port and TLS as well."""
+    from mote import server_address
+
+    try:
+        if isinstance(patch.get("mqtt"), dict):
+            server_address.normalize(patch["mqtt"])
+    except ValueError as error:
+        fail(f"mqtt.host {error}")
+    return patch
 
 
 def _kind(key: str) -> str:
@@ -163,9 +176,10 @@ def _kind(key: str) -> str:
     return str(schema.get("type", ""))
 
 
-def _value(key: str, text: str) -> Any:
+def _typed(key: str, text: str) -> Any:
+    from motekit.provision import SettingsError, settings
+
     try:
-        return json.loads(text)
-    except ValueError:
-        # A word, such as `sensors=auto`; what it may be is for the board to say.
-        return text
+        return settings.typed(key, text)
+    except SettingsError as error:
+        raise typer.BadParameter(str(error), param_hint="KEY=VALUE") from None

@@ -4,6 +4,8 @@ import json
 import secrets
 from pathlib import Path
 
+from motekit import config
+
 NAME = "factory.json"
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -15,7 +17,7 @@ def new_password() -> str:
 
 def content(portal_password: str) -> bytes:
     """The file with the password of a board's setup network."""
-    return json.dumps({"portal_password": portal_password}).encode()
+    return config.for_board({"portal_password": portal_password}).encode()
 
 
 def password(content: bytes) -> str:

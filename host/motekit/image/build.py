@@ -1,6 +1,5 @@
 """Puts an image together: MicroPython, the firmware's files, and what is for one board alone."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,11 +75,7 @@ def build(
     region = runtime.file_system(flash_size)
     files = _content(tree or firmware.build(board, key=key))
     if document is not None:
-        config.checked(document)
-        # As UTF-8: MicroPython does not put the two halves of an escaped emoji together.
-        files["/config.json"] = json.dumps(
-            document, ensure_ascii=False, separators=(",", ":")
-        ).encode()
+        files["/config.json"] = config.for_board(config.checked(document)).encode()
     if portal_password:
         files["/" + factory.NAME] = factory.content(portal_password)
     named = runtime.naming(region)[: region.offset - runtime.offset]

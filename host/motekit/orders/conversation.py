@@ -5,7 +5,6 @@ What else is heard on the way (who is online, what a board says of itself) goes 
 
 import asyncio
 import contextlib
-import json
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +16,8 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from mote import contract
 from paho.mqtt.enums import CallbackAPIVersion
+
+from motekit import config, payloads
 
 CONNECT_S = 10.0
 # A board that was busy, or a connection that was lost, gets the same command again after this long.
@@ -69,7 +70,7 @@ class Conversation:
         """A command that is under way to `device` as long as the context is open."""
         nonce = secrets.token_hex(8)
         answers = self._waiting[nonce] = asyncio.Queue()
-        payload = json.dumps({**command, "nonce": nonce})
+        payload = config.for_board({**command, "nonce": nonce})
         self.hear_replies(device)
         try:
             yield Asked(self._client, contract.device_topic(device, "cmd"), payload, answers)
@@ -120,7 +121,7 @@ class Conversation:
 
     def _answered(self, message: Message) -> None:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            answer = json.loads(message.payload)
+            answer = payloads.parse_json_object(bytes(message.payload))
             self._waiting[answer["nonce"]].put_nowait(answer)
 
     def _subscribe(self, pattern: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 
 from mote import contract
 
+from motekit import payloads
 from motekit.orders.conversation import Conversation, Message
 
 EVERY = "+"
@@ -111,14 +111,12 @@ class Roster:
         device = self.devices.setdefault(name, Device(name))
         if room == "sensors":
             with contextlib.suppress(ValueError):
-                device.readings[leaf] = float(message.payload), time.time()
+                device.readings[leaf] = payloads.parse_value(bytes(message.payload)), time.time()
         elif leaf == "status":
             self._status(device, message)
         else:
             with contextlib.suppress(ValueError):
-                info = json.loads(message.payload)
-                if isinstance(info, dict):
-                    device.info = info
+                device.info = payloads.parse_json_object(bytes(message.payload))
         self._news_at = time.monotonic()
         self._news.set()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mote.update import versions
 
+from motekit import config
 from motekit.firmware import factory
 from motekit.serial import remote
 
@@ -162,8 +163,7 @@ class Device:
         A board without a password of its setup network gets `new_password`.
         Raises DeviceError, RemoteError.
         """
-        # As UTF-8: MicroPython does not put the two halves of an escaped emoji together.
-        text = json.dumps(document, ensure_ascii=False)
+        text = config.for_board(document)
         facts = self._told(_SAVE % (CONFIG, f"/{factory.NAME}", text, new_password))
         if "faults" in facts:
             faults = "; ".join(

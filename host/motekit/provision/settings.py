@@ -1,11 +1,14 @@
 """The configuration of one board: a document in common, and what is written for this board."""
 
 import copy
-import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from motekit import config, places
+from mote import json_text, server_address
+
+from motekit import config, documents, places
 
 
 class SettingsError(Exception):
@@ -15,12 +18,9 @@ class SettingsError(Exception):
 def read(path: Path) -> dict[str, Any]:
     """The document in a file, not yet checked: it may be a part. Raises SettingsError."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        # Without the text around it, which may be a password.
-        raise SettingsError(f"{path} is not JSON: {str(error).split(':')[0]}") from error
+        document = documents.read_json(path)
+    except documents.DocumentError as error:
+        raise SettingsError(str(error)) from error
     if not isinstance(document, dict):
         raise SettingsError(f"{path} is no configuration: it has to begin with {{")
     return document
@@ -32,8 +32,8 @@ def overlaid(document: dict[str, Any], values: dict[str, str]) -> dict[str, Any]
     Raises SettingsError for what is no setting, or not of its type.
     """
     result = copy.deepcopy(document)
-    for path, text in values.items():
-        _put(result, path, _typed(path, text))
+    for path, value in _split_address({path: typed(path, text) for path, text in values.items()}):
+        _put(result, path, value)
     return result
 
 
@@ -45,28 +45,65 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
         raise SettingsError(f"the configuration is refused: {error}") from error
 
 
-def _typed(path: str, text: str) -> Any:
+def is_free_text(path: str) -> bool:
+    """Whether blanks around the value of a setting belong to it, as in an SSID or a password."""
+    part = _schema(path)
+    return part.get("type") == "string" and "pattern" not in part
+
+
+def typed(path: str, text: str) -> Any:
+    """The value that `text` is for the setting at `path`, checked. Raises SettingsError."""
+    value = _value(path, text)
+    if fault := config.entry_fault(_schema(path), value):
+        raise SettingsError(f"{path} {fault}")
+    return value
+
+
+def _value(path: str, text: str) -> Any:
     kind = _schema(path).get("type")
     if kind == "string":
-        return text
+        return text if is_free_text(path) else text.strip()
+    text = text.strip()
     if kind == "boolean":
         if text.lower() in ("true", "false", "yes", "no", "1", "0"):
             return text.lower() in ("true", "yes", "1")
         raise SettingsError(f"{path} must be true or false, not {text!r}")
     if kind in ("integer", "number"):
-        try:
-            return int(text) if text.lstrip("-").isdigit() else float(text)
-        except ValueError:
-            raise SettingsError(f"{path} must be a number, not {text!r}") from None
+        return _number(path, text)
     # Lists, and what may be a word or a list.
     try:
-        return json.loads(text) if text[:1] in "[{" else text
+        return json_text.parse(text.encode()) if text[:1] in ("[", "{") else text
+    except ValueError as error:
+        raise SettingsError(f"{path} must be a word or a list in JSON: {error}") from None
+
+
+def _number(path: str, text: str) -> int | float:
+    """Also with the decimal comma of a spreadsheet: 2,5."""
+    if re.fullmatch(r"-?[0-9]+,[0-9]{3}", text):
+        plain = text.replace(",", "")
+        raise SettingsError(f"{path} must be a number: {text!r} may be {plain} or {plain[:-3]}.0")
+    try:
+        value = json_text.parse(re.sub(r"^(-?[0-9]+),([0-9]+)$", r"\1.\2", text).encode())
     except ValueError:
-        raise SettingsError(f"{path} must be a word or a list in JSON") from None
+        value = None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise SettingsError(f"{path} must be a number, not {text!r}")
+    return value
+
+
+def _split_address(values: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    """An address in `mqtt.host` sets port and TLS as well. Raises SettingsError."""
+    keys = {key: f"mqtt.{key}" for key in ("host", "port", "tls")}
+    server = {key: values[path] for key, path in keys.items() if path in values}
+    try:
+        server_address.normalize(server)
+    except ValueError as error:
+        raise SettingsError(f"mqtt.host {error}") from None
+    return (values | {keys[key]: value for key, value in server.items()}).items()
 
 
 def _schema(path: str) -> dict[str, Any]:
-    part: dict[str, Any] = json.loads(places.CONFIG_SCHEMA.read_text(encoding="utf-8"))
+    part = config.schema()
     for key in path.split("."):
         below = part.get("items") if key.isdigit() else part.get("properties", {}).get(key)
         if below is None:

@@ -158,7 +158,9 @@ def _signed(
     }
     if downgrade:
         manifest["downgrade"] = True
-    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(
+        manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     r, s = utils.decode_dss_signature(key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
     return Bundle(text, r.to_bytes(32, "big") + s.to_bytes(32, "big"), stream)
 
