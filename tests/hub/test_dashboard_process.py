@@ -135,7 +135,7 @@ def test_a_taken_port_is_named_with_its_owner_and_nothing_stays_behind(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         hub = Hub(tmp_path, mqtt_port=0, http_port=port)
-        with pytest.raises(HubError, match=rf"port {port} \(dashboard\) is taken.*--port"):
+        with pytest.raises(HubError, match=rf"port {port} \(dashboard\) is in use.*--port"):
             asyncio.run(hub.start())
     children = psutil.Process().children(recursive=True)
     assert not any("motekit.hub.dashboard" in child.cmdline() for child in children)

@@ -230,7 +230,7 @@ def test_a_taken_port_is_named_with_who_has_it(tmp_path) -> None:
         other.listen()
         port = other.getsockname()[1]
         hub = Hub(tmp_path, mqtt_port=port, http_port=None)
-        with pytest.raises(HubError, match=rf"port {port} \(MQTT\) is taken by .*--mqtt-port"):
+        with pytest.raises(HubError, match=rf"port {port} \(MQTT\) is in use by .*--mqtt-port"):
             asyncio.run(hub.start())
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from motekit.hub import Hub
     from motekit.hub.accounts import Accounts
 
+PORT_MAX = 65_535
 app = typer.Typer()
 Data = Annotated[
     Path | None,
@@ -35,11 +36,13 @@ def command(
     mqtt_host: Annotated[
         str, typer.Option(help="Address for boards. On 127.0.0.1 no login is needed.")
     ] = "0.0.0.0",
-    mqtt_port: Annotated[int, typer.Option(help="Port for boards.")] = contract.MQTT_PORT,
+    mqtt_port: Annotated[
+        int, typer.Option(help="Port for boards.", min=0, max=PORT_MAX)
+    ] = contract.MQTT_PORT,
     dashboard_host: Annotated[
         str, typer.Option(help="Address of the dashboard. Anything but 127.0.0.1 asks to log in.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the dashboard.")] = 8080,
+    port: Annotated[int, typer.Option(help="Port of the dashboard.", min=0, max=PORT_MAX)] = 8080,
     dashboard: Annotated[bool, typer.Option(help="Whether there is a dashboard at all.")] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print an object at the start and one at the end.")
@@ -77,8 +80,8 @@ def add(
     from motekit.credentials import AccountError
 
     try:
-        password = _accounts(context, data).add(device)
-    except AccountError as error:
+        password = _accounts(context, data, create=True).add(device)
+    except (AccountError, OSError) as error:
         fail(error)
     if as_json:
         print_json({"user": device, "password": password})
@@ -99,7 +102,7 @@ def remove(
 
     try:
         _accounts(context, data).remove(device)
-    except AccountError as error:
+    except (AccountError, OSError) as error:
         fail(error)
     if as_json:
         print_json({"removed": device})
@@ -125,10 +128,14 @@ def _data() -> Path:
     return places.data() / "hub"
 
 
-def _accounts(context: typer.Context, data: Path | None) -> "Accounts":
+def _accounts(context: typer.Context, data: Path | None, *, create: bool = False) -> "Accounts":
+    from motekit.credentials import AccountError
     from motekit.hub.accounts import Accounts
 
-    return Accounts(data or context.obj or _data())
+    try:
+        return Accounts(data or context.obj or _data(), create=create)
+    except (AccountError, OSError) as error:
+        fail(error)
 
 
 async def _run(hub: "Hub", as_json: bool) -> None:
@@ -161,9 +168,11 @@ def _started(hub: "Hub") -> None:
 
 
 def _greet(hub: "Hub") -> None:
-    login = "" if hub.mqtt_host.startswith("127.") else ", with login: mote hub add DEVICE"
+    from motekit.hub.listening import is_loopback, join
+
+    login = "" if is_loopback(hub.mqtt_host) else ", with login: mote hub add DEVICE"
     if hub.http_port:
         echo(f"Dashboard  {hub.dashboard_url}")
-    echo(f"Boards     {hub.mqtt_host}:{hub.mqtt_port}{login}")
+    echo(f"Boards     {join(hub.mqtt_host, hub.mqtt_port)}{login}")
     echo(f"Data       {hub.data}")
     echo("Ctrl-C stops the hub; nothing is lost.")

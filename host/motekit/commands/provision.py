@@ -202,9 +202,13 @@ def _logins(data: Path | None, stack: bool) -> "Logins":
         from motekit.stack.registration import Registration
 
         return Registration(_installation(data))
+    from motekit.credentials import AccountError
     from motekit.hub.accounts import Accounts
 
-    return Accounts(data or places.data() / "hub")
+    try:
+        return Accounts(data or places.data() / "hub")
+    except (AccountError, OSError) as error:
+        fail(error)
 
 
 def _installation(data: Path | None) -> "Installation":

@@ -6,12 +6,23 @@ as strong as they are; a slow hash would only make a thousand boards wait for ea
 
 import hashlib
 import json
+import logging
+import re
 import secrets
 from pathlib import Path
 from typing import ClassVar
 
-from motekit import credentials, private_files
-from motekit.credentials import OWNER
+from mote import contract
+
+from motekit import credentials, payloads, private_files
+from motekit.credentials import OWNER, AccountError
+from motekit.limited_log import LimitedLog
+from motekit.payloads import PayloadError
+
+LOGGER = logging.getLogger(__name__)
+# An entry has about 120 bytes.
+_FILE_MAX = 16 * 2**20
+_ENTRY = re.compile("[0-9a-f]{1,64}:[0-9a-f]{64}")
 
 
 class Accounts:
@@ -22,20 +33,32 @@ class Accounts:
 
     remove_command: ClassVar[str] = "mote hub remove"
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, create: bool = True) -> None:
+        """Open the accounts; make them, and the folder, unless `create` is False.
+
+        Raises AccountError when there are none, or their file is damaged, and OSError.
+        """
         self._path = data / "accounts.json"
         self._owner_path = data / "owner.password"
-        self._stamp = 0
+        self._stamp: tuple[int, int] | None = None
         self._hashes: dict[str, str] = {}
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self._owner_path.exists():
+        self._log = LimitedLog(LOGGER)
+        if not create and not self._path.is_file():
+            raise AccountError(
+                f'there are no accounts in "{data}": start `mote hub`, or name its data folder '
+                "with --data"
+            )
+        if create:
+            data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._read()
+        if create and not self._has_owner_password():
             password = credentials.new_password()
             self.put(OWNER, password)
             private_files.write(self._owner_path, password)
 
     @property
     def owner_password(self) -> str:
-        return self._owner_path.read_text(encoding="utf-8")
+        return self._owner_path.read_bytes().decode(errors="replace")
 
     def add(self, device: str) -> str:
         """Make an account for `device` and return its password, which is kept nowhere.
@@ -74,23 +97,53 @@ class Accounts:
         return sorted(name for name in self._hashes if name != OWNER)
 
     def verify(self, name: str, password: str) -> bool:
-        """Whether `password` is that of account `name`."""
-        self._read()
+        """Whether `password` is that of account `name`.
+
+        While the file is damaged, the accounts that were read before it was count.
+        """
+        try:
+            self._read()
+        except (AccountError, OSError) as error:
+            self._log.log(logging.ERROR, "read", "%s. Until then the former accounts count", error)
         salt, _, expected = self._hashes.get(name, "-:-").partition(":")
         return secrets.compare_digest(_hash(salt, password), expected)
 
+    def _has_owner_password(self) -> bool:
+        try:
+            return bool(self.owner_password)
+        except FileNotFoundError:
+            return False
+
     def _read(self) -> None:
         try:
-            stamp = self._path.stat().st_mtime_ns
+            found = self._path.stat()
         except FileNotFoundError:
             return
-        if stamp != self._stamp:
-            self._hashes = json.loads(self._path.read_text(encoding="utf-8"))
-            self._stamp = stamp
+        # Two changes within the resolution of the clock still differ in their inode.
+        stamp = found.st_mtime_ns, found.st_ino
+        if stamp == self._stamp:
+            return
+        try:
+            hashes = payloads.parse_json_object(self._path.read_bytes(), _FILE_MAX)
+            if not all(_is_entry(name, value) for name, value in hashes.items()):
+                raise PayloadError("not a list of accounts")
+        except PayloadError as error:
+            raise AccountError(
+                f'the accounts in "{self._path}" are damaged ({error}): restore a backup with '
+                "`mote hub restore`, or move the file away and make the logins again with "
+                "`mote hub add`"
+            ) from error
+        self._hashes, self._stamp = hashes, stamp
 
     def _write(self) -> None:
         private_files.write(self._path, json.dumps(self._hashes, indent=1))
 
 
 def _hash(salt: str, password: str) -> str:
-    return hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()
+    # A password from the network may have any characters.
+    return hashlib.sha256(f"{salt}:{password}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _is_entry(name: str, value: object) -> bool:
+    known = name == OWNER or contract.is_device_id(name)
+    return known and isinstance(value, str) and bool(_ENTRY.fullmatch(value))

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from mote import contract
 
 from motekit.broker.backend import CommitError
+from motekit.credentials import AccountError
 from motekit.hub.accounts import Accounts
 from motekit.hub.commit_queue import CommitQueue
 from motekit.hub.dashboard.process import DashboardError, DashboardProcess, Settings
+from motekit.hub.folder_lock import FolderInUseError, FolderLock
 from motekit.hub.ingest import Commit, Ingest
-from motekit.hub.listening import ListenError, listen
+from motekit.hub.listening import ListenError, is_any, join, listen
 from motekit.hub.refill import Refill
 from motekit.hub.store import Store, StoreError
 from motekit.supervision import Supervisor
@@ -49,11 +51,14 @@ class Hub:
         self.data = data
         self.mqtt_host, self.mqtt_port = mqtt_host, mqtt_port
         self.http_host, self.http_port = http_host, http_port
+        self._lock = FolderLock(data)
         try:
+            self.accounts = Accounts(data)
             self.store = Store(data / "readings.db")
-        except StoreError as error:
+        except (AccountError, StoreError) as error:
             raise HubError(str(error)) from error
-        self.accounts = Accounts(data)
+        except OSError as error:
+            raise HubError(_unusable(data, error)) from error
         self.ingest = Ingest(self.store)
         self._tasks = Supervisor()
         self._broker: Broker | None = None
@@ -62,23 +67,37 @@ class Hub:
 
     @property
     def dashboard_url(self) -> str:
-        host = self.http_host if self.http_host != "0.0.0.0" else socket.gethostname()
-        return f"http://{host}:{self.http_port}/"
+        host = socket.gethostname() if is_any(self.http_host) else self.http_host
+        return f"http://{join(host, self.http_port or 0)}/"
 
     async def start(self) -> None:
-        """Start everything. Raises HubError, with nothing left running, when a port is taken."""
+        """Start everything. Raises HubError, with nothing left running, when it cannot."""
+        try:
+            self._lock.acquire()
+            await self._start()
+        except (FolderInUseError, ListenError, StoreError, DashboardError) as error:
+            await self.stop()
+            raise HubError(str(error)) from error
+        except OSError as error:
+            await self.stop()
+            raise HubError(_unusable(self.data, error)) from error
+
+    async def _start(self) -> None:
         # Heavy imports wait until something is really started.
         from motekit.hub import announce, broker, keepalive
 
-        self.mqtt_port = _bindable(self.mqtt_host, self.mqtt_port, "MQTT", "--mqtt-port")
+        with listen(
+            self.mqtt_host, self.mqtt_port, "MQTT", "--mqtt-port", "--mqtt-host"
+        ) as listener:
+            self.mqtt_port = int(listener.getsockname()[1])
         if self.http_port is not None:
             self._dashboard = self._new_dashboard(self.http_host, self.http_port)
         await asyncio.to_thread(self.store.mark_all_offline)
         self._commits = CommitQueue(self.ingest)
         self._tasks.keep("Writing to the store", self._commits.run)
         self._keep_alive = keepalive.KeepAlive()
-        listener = (self.mqtt_host, self.mqtt_port)
-        self._broker = broker.make(*listener, self.accounts, self._commits, self._keep_alive)
+        address = (self.mqtt_host, self.mqtt_port)
+        self._broker = broker.make(*address, self.accounts, self._commits, self._keep_alive)
         last_ns = await asyncio.to_thread(self.store.last_by_device)
         refill = Refill(last_ns, self._say)
         self.ingest.arrivals.append(refill.came_online)
@@ -90,17 +109,10 @@ class Hub:
             self._announcement = announce.Announcement(self.mqtt_port)
             await self._announcement.start()
         if self._dashboard:
-            try:
-                await self._dashboard.start()
-            except DashboardError as error:
-                await self.stop()
-                raise HubError(str(error)) from error
+            await self._dashboard.start()
 
     def _new_dashboard(self, host: str, port: int) -> DashboardProcess:
-        try:
-            listener = listen(host, port, "dashboard", "--port")
-        except ListenError as error:
-            raise HubError(str(error)) from error
+        listener = listen(host, port, "dashboard", "--port", "--dashboard-host")
         self.http_port = int(listener.getsockname()[1])
         dashboard = DashboardProcess(
             listener,
@@ -141,6 +153,7 @@ class Hub:
                 await self._commits.flush()
         self.ingest.close()
         self.store.close()
+        self._lock.release()
 
     def _say(self, topic: str, payload: bytes) -> None:
         """Publish at QoS 1, without waiting for anyone."""
@@ -159,32 +172,14 @@ class Hub:
                 await self._broker.retain_message(None, info, device.info.encode(), 1)
 
 
-def _bindable(host: str, port: int, what: str, option: str) -> int:
-    """The port to listen on, if it can be had. Raises HubError naming who has it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise HubError(_why_not(error, host, port, what, option)) from error
-        return int(probe.getsockname()[1])
-
-
-def _why_not(error: OSError, host: str, port: int, what: str, option: str) -> str:
-    other = f"Choose another one with {option}."
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} ({what}) is taken{_by_whom(port)}. Stop it, or: {other}"
-    if error.errno == errno.EACCES:
-        return f"port {port} ({what}) needs root rights. {other}"
-    return f"cannot listen on {host}:{port} ({what}): {error.strerror}. {other}"
-
-
-def _by_whom(port: int) -> str:
-    import psutil
-
-    with contextlib.suppress(psutil.Error):
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == "LISTEN" and connection.laddr.port == port and connection.pid:
-                name = psutil.Process(connection.pid).name()
-                return f" by {name} (process {connection.pid})"
-    return ""
+def _unusable(data: Path, error: OSError) -> str:
+    """Return what to do about a data folder that the system does not let us use."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f'the disk that holds "{data}" is full: make room there, and start again'
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return (
+            f'the data folder "{data}" cannot be written ({error.strerror}): make it writable, or '
+            "choose another one with --data"
+        )
+    where = f'"{error.filename}"' if error.filename else f'the data folder "{data}"'
+    return f"{where} cannot be used: {error.strerror or error}; choose another with --data"
