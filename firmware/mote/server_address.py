@@ -60,8 +60,9 @@ def normalize(server: dict) -> None:
     if not isinstance(text, str) or not text:
         return
     host, port, tls = split(text)
-    if tls and port is None and "port" not in server:
-        port = contract.MQTT_TLS_PORT
+    if tls is not None and port is None and "port" not in server:
+        # A scheme has a port of its own.
+        port = contract.MQTT_TLS_PORT if tls else contract.MQTT_PORT
     for key, value in (("port", port), ("tls", tls)):
         if value is None:
             continue

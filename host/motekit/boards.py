@@ -1,7 +1,6 @@
 """The boards that Mote knows, from `provisioning/boards/*.toml`: the one place where pins stand."""
 
 import re
-import tomllib
 from functools import cache
 from typing import Annotated, Literal
 
@@ -14,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from motekit import places
+from motekit import documents, places
 
 FOLDER = places.PROVISIONING / "boards"
 Gpio = Field(ge=0, le=48)
@@ -109,9 +108,10 @@ def profiles() -> dict[str, Profile]:
     found = {}
     for file in sorted(FOLDER.glob("*.toml")):
         try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
-            found[file.stem] = Profile(key=file.stem, **content)
-        except (tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
+            found[file.stem] = Profile(key=file.stem, **documents.read_toml(file))
+        except documents.DocumentError as error:
+            raise BoardError(str(error)) from error
+        except (ValidationError, TypeError) as error:
             raise BoardError(f"{file}: {error}") from error
     return found
 

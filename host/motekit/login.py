@@ -1,10 +1,11 @@
 """Who a command is on a broker, and where that is."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
-from mote import contract
+from mote import contract, server_address
 
 from motekit import places
 from motekit.exits import fail
@@ -12,12 +13,29 @@ from motekit.exits import fail
 HERE = ("127.0.0.1", "localhost")
 
 
-def server(text: str, port: int = contract.MQTT_PORT) -> tuple[str, int]:
-    """Host and port of `host` or `host:port`. Raises typer.Exit when it is neither."""
-    host, _, given = text.partition(":")
-    if not host or (given and not given.isdigit()):
-        fail(f"{text!r} is no server: give host or host:port, such as 192.168.1.10:1883")
-    return host, int(given or port)
+@dataclass(frozen=True)
+class Address:
+    """Where an MQTT server is."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+def server(text: str, *, tls: bool = False, login_options: str = "--user") -> Address:
+    """The address that `text` is, such as host:1883 or mqtts://host; `tls` where it does not say.
+
+    Raises typer.Exit when it is none.
+    """
+    try:
+        host, port, said = server_address.split(text)
+    except ValueError as error:
+        if "@" in text:
+            # Not repeated: it holds a password, and the command line can be read by others.
+            fail(f"a login has no place in the server's address: give it with {login_options}")
+        fail(f"the server {text!r} {error}; such as 192.168.1.10:1883, or mqtts://name for TLS")
+    tls = tls if said is None else said
+    return Address(host, port or (contract.MQTT_TLS_PORT if tls else contract.MQTT_PORT), tls)
 
 
 def login(user: str, host: str, data: Path | None) -> tuple[str, str]:

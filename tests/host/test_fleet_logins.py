@@ -166,7 +166,7 @@ def test_the_limit_of_open_files_is_raised_or_named(
 @pytest.mark.parametrize("broker", ["http://here", "mqtt://", "mqtt://here:port"])
 def test_a_broker_that_is_none_is_told(broker: str) -> None:
     shown = mote_fleet("--broker", broker)
-    assert shown.returncode == FAILED and "give mqtt://host:port" in shown.stderr
+    assert shown.returncode == FAILED and "mqtts://name for TLS" in shown.stderr
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:

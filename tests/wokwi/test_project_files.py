@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from motekit.wokwi import diagram, project, scenario
+from motekit.wokwi import diagram, located, project, scenario
 from motekit.wokwi.located import ProjectError
 
 HEAD = "name: A test\nversion: 1\nsteps:\n"
@@ -178,3 +178,31 @@ def test_a_diagram_that_is_no_json_is_told_with_its_line(tmp_path: Path) -> None
     (tmp_path / "diagram.json").write_text('{\n "version": 1,\n "parts": [,]\n}')
     with pytest.raises(ProjectError, match=r"diagram.json:3: not JSON"):
         diagram.read(tmp_path / "diagram.json")
+
+
+def test_files_of_every_encoding_and_of_hostile_shapes(tmp_path: Path) -> None:
+    file = tmp_path / "wokwi.toml"
+    file.write_bytes(b"\xef\xbb\xbf[wokwi]\r\nversion = 1\r\n")
+    assert located.read_toml(file).data == {"wokwi": {"version": 1}}
+    assert located.read_toml(file).line("wokwi", "version") == 2
+    file = tmp_path / "diagram.json"
+    file.write_bytes(b'\xef\xbb\xbf{"version": 1}')
+    assert located.read_json(file).data == {"version": 1}
+    laughs = "a0: &a0 [x, x]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
+    )
+    for read, data, told in (
+        (located.read_toml, "[wokwi]".encode("utf-16"), ":1: is UTF-16, not UTF-8"),
+        (located.read_json, '{"a": "é"}'.encode("cp1252"), ":1: is not UTF-8"),
+        (located.read_json, b'{"a": 1,\n "a": 2}', ":2: not JSON: 'a' is there twice"),
+        (located.read_json, b'{"a": NaN}', ":1: not JSON"),
+        (located.read_json, b"[" * 100_000, ":1: not JSON: is nested more than 16 deep"),
+        (located.read_yaml, b"[" * 100_000, ":1: "),
+        (located.read_yaml, laughs.encode(), ":1: has more than 20000 entries, aliases counted"),
+        (located.read_yaml, b"a: 1\na: 2", ":2: not YAML"),
+    ):
+        file = tmp_path / "file"
+        file.write_bytes(data)
+        with pytest.raises(ProjectError) as caught:
+            read(file)
+        assert told in str(caught.value), data[:20]

@@ -6,10 +6,8 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
-from mote import contract
 
 from motekit import login, places, terminal
 from motekit.exits import DONE, FAILED, complain, explained, fail
@@ -24,7 +22,6 @@ REFRESH_S = 0.5
 LINE_S = 10.0
 # Clocks of other machines may be behind by so much.
 SKEW_S = 1.0
-SCHEMES = {"mqtt": contract.MQTT_PORT, "mqtts": contract.MQTT_TLS_PORT}
 EPILOG = explained(
     "mote fleet --devices 1000 --rate 20000 --ramp 5 --seconds 60 --verify hub",
     failed="a reading was lost, a device never got in, or it could not begin",
@@ -171,25 +168,16 @@ def _server(broker: str, ca: Path | None, window: int) -> "Server":
 
     from motekit.fleet.connection import Server
 
-    split = urlsplit(broker if "://" in broker else f"mqtt://{broker}")
-    try:
-        port = split.port
-    except ValueError:
-        port = 0
-    if split.username or split.password:
-        # Not repeated: it holds a password, and the command line can be read by others.
-        fail("a login has no place in --broker: give it with --user or --accounts")
-    if split.scheme not in SCHEMES or not split.hostname or port == 0:
-        fail(f"{broker!r} is no broker: give mqtt://host:port or mqtts://host:port")
-    if ca and split.scheme != "mqtts":
+    address = login.server(broker, login_options="--user or --accounts")
+    if ca and not address.tls:
         fail("--ca is for TLS: give the broker as mqtts://host:port")
     tls = None
-    if split.scheme == "mqtts":
+    if address.tls:
         try:
             tls = ssl.create_default_context(cafile=ca)
         except OSError as error:
             fail(f"{ca} holds no certificate in PEM form: {error}")
-    return Server(split.hostname, port or SCHEMES[split.scheme], tls, window)
+    return Server(address.host, address.port, tls, window)
 
 
 def _secret(path: Path | None) -> str:

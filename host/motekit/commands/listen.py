@@ -36,10 +36,21 @@ class Heard:
 
 
 def command(
-    server: Annotated[str, typer.Option(help="Broker as host or host:port.")] = "127.0.0.1",
+    server: Annotated[
+        str, typer.Option(help="MQTT server: host, host:port, or mqtts://host for TLS.")
+    ] = "127.0.0.1",
     user: Annotated[
         str, typer.Option(help="User; the password comes from MOTE_PASSWORD or a prompt.")
     ] = "",
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            help="CA of the server, PEM: connects with TLS.",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="Only this device.")] = "+",
     metric: Annotated[str, typer.Option(help="Only this metric.")] = "+",
     count: Annotated[int, typer.Option(min=0, help="End after so many readings; 0 never.")] = 0,
@@ -55,9 +66,9 @@ def command(
 
     Without --user it logs in to a hub of this machine as its owner.
     """
-    host, port = login.server(server)
-    name, password = login.login(user, host, data)
-    heard = _readings(host, port, name, password, (device, metric), timeout)
+    address = login.server(server, tls=bool(ca))
+    name, password = login.login(user, address.host, data)
+    heard = _readings(address, ca, name, password, (device, metric), timeout)
     if as_json or not sys.stdout.isatty():
         enough = _print_lines(heard, count, as_json)
     else:
@@ -66,12 +77,18 @@ def command(
 
 
 def _readings(
-    host: str, port: int, user: str, password: str, only: tuple[str, str], timeout: float
+    address: login.Address,
+    ca: Path | None,
+    user: str,
+    password: str,
+    only: tuple[str, str],
+    timeout: float,
 ) -> Iterator[Heard]:
     """Readings until `timeout` seconds (0: for ever) or Ctrl-C."""
     import paho.mqtt.client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
 
+    host, port = address.host, address.port
     news: Queue[Heard | str] = Queue()
 
     def connected(client: mqtt.Client, _: object, __: object, reason: object, ___: object) -> None:
@@ -97,6 +114,8 @@ def _readings(
         client.username_pw_set(user, password)
     client.connect_timeout = CONNECT_S
     try:
+        if address.tls:
+            client.tls_set(ca_certs=str(ca) if ca else None)
         client.connect(host, port)
     except OSError as error:
         fail(

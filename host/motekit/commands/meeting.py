@@ -28,7 +28,12 @@ BOARDS = {
 _PANEL = "Server and login"
 
 Server_ = Annotated[
-    str, typer.Option("--server", help="MQTT server, host or host:port.", rich_help_panel=_PANEL)
+    str,
+    typer.Option(
+        "--server",
+        help="MQTT server: host, host:port, or mqtts://host for TLS.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 User = Annotated[
     str,
@@ -43,7 +48,7 @@ Ca = Annotated[
     Path | None,
     typer.Option(
         "--ca",
-        help="CA of the server, PEM: connects with TLS.",
+        help="CA of the server, PEM: connects with TLS. Default with mqtts://: the system's.",
         exists=True,
         dir_okay=False,
         show_default=False,
@@ -96,9 +101,9 @@ def server(text: str, user: str, ca: Path | None, data: Path | None) -> "Server"
     """Where to go and who one is. Raises typer.Exit."""
     from motekit.orders import Server
 
-    host, port = login.server(text, contract.MQTT_TLS_PORT if ca else contract.MQTT_PORT)
-    name, password = login.login(user, host, data)
-    return Server(host, port, name, password, ca)
+    address = login.server(text, tls=bool(ca))
+    name, password = login.login(user, address.host, data)
+    return Server(address.host, address.port, name, password, ca, address.tls)
 
 
 def run(work: Coroutine[Any, Any, Any], stopped: str = "stopped") -> Any:

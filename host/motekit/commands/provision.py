@@ -44,7 +44,10 @@ def command(
         typer.Option(help=f"Name of the WiFi. Its password is asked for, or in {WIFI_PASSWORD}."),
     ] = "",
     server: Annotated[
-        str, typer.Option(help="MQTT server, as host or host:port. The hub on this computer else.")
+        str,
+        typer.Option(
+            help="MQTT server: host, host:port or mqtts://host. Default: the hub on this computer."
+        ),
     ] = "",
     put: Annotated[
         list[str] | None,
@@ -161,8 +164,10 @@ def _values(device: str, wifi: str, server: str, put: list[str]) -> dict[str, st
     if server:
         from motekit import login
 
-        host, number = login.server(server)
-        values |= {"mqtt.host": host, "mqtt.port": str(number)}
+        address = login.server(server)
+        values["mqtt.host"] = server
+        # A port of another server does not stay.
+        values.setdefault("mqtt.port", str(address.port))
     return values
 
 

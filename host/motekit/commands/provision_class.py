@@ -36,7 +36,7 @@ def run(
     """
     from motekit.provision import fleet, journal
 
-    rows = fleet.rows(csv, common)
+    rows = fleet.rows(csv, common, _say)
     place = folder or csv.with_suffix(".labels")
 
     def label(entry: "Entry") -> None:

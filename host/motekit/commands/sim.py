@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from mote import contract
 
-from motekit import places
+from motekit import login, places
 from motekit.exits import ENDED, explained, fail
 from motekit.terminal import echo, print_json
 
@@ -48,16 +48,16 @@ def command(
     """
     if context.invoked_subcommand:
         return
-    host, _, port = server.partition(":")
-    if port and not port.isdigit():
-        fail(f"{server!r} is no server: give host or host:port, such as 127.0.0.1:1883")
+    address = login.server(server)
+    if address.tls:
+        fail("virtual boards are configured without TLS: give the server as host:port")
     from motesim.errors import SimulationError
 
     from motekit.packages import PackageError
     from motekit.update import KeyFileError
 
     try:
-        target = (host, int(port or contract.MQTT_PORT))
+        target = (address.host, address.port)
         asyncio.run(_run(count, chip, target, interval, new, as_json))
     except (SimulationError, PackageError, KeyFileError) as error:
         fail(error)

@@ -1,12 +1,12 @@
 """What a run is to be, and whether this machine can do it."""
 
-import csv
 import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mote import contract
 
+from motekit import csv_files
 from motekit.fleet.connection import Server
 
 INTERVAL_S = 10.0
@@ -81,20 +81,20 @@ def read_accounts(path: Path) -> dict[str, str]:
     """
     accounts: dict[str, str] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for number, row in enumerate(csv.reader(file), 1):
-                if not row or (number == 1 and row[0].strip() == "id"):
-                    continue
-                name = row[0].strip()
-                if len(row) != 2 or not contract.is_device_id(name) or name in accounts:
-                    # The rest of the line is a secret and is not shown.
-                    raise PlanError(
-                        f"{path}, line {number}: expected id,password with a device id that "
-                        f"was not there before, found {name[: contract.ID_MAX]!r}"
-                    )
-                accounts[name] = row[1].strip()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PlanError(f"{path} cannot be read: {error}") from error
+        rows = csv_files.read(path, columns=2).rows
+    except csv_files.CsvError as error:
+        raise PlanError(str(error)) from error
+    for number, row in enumerate(rows):
+        name = row.fields[0].strip()
+        if number == 0 and name == "id":
+            continue
+        if len(row.fields) != 2 or not contract.is_device_id(name) or name in accounts:
+            # The rest of the line is a secret and is not shown.
+            raise PlanError(
+                f"{path}, line {row.line}: expected id,password with a device id that "
+                f"was not there before, found {name[: contract.ID_MAX]!r}"
+            )
+        accounts[name] = row.fields[1]
     if not accounts:
         raise PlanError(f"{path} has no account: one id,password a line")
     return accounts

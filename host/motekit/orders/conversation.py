@@ -30,13 +30,14 @@ Listener = Callable[[Message], None]
 
 @dataclass(frozen=True)
 class Server:
-    """An MQTT server and how to log in; `ca` is a file of certificates, None for no TLS."""
+    """An MQTT server and how to log in; `ca` is a file of certificates, None for the system's."""
 
     host: str
     port: int = contract.MQTT_PORT
     user: str = ""
     password: str = ""
     ca: Path | None = None
+    tls: bool = False
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -203,8 +204,8 @@ async def conversation(server: Server) -> AsyncIterator[Conversation]:  # noqa: 
     if server.user:
         client.username_pw_set(server.user, server.password)
     try:
-        if server.ca:
-            client.tls_set(ca_certs=str(server.ca))
+        if server.ca or server.tls:
+            client.tls_set(ca_certs=str(server.ca) if server.ca else None)
     except OSError as error:
         raise ServerError(f"{server.ca} holds no certificate in PEM form: {error}") from error
     try:

@@ -4,7 +4,6 @@ A row is claimed for the MAC of a board before anything of it is written, so wha
 interrupted, the same board gets the same row again, and no other board does.
 """
 
-import csv
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 import mote
 from mote.update import versions
 
-from motekit import boards
+from motekit import boards, csv_files
 from motekit.firmware import factory
 from motekit.provision import board, device, settings
 from motekit.provision.board import Provisioned
@@ -44,15 +43,25 @@ class Row:
         return str(self.document["id"])
 
 
-def rows(path: Path, common: dict[str, Any]) -> list[Row]:
-    """All rows of a CSV, each over `common`; an empty field says nothing. Raises SettingsError."""
+def rows(path: Path, common: dict[str, Any], note: Says = lambda _: None) -> list[Row]:
+    """All rows of a CSV, each over `common`; an empty field says nothing. Raises SettingsError.
+
+    `note` is told what a person should look at.
+    """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file)
-            header = [name.strip() for name in next(lines, [])]
-            found = [_row(f"{path}:{lines.line_num}", header, one, common) for one in lines if one]
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
+        table = csv_files.read(path)
+        header, records = csv_files.records(path, table)
+    except csv_files.CsvError as error:
+        raise SettingsError(str(error)) from error
+    for name in header:
+        if name != BOARD and not settings.is_known(name):
+            raise SettingsError(
+                f"{path}:{table.rows[0].line}: there is no setting {name!r}. The first line names "
+                f"settings, such as id, interval, wifi.0.ssid, mqtt.host, or {BOARD}"
+            )
+    if table.guessed and any(not field.isascii() for row in table.rows for field in row.fields):
+        note(f"{path} is read {table.guessed}: save it as CSV UTF-8 where letters come out wrong")
+    found = [_row(f"{path}:{one.line}", one.fields, common, note) for one in records]
     names = [row.id for row in found]
     for name in names:
         if names.count(name) > 1:
@@ -62,11 +71,19 @@ def rows(path: Path, common: dict[str, Any]) -> list[Row]:
     return found
 
 
-def _row(place: str, header: list[str], fields: list[str], common: dict[str, Any]) -> Row:
-    if len(fields) > len(header):
-        raise SettingsError(f"{place}: more fields than the first line has names")
-    values = {name: text.strip() for name, text in zip(header, fields, strict=False) if text}
-    key = values.pop(BOARD, "")
+def _row(place: str, fields: dict[str, str], common: dict[str, Any], note: Says) -> Row:
+    key = fields.get(BOARD, "").strip()
+    values = {}
+    for name, text in fields.items():
+        if name == BOARD:
+            continue
+        if settings.is_free_text(name):
+            if text != text.strip():
+                note(f"{place}: {name} has blanks around it, which are kept")
+        else:
+            text = text.strip()
+        if text:
+            values[name] = text
     try:
         if key:
             boards.profile(key)

@@ -45,6 +45,15 @@ def checked(document: dict[str, Any]) -> dict[str, Any]:
         raise SettingsError(f"the configuration is refused: {error}") from error
 
 
+def is_known(path: str) -> bool:
+    """Whether there is a setting of this name."""
+    try:
+        _schema(path)
+    except SettingsError:
+        return False
+    return True
+
+
 def is_free_text(path: str) -> bool:
     """Whether blanks around the value of a setting belong to it, as in an SSID or a password."""
     part = _schema(path)
@@ -54,7 +63,13 @@ def is_free_text(path: str) -> bool:
 def typed(path: str, text: str) -> Any:
     """The value that `text` is for the setting at `path`, checked. Raises SettingsError."""
     value = _value(path, text)
-    if fault := config.entry_fault(_schema(path), value):
+    if path == "mqtt.host":
+        # What is in it besides the host is split off later.
+        try:
+            server_address.split(value)
+        except ValueError as error:
+            raise SettingsError(f"{path} {error}") from None
+    elif fault := config.entry_fault(_schema(path), value):
         raise SettingsError(f"{path} {fault}")
     return value
 

@@ -1,19 +1,21 @@
 """Files that people write, read into models: what is wrong in them is told by file and line."""
 
-import json
 import re
-import tomllib
 from collections.abc import Hashable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mote import json_text
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from motekit import documents
+
 Place = tuple[Hashable, ...]
+_ENTRIES_MAX = 20_000
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -72,11 +74,9 @@ def unknown(word: str, known: list[str]) -> str:
 def text_of(file: Path) -> str:
     """The file as UTF-8. Raises ProjectError."""
     try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ProjectError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ProjectError(f"{file}: is not UTF-8") from None
+        return documents.read_text(file)
+    except documents.DocumentError as error:
+        raise ProjectError(str(error)) from None
 
 
 def read_yaml(file: Path) -> Located:
@@ -84,23 +84,25 @@ def read_yaml(file: Path) -> Located:
     text = text_of(file)
     try:
         yaml = YAML(typ="safe", pure=True)
-        return Located(file, yaml.load(text), _lines(yaml.compose(text)))
+        lines = _lines_of(file, yaml.compose(text))
+        return Located(file, yaml.load(text), lines)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1
         raise ProjectError(f"{file}:{line}: not YAML: {error.problem}") from None
+    except RecursionError:
+        raise ProjectError(f"{file}:1: is nested too deeply") from None
 
 
 def read_json(file: Path) -> Located:
     """Raises ProjectError."""
     text = text_of(file)
     try:
-        data = json.loads(text)
-    except ValueError as error:
-        line = getattr(error, "lineno", 1)
-        raise ProjectError(f"{file}:{line}: not JSON: {error}") from None
+        data = json_text.parse(text.encode(), documents.MAX_BYTES)
+    except json_text.JsonError as error:
+        raise ProjectError(f"{file}:{error.line}: not JSON: {error.reason}") from None
     # Every JSON document is YAML, but for tabs; there are none inside its strings.
-    lines = _lines(YAML(typ="safe", pure=True).compose(text.replace("\t", " ")))
+    lines = _lines_of(file, YAML(typ="safe", pure=True).compose(text.replace("\t", " ")))
     return Located(file, data, lines)
 
 
@@ -108,10 +110,9 @@ def read_toml(file: Path) -> Located:
     """Raises ProjectError."""
     text = text_of(file)
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        at = re.search(r"at line (\d+)", str(error))
-        raise ProjectError(f"{file}:{at[1] if at else 1}: not TOML: {error}") from None
+        data = documents.parse_toml(str(file), text)
+    except documents.DocumentError as error:
+        raise ProjectError(f"{file}:{error.line}: not TOML: {error.reason}") from None
     lines: dict[Place, int] = {}
     table: Place = ()
     tables: dict[Place, int] = {}
@@ -128,16 +129,27 @@ def read_toml(file: Path) -> Located:
     return Located(file, data, lines)
 
 
-def _lines(node: Node | None, place: Place = ()) -> dict[Place, int]:
-    if node is None:
-        return {}
-    lines = {place: node.start_mark.line + 1}
+def _lines_of(file: Path, node: Node | None) -> dict[Place, int]:
+    lines: dict[Place, int] = {}
+    if node is not None and not _put_lines(node, (), lines):
+        raise ProjectError(f"{file}:1: has more than {_ENTRIES_MAX} entries, aliases counted")
+    return lines
+
+
+def _put_lines(node: Node, place: Place, lines: dict[Place, int]) -> bool:
+    """Put the line of each entry below `place` into `lines`; False when there are too many."""
+    # A few aliases of aliases (`*a`) can stand for millions of entries.
+    if len(lines) > _ENTRIES_MAX:
+        return False
+    lines.setdefault(place, node.start_mark.line + 1)
     if isinstance(node, MappingNode):
         for key, value in node.value:
-            inside = (*place, key.value)
             # An entry stands where its name does.
-            lines |= _lines(value, inside) | {inside: key.start_mark.line + 1}
+            lines[*place, key.value] = key.start_mark.line + 1
+            if not _put_lines(value, (*place, key.value), lines):
+                return False
     elif isinstance(node, SequenceNode):
         for number, item in enumerate(node.value):
-            lines |= _lines(item, (*place, number))
-    return lines
+            if not _put_lines(item, (*place, number), lines):
+                return False
+    return True
