@@ -130,7 +130,7 @@ class BrokerState:
         self._clock_ns = unix_ns
         # A clock that was set back is followed; a jitter is not.
         if unix_ns < self._last_ns - _BACKWARDS_NS:
-            self._last_ns = unix_ns
+            self._last_ns = unix_ns - 1
 
     def stamp(self) -> int:
         """Return the time of arrival of a message, later than that of the one before."""
