@@ -1,5 +1,7 @@
 """One client's connection: bytes in, packets handled, bytes out. Without sockets or a clock."""
 
+import logging
+
 from motekit.broker import admission, packets, properties, reason_codes, topics
 from motekit.broker.backend import (
     Account,
@@ -10,11 +12,11 @@ from motekit.broker.backend import (
 )
 from motekit.broker.errors import MalformedPacket, ProtocolError
 from motekit.broker.fields import decode_utf8, write_utf8
-from motekit.broker.limited_log import LimitedLog, shown
 from motekit.broker.packets import V5, V311
 from motekit.broker.pending import Pending
 from motekit.broker.session import Delivery, Session
 from motekit.broker.state import OVERHEAD_BYTES, Acknowledged, Acknowledgements, BrokerState
+from motekit.limited_log import LimitedLog
 
 # 3.1.2.10: after one and a half keep-alive intervals without a packet.
 KEEP_ALIVE_FACTOR = 1.5
@@ -303,8 +305,8 @@ class Connection(Acknowledged):
 
     def _refuse(self, connect: packets.Connect, refusal: admission.Refusal) -> None:
         self._state.statistics["refused_logins"] += 1
-        self._log.warn(
-            self._state.now,
+        self._log.log(
+            logging.WARNING,
             "refused",
             "Refused client %s of user %s from %s: %s",
             shown(connect.client_id),
@@ -322,8 +324,8 @@ class Connection(Acknowledged):
 
     def _report_evictions(self, session: Session) -> None:
         if self._state.is_evicted_repeatedly(session.client_id):
-            self._log.warn(
-                self._state.now,
+            self._log.log(
+                logging.WARNING,
                 "evictions",
                 "Two clients connect as %s and evict each other, the last one from %s: give each "
                 "device its own id",
@@ -430,8 +432,8 @@ class Connection(Acknowledged):
         allowed = not topic.startswith("$SYS/")
         allowed = allowed and self._state.backend.may_publish(self._account, topic)
         if not allowed:
-            self._log.warn(
-                self._state.now,
+            self._log.log(
+                logging.WARNING,
                 "denied",
                 "%s may not publish to %s: ignored",
                 shown(self._account.name or "An anonymous client"),
@@ -445,8 +447,8 @@ class Connection(Acknowledged):
     def _check_retained(self, message: Message) -> int:
         if self._state.may_retain(message, self._account.limited):
             return reason_codes.SUCCESS
-        self._log.warn(
-            self._state.now,
+        self._log.log(
+            logging.WARNING,
             "retained",
             "%s has too many retained messages: %s is not retained",
             shown(self._account.name or "An anonymous client"),
@@ -553,8 +555,8 @@ class Connection(Acknowledged):
                 raise ProtocolError("a topic filter is not valid")
             return reason_codes.TOPIC_FILTER_INVALID
         if not self._state.backend.may_subscribe(self._account, inner):
-            self._log.warn(
-                self._state.now,
+            self._log.log(
+                logging.WARNING,
                 "denied",
                 "%s may not subscribe to %s",
                 shown(self._account.name or "An anonymous client"),
@@ -593,8 +595,8 @@ class Connection(Acknowledged):
     def _fail(self, error: ProtocolError) -> None:
         self._state.statistics["protocol_errors"] += 1
         session = self.session
-        self._log.warn(
-            self._state.now,
+        self._log.log(
+            logging.WARNING,
             "protocol" if session else "no MQTT",
             "Closed the connection of client %s from %s: %s",
             shown(session.client_id if session else ""),
@@ -690,6 +692,11 @@ class Connection(Acknowledged):
         if counted:
             held.qos1 += 1
             self._unacknowledged += 1
+
+
+def shown(text: str) -> str:
+    """Return text from a client as it may stand in a log: quoted, escaped and short."""
+    return ascii(text if len(text) <= 64 else text[:64] + "...")
 
 
 _HANDLERS = {

@@ -5,13 +5,17 @@
 asyncio, tests drive it directly.
 """
 
+import logging
+
 from motekit.broker import reason_codes
 from motekit.broker.backend import Backend, Message, SavedState
 from motekit.broker.connection import Connection
-from motekit.broker.limited_log import LimitedLog
 from motekit.broker.limits import Limits
 from motekit.broker.pending import Pending
 from motekit.broker.state import BrokerState, PendingBatch
+from motekit.limited_log import LimitedLog
+
+LOGGER = logging.getLogger(__name__)
 
 __all__ = ["Broker", "Connection", "PendingBatch"]
 
@@ -24,10 +28,10 @@ class Broker:
         now: float = 0.0, unix_ns: int = 0,
     ) -> None:  # fmt: skip
         self.limits = limits or Limits()
-        self.log = LimitedLog()
         self.connections: dict[Connection, None] = {}
         self.state = BrokerState(backend, self.limits)
         self.state.set_time(now, unix_ns)
+        self.log = LimitedLog(LOGGER, clock=lambda: self.state.now)
         self._pending: Pending[Connection] = Pending()
         self._changed: dict[Connection, None] = {}
         self._committing: PendingBatch | None = None
@@ -51,8 +55,8 @@ class Broker:
         full = len(self.connections) >= limits.connections
         if full and not pending:
             state.statistics["refused_connections"] += 1
-            self.log.warn(
-                state.now,
+            self.log.log(
+                logging.WARNING,
                 "full",
                 "Refused a connection from %s: %d clients are connected, which is the limit",
                 address,
@@ -86,8 +90,8 @@ class Broker:
 
     def _reject(self, connection: Connection, which: str) -> None:
         self.state.statistics["rejected_pending"] += 1
-        self.log.warn(
-            self.state.now,
+        self.log.log(
+            logging.WARNING,
             "pending",
             "Closed a connection from %s: too many %s that have not logged in",
             connection.address,

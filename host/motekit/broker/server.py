@@ -6,13 +6,13 @@ import ipaddress
 import logging
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from motekit.broker.backend import Backend, CommitError
 from motekit.broker.core import Broker, Connection, PendingBatch
 from motekit.broker.limits import Limits
 
-LOGGER = logging.getLogger("motekit.broker")
+LOGGER = logging.getLogger(__name__)
 TICK_S = 0.25
 # While the application cannot store anything.
 RETRY_S = 1.0
@@ -30,11 +30,14 @@ _KEEP_ALIVE_IDLE_S, _KEEP_ALIVE_INTERVAL_S, _KEEP_ALIVE_COUNT = 60, 15, 4
 
 
 class Server:
-    """Listens for MQTT clients. `start` it, `stop` it once."""
+    """Serves MQTT clients on `sockets`, which listen already and are closed by `stop`."""
 
-    def __init__(self, backend: Backend, limits: Limits | None = None) -> None:
+    def __init__(
+        self, backend: Backend, sockets: Sequence[socket.socket], limits: Limits | None = None
+    ) -> None:
         self.broker: Broker
         self._backend = backend
+        self._sockets = sockets
         self._limits = within_descriptors(limits or Limits())
         self._servers: list[asyncio.Server] = []
         self._transports: set[_ClientProtocol] = set()
@@ -43,34 +46,31 @@ class Server:
         self._tasks: list[asyncio.Task[None]] = []
         self._flushing = False
 
-    async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Restore what was committed and listen on `sockets`, which are bound already."""
+    async def start(self) -> None:
+        """Restore what was committed, and accept clients."""
         self._loop = asyncio.get_running_loop()
         self._work, self._idle = asyncio.Event(), asyncio.Event()
+        saved = await asyncio.to_thread(self._backend.load)
         now = self._loop.time()
-        saved = self._backend.load()
         self.broker = Broker(self._backend, self._limits, saved, now, time.time_ns())
         self._tasks = [
-            asyncio.create_task(self._commit_batches(), name="MQTT commits"),
-            asyncio.create_task(self._tick(), name="MQTT timers"),
+            asyncio.create_task(self._keep("commits", self._commit_batches)),
+            asyncio.create_task(self._keep("timers", self._tick)),
         ]
         self._changed()
-        for one in sockets:
+        for one in self._sockets:
             self._servers.append(
                 await self._loop.create_server(
                     lambda: _ClientProtocol(self), sock=one, backlog=BACKLOG
                 )
             )
 
-    @property
-    def tasks(self) -> Sequence[asyncio.Task[None]]:
-        """The tasks that must never end by themselves, for whoever supervises them."""
-        return self._tasks
-
     async def stop(self) -> None:
         """Disconnect everybody, with their wills, and wait a little until that is durable."""
         for server in self._servers:
             server.close()
+        for one in self._sockets:
+            one.close()
         if not self._tasks:
             return
         self._set_time()
@@ -108,6 +108,16 @@ class Server:
             if isinstance(protocol, _ClientProtocol):
                 protocol.flush()
 
+    async def _keep(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` for as long as the broker runs, whatever happens in it."""
+        while True:
+            try:
+                await work()
+            except Exception:
+                LOGGER.exception("The %s of the broker failed, they go on", what)
+                self._work.set()
+                await asyncio.sleep(TICK_S)
+
     async def _commit_batches(self) -> None:
         while True:
             await self._work.wait()
@@ -134,8 +144,8 @@ class Server:
                 await self._backend.commit(batch.content)
             except CommitError as error:
                 self.broker.state.statistics["failed_commits"] += 1
-                self.broker.log.warn(
-                    self._loop.time(),
+                self.broker.log.log(
+                    logging.WARNING,
                     "commit",
                     "%s: %d messages wait in memory and are not acknowledged",
                     error,
@@ -151,14 +161,11 @@ class Server:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            try:
-                self._set_time()
-                self.broker.run_timers()
-                for protocol in list(self._transports):
-                    protocol.check_time(self._loop.time())
-                self._changed()
-            except Exception:
-                LOGGER.exception("The timers of the broker failed, they run on")
+            self._set_time()
+            self.broker.run_timers()
+            for protocol in list(self._transports):
+                protocol.check_time(self._loop.time())
+            self._changed()
 
 
 class _ClientProtocol(asyncio.Protocol):

@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING
 
 from mote import contract
 
-from motekit.broker.backend import CommitError
+from motekit.broker.server import Server
 from motekit.credentials import AccountError
 from motekit.hub.accounts import Accounts
-from motekit.hub.commit_queue import CommitQueue
+from motekit.hub.broker import HubBackend
 from motekit.hub.dashboard.process import DashboardError, DashboardProcess, Settings
 from motekit.hub.folder_lock import FolderInUseError, FolderLock
 from motekit.hub.ingest import Commit, Ingest
-from motekit.hub.listening import ListenError, is_any, join, listen
+from motekit.hub.listening import ListenError, is_any, is_loopback, join, listen
 from motekit.hub.refill import Refill
 from motekit.hub.store import Store, StoreError
-from motekit.supervision import Supervisor
 
 if TYPE_CHECKING:
-    from amqtt.broker import Broker
-
     from motekit.hub.announce import Announcement
 
 STOP_S = 2.0
@@ -60,8 +57,7 @@ class Hub:
         except OSError as error:
             raise HubError(_unusable(data, error)) from error
         self.ingest = Ingest(self.store)
-        self._tasks = Supervisor()
-        self._broker: Broker | None = None
+        self._broker: Server | None = None
         self._dashboard: DashboardProcess | None = None
         self._announcement: Announcement | None = None
 
@@ -84,27 +80,21 @@ class Hub:
 
     async def _start(self) -> None:
         # Heavy imports wait until something is really started.
-        from motekit.hub import announce, broker, keepalive
+        from motekit.hub import announce
 
-        with listen(
-            self.mqtt_host, self.mqtt_port, "MQTT", "--mqtt-port", "--mqtt-host"
-        ) as listener:
-            self.mqtt_port = int(listener.getsockname()[1])
+        listener = listen(self.mqtt_host, self.mqtt_port, "MQTT", "--mqtt-port", "--mqtt-host")
+        self.mqtt_port = int(listener.getsockname()[1])
+        anonymous = is_loopback(self.mqtt_host)
+        backend = HubBackend(self.accounts, self.ingest, anonymous=anonymous)
+        self._broker = Server(backend, [listener])
         if self.http_port is not None:
             self._dashboard = self._new_dashboard(self.http_host, self.http_port)
         await asyncio.to_thread(self.store.mark_all_offline)
-        self._commits = CommitQueue(self.ingest)
-        self._tasks.keep("Writing to the store", self._commits.run)
-        self._keep_alive = keepalive.KeepAlive()
-        address = (self.mqtt_host, self.mqtt_port)
-        self._broker = broker.make(*address, self.accounts, self._commits, self._keep_alive)
         last_ns = await asyncio.to_thread(self.store.last_by_device)
         refill = Refill(last_ns, self._say)
         self.ingest.arrivals.append(refill.came_online)
         self.ingest.answers.append(refill.answered)
         await self._broker.start()
-        self._keep_alive.start(self._broker)
-        await self._remember_retained()
         if self.mqtt_host not in ("127.0.0.1", "localhost"):
             self._announcement = announce.Announcement(self.mqtt_port)
             await self._announcement.start()
@@ -143,14 +133,7 @@ class Hub:
             with contextlib.suppress(asyncio.TimeoutError):
                 await self._announcement.stop()
         if self._broker:
-            self._keep_alive.stop()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._broker.shutdown(), STOP_S)
-        await self._tasks.stop()
-        if self._broker:
-            # What could not be stored was not acknowledged either.
-            with contextlib.suppress(CommitError):
-                await self._commits.flush()
+            await self._broker.stop()
         self.ingest.close()
         self.store.close()
         self._lock.release()
@@ -158,18 +141,7 @@ class Hub:
     def _say(self, topic: str, payload: bytes) -> None:
         """Publish at QoS 1, without waiting for anyone."""
         assert self._broker
-        saying = self._broker.internal_message_broadcast(topic, payload, 1)
-        self._tasks.start(f"Publishing to {topic}", saying)
-
-    async def _remember_retained(self) -> None:
-        """Retained messages outlive a restart of the hub, as on any broker with persistence."""
-        assert self._broker
-        for device in await asyncio.to_thread(self.store.devices):
-            status, info = (contract.device_topic(device.id, t) for t in ("status", "info"))
-            if device.changed_ns:
-                await self._broker.retain_message(None, status, contract.OFFLINE.encode(), 1)
-            if device.info != "{}":
-                await self._broker.retain_message(None, info, device.info.encode(), 1)
+        self._broker.publish(topic, payload, 1)
 
 
 def _unusable(data: Path, error: OSError) -> str:

@@ -5,22 +5,20 @@ They are parts with a `$`: `$mqtt` and `$wifi`. What they tell is the output of 
 
 import asyncio
 import contextlib
-import logging
 import re
 import shutil
+import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import mote
-from amqtt.contexts import BrokerConfig, ListenerConfig
-from amqtt.plugins.authentication import AnonymousAuthPlugin
 from mote import contract
 from mote.update import versions
 from motesim import VirtualBoard, World
-from motesim.network.ports import free_port
 
 from motekit import boards, firmware, orders, places, update
-from motekit.hub.broker import KeepingBroker
+from motekit.broker.memory import MemoryBackend
+from motekit.broker.server import Server
 from motekit.orders.conversation import Message
 from motekit.wokwi.gate import Gate
 
@@ -46,17 +44,11 @@ class Surroundings:
         self._orders: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        # Its log is for its developers.
-        logging.getLogger("amqtt").setLevel(logging.CRITICAL)
-        port = free_port()
-        broker = KeepingBroker(
-            BrokerConfig(
-                listeners={"default": ListenerConfig(bind=f"127.0.0.1:{port}")},
-                plugins={f"{AnonymousAuthPlugin.__module__}.AnonymousAuthPlugin": {}},
-            )
-        )
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        broker = Server(MemoryBackend(), [listener])
         await broker.start()
-        self._leaving.push_async_callback(broker.shutdown)
+        self._leaving.push_async_callback(broker.stop)
         self._talk = await self._leaving.enter_async_context(
             orders.conversation(orders.Server("127.0.0.1", port))
         )
