@@ -142,15 +142,9 @@ class Server:
         while True:
             try:
                 await self._backend.commit(batch.content)
-            except CommitError as error:
+            except CommitError:
+                # The application says so in its own words.
                 self.broker.state.statistics["failed_commits"] += 1
-                self.broker.log.log(
-                    logging.WARNING,
-                    "commit",
-                    "%s: %d messages wait in memory and are not acknowledged",
-                    error,
-                    len(batch.content.messages),
-                )
             except Exception:
                 # A fault of the application: what it was given is neither lost nor acknowledged.
                 LOGGER.exception("Messages could not be stored, trying again in %.0f s", RETRY_S)
