@@ -1,7 +1,6 @@
 """How a hub starts and stops on real machines: one a folder, any address, damaged or full disks."""
 
 import asyncio
-import errno
 import json
 import os
 import signal
@@ -9,40 +8,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from clients import Client, until, with_hub
+from clients import Client, with_hub
 from motekit.credentials import AccountError
 from motekit.hub import Hub, HubError
 from motekit.hub.accounts import Accounts
 from motekit.hub.folder_lock import FolderLock
 from motekit.hub.listening import ListenError, join, listen
+from running_hub import fill, mote, running, small_disk
 
 MOTE = Path(sys.executable).with_name("mote")
 # What the file has for an account: salt and hash.
 ENTRY = "0:" + "0" * 64
-
-
-@contextmanager
-def running(data: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
-    """`mote hub` without a dashboard, and what it says of itself at the start."""
-    command = [MOTE, "hub", "--data", data, "--mqtt-port", "0", "--no-dashboard", "--json"]
-    with subprocess.Popen(
-        [*command, *(options or ("--mqtt-host", "127.0.0.1"))],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stdout
-        try:
-            yield process, json.loads(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-def mote(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([MOTE, *map(str, arguments)], capture_output=True, text=True, timeout=120)
 
 
 def test_a_second_hub_on_the_same_folder_is_refused_and_changes_nothing(tmp_path: Path) -> None:
@@ -158,34 +137,6 @@ def test_commands_on_accounts_say_what_is_wrong_and_make_nothing(tmp_path: Path)
         done = mote("hub", *command, "--data", tmp_path)
         assert done.returncode == 1 and "are damaged" in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
-
-
-@contextmanager
-def small_disk(folder: Path, size: str, *, read_only: bool = False) -> Iterator[Path]:
-    """A file system of its own, which is really full or read-only."""
-    folder.mkdir(exist_ok=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("mounting needs root rights")
-    try:
-        yield folder
-    finally:
-        # Somebody may just look into it.
-        until(lambda: not subprocess.run(["umount", folder], capture_output=True).returncode)
-
-
-def fill(folder: Path) -> Path:
-    """Take the last byte of its disk."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"\0" * 4096):
-                pass
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
-    return filler
 
 
 def test_a_full_disk_is_said_once_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 from mote import contract
 
 from motekit import places
+from motekit.commands import hub_backup
 from motekit.exits import ENDED, explained, fail
 from motekit.terminal import LogFormatter, echo, print_json
 
@@ -48,7 +49,8 @@ def command(
         bool, typer.Option("--json", help="Print an object at the start and one at the end.")
     ] = False,
 ) -> None:
-    """Run broker, store and dashboard in one; `add`, `remove`, `list` for the logins of boards.
+    """Run broker, store and dashboard in one; `add`, `remove`, `list` for the logins of boards,
+    `backup` and `restore` for everything it keeps.
 
     Readings are kept, and are there again at the next start.
     """
@@ -124,6 +126,10 @@ def list_accounts(
         echo(*names or ["No device has an account yet: mote hub add DEVICE"])
 
 
+app.command(epilog=hub_backup.BACKUP)(hub_backup.backup)
+app.command(epilog=hub_backup.RESTORE)(hub_backup.restore)
+
+
 def _data() -> Path:
     return places.data() / "hub"
 
@@ -131,10 +137,13 @@ def _data() -> Path:
 def _accounts(context: typer.Context, data: Path | None, *, create: bool = False) -> "Accounts":
     from motekit.credentials import AccountError
     from motekit.hub.accounts import Accounts
+    from motekit.hub.backup import BackupError, finish_restore
 
+    folder = data or context.obj or _data()
     try:
-        return Accounts(data or context.obj or _data(), create=create)
-    except (AccountError, OSError) as error:
+        finish_restore(folder)
+        return Accounts(folder, create=create)
+    except (AccountError, BackupError, OSError) as error:
         fail(error)
 
 

@@ -12,6 +12,7 @@ from mote import contract
 from motekit.broker.server import Server
 from motekit.credentials import AccountError
 from motekit.hub.accounts import Accounts
+from motekit.hub.backup import BackupError, finish_restore
 from motekit.hub.broker import HubBackend
 from motekit.hub.dashboard.process import DashboardError, DashboardProcess, Settings
 from motekit.hub.folder_lock import FolderInUseError, FolderLock
@@ -50,9 +51,10 @@ class Hub:
         self.http_host, self.http_port = http_host, http_port
         self._lock = FolderLock(data)
         try:
+            finish_restore(data)
             self.accounts = Accounts(data)
             self.store = Store(data / "readings.db")
-        except (AccountError, StoreError) as error:
+        except (AccountError, BackupError, StoreError) as error:
             raise HubError(str(error)) from error
         except OSError as error:
             raise HubError(_unusable(data, error)) from error
