@@ -58,7 +58,7 @@ def test_a_lock_ends_with_its_process_and_a_leftover_file_locks_nothing(tmp_path
     second.release()
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "localhost"])
+@pytest.mark.parametrize("host", ["::1", "[::1]", "::", "0.0.0.0", "localhost"])
 def test_boards_reach_the_hub_at_addresses_of_both_kinds(tmp_path: Path, host: str) -> None:
     if ":" in host and not socket.has_ipv6:
         pytest.skip("no IPv6")
@@ -137,6 +137,19 @@ def test_commands_on_accounts_say_what_is_wrong_and_make_nothing(tmp_path: Path)
         done = mote("hub", *command, "--data", tmp_path)
         assert done.returncode == 1 and "are damaged" in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_health_checks_that_connect_and_close_are_not_worth_a_line(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, facts):
+        port = int(str(facts["mqtt_port"]))
+        for _ in range(200):
+            socket.create_connection(("127.0.0.1", port), 60).close()
+        client = Client(port)
+        client.publish("sensors/plant1/temperature", "1")
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+        assert (process.returncode, errors) == (0, "")
 
 
 def test_a_full_disk_is_said_once_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:

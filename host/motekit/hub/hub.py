@@ -97,7 +97,7 @@ class Hub:
         self.ingest.arrivals.append(refill.came_online)
         self.ingest.answers.append(refill.answered)
         await self._broker.start()
-        if self.mqtt_host not in ("127.0.0.1", "localhost"):
+        if not anonymous:
             self._announcement = announce.Announcement(self.mqtt_port)
             await self._announcement.start()
         if self._dashboard:
