@@ -44,7 +44,7 @@ def safe(text: str) -> str:
 
 def echo(*lines: str, err: bool = False) -> None:
     """Print each of `lines` on a line of its own, to standard error with `err`."""
-    for line in lines or ("",):
+    for line in lines:
         _write(safe(line), err=err)
 
 

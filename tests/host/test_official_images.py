@@ -117,7 +117,7 @@ def test_the_download_has_a_bar_on_a_terminal_and_none_in_a_log(
 ) -> None:
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=terminal, width=100)
-    monkeypatch.setattr(runtimes, "Console", lambda **_: console)
+    monkeypatch.setattr(runtimes.terminal, "console", lambda **_: console)
     monkeypatch.setattr(places, "downloads", lambda: tmp_path)
     profile = boards.default_for("esp32c6").model_copy(update={"micropython": PIN})
     runtimes.obtain(profile, None, mirror.source)

@@ -152,7 +152,15 @@ BOARD = {"type": "board-esp32-devkit-c-v4", "id": "esp"}
     [
         ({"type": "wokwi-dht23", "id": "a"}, [], "did you mean wokwi-dht22?"),
         ({"type": "wokwi-led", "id": "esp"}, [], "two parts esp"),
-        ({"type": "wokwi-led", "id": "a", "attrs": {"colour": "red"}}, [], "did you mean color?"),
+        (
+            {"type": "wokwi-lcd1602", "id": "a"},
+            [],
+            "Wokwi has this part, the local simulator does not",
+        ),
+        ({"type": "wokwi-breadboard", "id": "a"}, ["a:5t.a", "esp:2", ""], "Wokwi has this part"),
+        ({"type": "board-pi-pico", "id": "a"}, [], "Wokwi has this part, the local simulator does"),
+        ({"type": "chip-mine", "id": "a"}, [], "custom chips run in Wokwi only"),
+        ({"type": "wokwi-nothing-like-it", "id": "a"}, [], "unknown: wokwi-nothing-like-it"),
         ({"type": "wokwi-led", "id": "a", "x": 1}, [], "unknown: x"),
         ({"type": "wokwi-led", "id": "a"}, ["a:B", "esp:2", ""], "a has no pin 'B'; A, C"),
         ({"type": "wokwi-led", "id": "a"}, ["b:A", "esp:2", ""], "unknown: b"),
@@ -172,6 +180,17 @@ def test_a_wrong_diagram_is_told_with_its_line(
     # The line is where the fault stands: within the second part, or within the connection.
     start = next(n for n, text in enumerate(lines) if text.strip() == "{" and n > 4)
     assert line > start, (line, start)
+
+
+def test_attributes_that_wokwi_does_not_know_are_warnings(tmp_path: Path) -> None:
+    """As in a project from wokwi.com, whose board says which MicroPython it runs."""
+    board = {**BOARD, "attrs": {"env": "micropython-20231227-v1.22.0"}}
+    led = {"type": "wokwi-led", "id": "led1", "attrs": {"colour": "red", "gamma": 2, "flip": True}}
+    read = diagram.read(written(tmp_path, [board, led], [["esp:TX", "$serialMonitor:RX", "", []]]))
+    assert read.parts["led1"].attrs == {"colour": "red", "gamma": "2", "flip": "true"}
+    first, second = read.warnings
+    assert "diagram.json:8: unknown: env" in first and "attribute of esp" in first
+    assert "did you mean color?" in second
 
 
 def test_a_diagram_that_is_no_json_is_told_with_its_line(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def command(
     from motesim.errors import SimulationError
 
     from motekit.packages import PackageError
+    from motekit.wokwi import diagram as diagrams
     from motekit.wokwi import project as projects
     from motekit.wokwi import scenario as scenarios
     from motekit.wokwi.located import ProjectError
@@ -67,6 +68,8 @@ def command(
         if not files:
             fail(f"{project} has no scenarios: write one as {project / 'first.test.yaml'}")
         wanted = [scenarios.read(file) for file in files]
+        if not quiet:
+            echo(*(f"warning: {one}" for one in diagrams.read(found.diagram).warnings), err=True)
         codes = asyncio.run(_run(found, wanted, options, sys.stderr if as_json else sys.stdout))
     except KeyboardInterrupt:
         raise typer.Exit(STOPPED) from None

@@ -10,6 +10,8 @@ import urllib.parse
 import urllib.request
 from html.parser import HTMLParser
 
+from motekit import http_client
+
 POLL_S = 0.5
 
 
@@ -87,7 +89,7 @@ def _open(url: str, body: bytes | None = None, *, deadline: float) -> str:
     while True:
         request = urllib.request.Request(url, body, {"Accept": "text/html, application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
+            with http_client.open_url(request, 5) as answer:
                 return str(answer.read().decode())
         except urllib.error.HTTPError as error:
             return error.read().decode()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from motekit import http_client
 from motekit.fleet.device import Device
 from motekit.fleet.verify import Stored, VerifyError
 
@@ -56,7 +57,7 @@ class InInflux:
         if self.token:
             request.add_header("Authorization", f"Token {self.token}")
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            with http_client.open_url(request, TIMEOUT_S) as response:
                 answer = json.load(response)["results"][0]
         except urllib.error.HTTPError as error:
             raise VerifyError(self._refused(error)) from error

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motekit import places
+from motekit import http_client, places
 from motekit.boards import MicroPython as Pin
 from motekit.image import micropython
 from motekit.image.errors import ImageError
@@ -74,7 +74,7 @@ def _download(url: str, part: Path, pin: Pin, progress: Progress) -> str:
     """Complete `part`; what is wrong with it in the end, which then is deleted."""
     import httpx2
 
-    with httpx2.Client(follow_redirects=True, timeout=PATIENCE) as client:
+    with http_client.client(follow_redirects=True, timeout=PATIENCE) as client:
         while True:
             had = _size(part)
             try:

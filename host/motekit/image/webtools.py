@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
-from motekit import places
+from motekit import http_client, places
 from motekit.image.errors import ImageError
 
 PAGE = places.PROVISIONING / "web"
@@ -65,7 +65,8 @@ def _download(url: str, by_hand: str) -> bytes:
     import httpx2
 
     try:
-        answer = httpx2.get(url, follow_redirects=True, timeout=PATIENCE)
+        with http_client.client(follow_redirects=True, timeout=PATIENCE) as client:
+            answer = client.get(url)
     except httpx2.TransportError as error:
         reason = str(error) or type(error).__name__
         raise ImageError(

@@ -4,6 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from motekit import http_client
 from motekit.credentials import OWNER
 from motekit.stack.installation import Installation
 
@@ -38,7 +39,8 @@ def ask(door: str, password: str, name: str = "", authority: Path | None = None)
 
     trust = ssl.create_default_context(cafile=authority)
     try:
-        with httpx2.Client(verify=trust, timeout=_ANSWER_S, auth=(OWNER, password)) as client:
+        asking = http_client.client(verify=trust, timeout=_ANSWER_S, auth=(OWNER, password))
+        with asking as client:
             client.headers |= {"Host": name} if name else {}
             known = {"sni_hostname": name} if name else {}
             answer = client.get(f"{door}{PATH}", extensions=known)

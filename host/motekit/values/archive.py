@@ -7,6 +7,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from motekit import http_client
+
 _ANSWER_S = 30
 _BUCKET = "sensors"
 
@@ -36,7 +38,8 @@ class Archive:
         try:
             token = self._token_file.read_text(encoding="utf-8")
             request.add_header("Authorization", f"Token {token}")
-            with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:
+            # The database is beside us: Docker may have put a proxy into the environment.
+            with http_client.open_url(request, _ANSWER_S, direct=True) as answer:
                 found = json.load(answer)["results"][0]
         except (OSError, ValueError, LookupError) as error:
             raise ArchiveError(f"the database does not answer: {error}") from error

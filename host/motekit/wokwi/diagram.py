@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from motekit.wokwi.located import Located, ProjectError, read_json, unknown
 
@@ -24,7 +24,7 @@ class _Strict(BaseModel):
 
 
 class Part(_Strict):
-    """One part; `attrs` are texts, as Wokwi's editor writes them."""
+    """One part; `attrs` are texts, as Wokwi's editor writes them, or numbers, as people do."""
 
     id: str = Field(min_length=1, pattern=r"^[^:$]+$")
     type: str
@@ -33,6 +33,16 @@ class Part(_Strict):
     rotate: float = 0
     hide: bool = False
     attrs: dict[str, str] = {}
+
+    @field_validator("attrs", mode="before")
+    @classmethod
+    def _as_texts(cls, attrs: Any) -> Any:
+        if not isinstance(attrs, dict):
+            return attrs
+        return {
+            name: json.dumps(value) if isinstance(value, (bool, int, float)) else value
+            for name, value in attrs.items()
+        }
 
 
 class _SerialMonitor(_Strict):
@@ -53,7 +63,7 @@ class _Diagram(_Strict):
 
 
 class Diagram:
-    """Parts by id, and the nets: sets of pins that wires join."""
+    """Parts by id, and the nets: sets of pins that wires join; `warnings` as of Wokwi's lint."""
 
     def __init__(self, located: Located) -> None:
         content = located.validated(_Diagram)
@@ -61,6 +71,7 @@ class Diagram:
         self.parts: dict[str, Part] = {}
         self._index: dict[str, int] = {}
         self.nets: list[set[Pin]] = []
+        self.warnings: list[str] = []
         for number, part in enumerate(content.parts):
             self._take(number, part)
         for number, wire in enumerate(content.connections):
@@ -79,11 +90,12 @@ class Diagram:
         if part.id in self.parts:
             raise self.located.error(f"there are two parts {part.id}", *place, "id")
         if part.type not in catalogue():
-            raise self.located.error(unknown(part.type, sorted(catalogue())), *place, "type")
+            raise self.located.error(_not_here(part.type), *place, "type")
         known = catalogue()[part.type]["attrs"]
         for name in part.attrs:
             if name not in known:
-                raise self.located.error(unknown(name, known), *place, "attrs", name)
+                where = self.located.error(unknown(name, known), *place, "attrs", name)
+                self.warnings.append(f"{where} (attribute of {part.id}; it changes nothing)")
         self.parts[part.id] = part
         self._index[part.id] = number
         for first, second in catalogue()[part.type].get("joined", ()):
@@ -128,5 +140,21 @@ def read(file: Path) -> Diagram:
 def catalogue() -> dict[str, dict[str, Any]]:
     """Wokwi's parts that a project here may use: `pins`, which of them are `joined` inside,
     `attrs`, `controls` and the `source`."""
-    found: dict[str, dict[str, Any]] = json.loads(CATALOGUE.read_text(encoding="utf-8"))["parts"]
+    found: dict[str, dict[str, Any]] = _content()["parts"]
     return found
+
+
+@cache
+def _content() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(CATALOGUE.read_text(encoding="utf-8"))
+    return found
+
+
+def _not_here(kind: str) -> str:
+    """Why a part of this type cannot be used."""
+    if kind.startswith("chip-"):
+        return f"{kind}: custom chips run in Wokwi only, not in the local simulator"
+    if kind in _content()["only_in_wokwi"]:
+        here = ", ".join(sorted(catalogue()))
+        return f"{kind}: Wokwi has this part, the local simulator does not; it has {here}"
+    return unknown(kind, sorted([*catalogue(), *_content()["only_in_wokwi"]]), listed=False)

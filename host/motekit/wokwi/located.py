@@ -63,12 +63,12 @@ class Located:
         return str(self.error(f"{name}: {text}" if name else text, *where))
 
 
-def unknown(word: str, known: list[str]) -> str:
-    """`word` is not known, and what might have been meant."""
+def unknown(word: str, known: list[str], *, listed: bool = True) -> str:
+    """`word` is not known, and what might have been meant, else with `listed` all that is."""
     close = get_close_matches(word, known, 1)
     if close:
         return f"unknown: {word}; did you mean {close[0]}?"
-    return f"unknown: {word}" + (f"; known are {', '.join(known)}" if known else "")
+    return f"unknown: {word}" + (f"; known are {', '.join(known)}" if known and listed else "")
 
 
 def text_of(file: Path) -> str:

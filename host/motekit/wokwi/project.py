@@ -1,6 +1,8 @@
 """A Wokwi project: `wokwi.toml` and what it leads to (docs.wokwi.com/vscode/project-config)."""
 
+import errno
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,6 +70,8 @@ class Project:
     def flash(self, size: int) -> bytes:
         """What `firmware` puts into a flash of `size` bytes. Raises ProjectError."""
         try:
+            if not self.firmware.is_file():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.firmware)
             if self.firmware.name == FLASHER_ARGS:
                 return _put_together(self.firmware, size)
             data = self.firmware.read_bytes()
