@@ -5,6 +5,9 @@ import errno
 import ipaddress
 import socket
 
+# Networks of containers and virtual machines inside this computer.
+_VIRTUAL = ("docker", "br-", "virbr")
+
 
 class ListenError(Exception):
     """The address cannot be listened on; the text says why and what to do."""
@@ -64,9 +67,11 @@ def own_addresses() -> list[str]:
 
     return [
         entry.address
-        for entries in psutil.net_if_addrs().values()
+        for name, entries in psutil.net_if_addrs().items()
         for entry in entries
-        if entry.family == socket.AF_INET and not entry.address.startswith("127.")
+        if entry.family == socket.AF_INET
+        and not entry.address.startswith("127.")
+        and not name.startswith(_VIRTUAL)
     ]
 
 

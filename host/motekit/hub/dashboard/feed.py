@@ -167,7 +167,9 @@ async def _device(
 
 
 def _state(device: Device) -> list[Any]:
-    return [device.id, device.state, device.changed_ns // MS]
+    # Who only publishes readings has never said whether it is there.
+    state = device.state if device.changed_ns else "no status"
+    return [device.id, state, device.changed_ns // MS]
 
 
 def _metrics(names: Iterable[str]) -> list[list[Any]]:

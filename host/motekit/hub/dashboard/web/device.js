@@ -1,6 +1,7 @@
 // One device: what it says of itself, and a chart a metric, live or over a longer time.
 import { Feed, LineChart, Notices, duration, element, format, since } from "mote-dashboard";
 import { insert } from "mote-dashboard/rows.js";
+import { showState } from "mote-dashboard/state.js";
 
 const LIVE = "Live";
 const LIVE_EVERY_MS = 1000;
@@ -110,10 +111,8 @@ class Device {
     const now = Date.now() + this.aheadMs;
     const state = this.unknown ? "unknown" : this.state;
     const gone = state === "offline" && this.changed;
-    this.status.textContent = gone ? `offline for ${duration(now - this.changed)}` : state;
+    showState(this.status, state, gone ? `offline for ${duration(now - this.changed)}` : state);
     this.status.title = gone ? `since ${new Date(this.changed).toLocaleString()}` : "";
-    this.status.classList.toggle("on", state !== "offline" && state !== "unknown");
-    this.status.classList.toggle("unknown", state === "unknown");
     if (document.hidden) return;
     for (const card of this.cards.values()) card.draw(now, this);
   }

@@ -3,6 +3,7 @@
 import { Feed, LineChart, Notices, age, element, format } from "mote-dashboard";
 import { ask } from "mote-dashboard/feed.js";
 import { insert } from "mote-dashboard/rows.js";
+import { isOnline, showState } from "mote-dashboard/state.js";
 
 const LIVE_MS = 300000;
 // From so many devices on there is a field to search them.
@@ -78,8 +79,8 @@ class Overview {
     if (!answer.lost) this.storage = answer.storage;
     let online = 0;
     for (const card of this.cards.values()) {
-      card.showState(unknown ? "unknown" : card.state);
-      online += card.isOnline;
+      showState(card.status, unknown ? "unknown" : card.state);
+      online += isOnline(card.state);
     }
     const count = this.cards.size;
     this.nothing.hidden = count > 0 || !this.answeredAt;
@@ -124,17 +125,6 @@ class Card {
     this.root.append(head);
     this.rows = new Map();
     this.state = "unknown";
-  }
-
-  get isOnline() {
-    return this.state !== "offline" && this.state !== "unknown";
-  }
-
-  showState(state) {
-    if (this.status.textContent === state) return;
-    this.status.textContent = state;
-    this.status.classList.toggle("on", state !== "offline" && state !== "unknown");
-    this.status.classList.toggle("unknown", state === "unknown");
   }
 
   reading(metric, time, value) {
