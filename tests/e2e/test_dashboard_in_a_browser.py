@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -198,6 +199,7 @@ def test_gaps_single_readings_and_constant_values_are_drawn_as_such(chromium, tm
     asyncio.run(walk())
 
 
+WARM = ("temperature", 22)
 HOSTILE = '<img src=x onerror="window.hit=1">'
 NAMES = {
     "no2": "NO₂", "pm1_0": "PM1.0", "pm2_5": "PM2.5", "pm25": "PM2.5", "pm10": "PM10",
@@ -213,7 +215,7 @@ def test_names_values_and_tooltips_are_right_and_nothing_from_outside_is_markup(
 ) -> None:
     readings = [
         *every_10_s("plant1", "temperature", 21.123456789012345),
-        *every_10_s(HOSTILE, "temperature", 22),
+        *(replace(one, time_ns=one.time_ns + 3 * NS) for one in every_10_s(HOSTILE, *WARM)),
         *(Reading("plant1", name, ago(30), 3.14159) for name in NAMES),
         Reading("plant1", HOSTILE, ago(30), 1),
     ]
@@ -239,10 +241,17 @@ def test_names_values_and_tooltips_are_right_and_nothing_from_outside_is_markup(
             await chart.scroll_into_view_if_needed()
             box = await chart.bounding_box()
             assert box
-            for part in (0.15, 0.5, 0.9):
-                await page.mouse.move(box["x"] + box["width"] * part, box["y"] + box["height"] / 2)
+            newest = [("sensors/plant1/temperature", "21.123456789")]
+            await asyncio.to_thread(publish, hub.mqtt_port, newest)
+            # The chart ends 28 points before its right edge.
+            for x, names in ((0.2 * box["width"], 2), (0.5 * box["width"], 2), (-30, 1)):
+                right = box["x"] + (box["width"] if x < 0 else 0)
+                await page.mouse.move(right + x, box["y"] + box["height"] / 2)
                 tip = page.locator(".m-chart > div").filter(has_text="°C").last
                 await expect(tip).to_contain_text("21.1 °C")
+                # Each device has sent at its own times.
+                if names == 2:
+                    await expect(tip).to_contain_text("22.0 °C")
                 assert "21.12" not in await tip.inner_text()
                 place = await tip.bounding_box()
                 assert place and place["x"] >= 0 and place["x"] + place["width"] <= 390

@@ -10,20 +10,35 @@ const SOFT = "#7d8f86";
 const LINE = "rgba(125,143,134,.18)";
 // After about three missing intervals a line ends.
 const MISSING = 3.5;
+// A tooltip names readings of up to so many lines, which are this part of the chart away at most.
+const NAMED_MAX = 12;
+const NEAR = 25;
 
 // Rows (time first, sorted) with a row of nulls where readings are missing. The interval is estimated
 // from the rows themselves, and is at least `step`.
 export function withGaps(rows, step = 0) {
   if (rows.length < 3) return rows;
-  const distances = rows.slice(1).map((row, i) => row[0] - rows[i][0]);
-  const middle = [...distances].sort((a, b) => a - b)[Math.floor((distances.length - 1) / 2)];
-  const most = MISSING * Math.max(middle, step);
+  const most = MISSING * Math.max(interval(rows), step);
   const found = [rows[0]];
-  distances.forEach((distance, i) => {
+  rows.slice(1).forEach((row, i) => {
+    const distance = row[0] - rows[i][0];
     if (distance > most) found.push([rows[i][0] + distance / 2, ...rows[i].slice(1).map(() => null)]);
-    found.push(rows[i + 1]);
+    found.push(row);
   });
   return found;
+}
+
+// The usual distance of rows: the median; 0 for a single one.
+function interval(rows) {
+  const distances = rows.slice(1).map((row, i) => row[0] - rows[i][0]).sort((a, b) => a - b);
+  return distances[Math.floor((distances.length - 1) / 2)] ?? 0;
+}
+
+// The row nearest to a time, if there is one near it.
+export function nearest(rows, time, near) {
+  const distance = (row) => Math.abs(row[0] - time);
+  const found = rows.reduce((best, row) => (distance(row) < distance(best) ? row : best), rows[0]);
+  return found && distance(found) <= Math.max(near, interval(rows)) ? found : undefined;
 }
 
 // For each row whether no line leads to it.
@@ -93,8 +108,7 @@ export class LineChart {
     this.note.hidden = !!values.length;
     this.note.textContent = nothing;
     if (!values.length) return;
-    this.unit = unit;
-    this.decimals = decimals;
+    Object.assign(this, { lines, from, to, unit, decimals });
     const [low, high] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
     const { min, max, interval, digits } = axis(low, high, decimals);
     const series = lines.flatMap((line, i) => (step ? history(line, step * 1000) : [live(line, i)]));
@@ -141,19 +155,20 @@ export class LineChart {
     this.chart?.dispose();
   }
 
-  tooltip(shown) {
+  // ECharts itself names only the lines whose reading is nearest to the pointer: of devices that send
+  // at different times, one.
+  tooltip([{ axisValue }]) {
     const unit = this.unit ? ` ${this.unit}` : "";
     const value = (number) => escape(format(number, this.decimals) + unit);
-    const present = shown.filter(({ value: row }) => row && row[1] !== null);
-    if (!present.length) return "";
-    const rows = present.map(({ marker, seriesName, value: [, number, low, high] }) => {
-      const name = this.legend ? ` ${escape(seriesName)}` : "";
-      const between = low === undefined ? "" : `<br>${value(low)} – ${value(high)}`;
-      return `${marker}${name} <b>${value(number)}</b>${between}`;
+    const near = (this.to - this.from) / NEAR;
+    const found = this.lines.map((line, i) => [line, i, nearest(line.rows, axisValue, near)]);
+    const rows = found.filter(([, , row]) => row).map(([{ name }, i, [, low, mean = low, high = low]]) => {
+      const dot = `<span class="m-dot" style="background:${PALETTE[i % PALETTE.length]}"></span>`;
+      const between = low === high ? "" : `<br>${value(low)} – ${value(high)}`;
+      return `${dot}${this.legend ? `${escape(name)} ` : ""}<b>${value(mean)}</b>${between}`;
     });
-    const more = rows.length > 12 ? [`and ${rows.length - 12} more`] : [];
-    const when = escape(new Date(present[0].value[0]).toLocaleString());
-    return [when, ...rows.slice(0, 12), ...more].join("<br>");
+    const more = rows.length > NAMED_MAX ? [`and ${rows.length - NAMED_MAX} more`] : [];
+    return [escape(new Date(axisValue).toLocaleString()), ...rows.slice(0, NAMED_MAX), ...more].join("<br>");
   }
 }
 
@@ -181,7 +196,6 @@ function history({ name, rows }, step) {
     // Else values of opposite signs are not added, and the band of a freezer begins at 0.
     stackStrategy: "all",
   };
-  const mean = found.map(([time, low, middle, high]) => [time, middle, low, high]);
   return [
     { ...quiet, name: "low", data: column(([, low]) => low) },
     {
@@ -190,7 +204,7 @@ function history({ name, rows }, step) {
     },
     {
       name, type: "line", symbol: "none", showSymbol: true, lineStyle: { width: 2, color: PALETTE[0] },
-      itemStyle: { color: PALETTE[0] }, data: points(mean),
+      itemStyle: { color: PALETTE[0] }, data: points(column(([, , mean]) => mean)),
     },
   ];
 }
