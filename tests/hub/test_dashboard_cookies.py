@@ -21,18 +21,27 @@ FOREIGN = [
 ]
 
 
-def request(port: int, path: str, cookie: bytes = b"", body: bytes | None = None):
+def request(
+    port: int,
+    path: str,
+    cookie: bytes = b"",
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+):
     """Status and headers, with a Cookie header that http.client would not write."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     try:
         connection.putrequest("POST" if body else "GET", path)
         if cookie:
             connection.putheader("Cookie", cookie)
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
         if body:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
         answer = connection.getresponse()
-        answer.read()
+        if answer.status != 101:
+            answer.read()
         return answer.status, answer.headers
     finally:
         connection.close()
@@ -58,6 +67,28 @@ def test_who_is_logged_in_stays_so_beside_any_cookies(tmp_path) -> None:
             for path in PAGES:
                 refused = 401 if path.startswith("/api") else 303
                 assert request(hub.http_port, path, foreign)[0] == refused, (path, foreign[:60])
+
+    with_dashboard(tmp_path, story, host="0.0.0.0")
+
+
+def test_websockets_open_beside_any_cookies(tmp_path) -> None:
+    path = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+    upgrade = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+
+    def story(hub) -> None:
+        own = log_in(hub)
+        for foreign in FOREIGN:
+            cookie = b"%s; %s" % (foreign, own)
+            status, headers = request(hub.http_port, path, cookie, headers=upgrade)
+            assert status == 101, (status, foreign[:60])
+            # RFC 6455, section 1.3.
+            assert headers["Sec-WebSocket-Accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+            assert request(hub.http_port, path, foreign, headers=upgrade)[0] in (401, 403)
 
     with_dashboard(tmp_path, story, host="0.0.0.0")
 
@@ -107,5 +138,8 @@ def test_a_program_logs_in_with_basic_authentication(tmp_path) -> None:
         assert get(hub, "api/devices", Authorization="Basic")[0] == 401
         assert get(hub, "api/devices", Authorization="Bearer " + password)[0] == 401
         assert "Basic" in get(hub, "api/devices")[1]["www-authenticate"]
+        # An open page of whom is no longer logged in leads to the login; no window pops up.
+        status_of_page, headers, _ = get(hub, "api/pages/overview")
+        assert status_of_page == 401 and "www-authenticate" not in headers
 
     with_dashboard(tmp_path, story, host="0.0.0.0")

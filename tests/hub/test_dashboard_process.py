@@ -35,8 +35,12 @@ def dashboard_of(pid: int) -> psutil.Process:
 
 
 def test_a_killed_hub_takes_its_dashboard_along(tmp_path) -> None:
+    # What lies in the current folder is not for the hub, whatever its name.
+    (tmp_path / "json.py").write_text("raise SystemExit('not this one')")
     command = [MOTE, "hub", "--data", tmp_path, "--mqtt-host", "127.0.0.1", "--mqtt-port", "0"]
-    with subprocess.Popen([*command, "--port", "0", "--json"], stdout=subprocess.PIPE) as hub:
+    with subprocess.Popen(
+        [*command, "--port", "0", "--json"], stdout=subprocess.PIPE, cwd=tmp_path
+    ) as hub:
         try:
             assert hub.stdout
             started = json.loads(hub.stdout.readline())

@@ -80,7 +80,10 @@ class Door:
             return HTMLResponse(_login_page())
         if path.startswith("/api/"):
             text = "Log in first: user owner and the hub's password (basic authentication)"
-            return JSONResponse({"error": text}, 401, {"WWW-Authenticate": 'Basic realm="Mote"'})
+            # A browser would ask for it in a window of its own, in front of an open page.
+            own = path.startswith("/api/pages/")
+            headers = {} if own else {"WWW-Authenticate": 'Basic realm="Mote"'}
+            return JSONResponse({"error": text}, 401, headers)
         return RedirectResponse("/login", 303)
 
     async def _log_in(self, receive: Receive) -> Response:

@@ -90,9 +90,10 @@ class DashboardProcess:
         self._pending.storage = problem
 
     async def _launch(self) -> None:
-        # Its own session: Ctrl-C in the terminal is for the hub, which then ends it in order.
+        # Its own session: Ctrl-C in the terminal is for the hub, which then ends it in order. -P:
+        # a file in the current folder must not stand for a module of Python.
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "motekit.hub.dashboard"),
+            *(sys.executable, "-P", "-m", "motekit.hub.dashboard"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             pass_fds=[self._listener.fileno()],

@@ -11,7 +11,8 @@ from typing import Any
 
 from motekit.hub.queries import Device, Reading
 
-PENDING_MAX = 20_000
+# So many are encoded in some milliseconds.
+PENDING_MAX = 5_000
 
 
 @dataclass(frozen=True)

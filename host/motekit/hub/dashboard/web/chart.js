@@ -13,6 +13,8 @@ const MISSING = 3.5;
 // A tooltip names readings of up to so many lines, which are this part of the chart away at most.
 const NAMED_MAX = 12;
 const NEAR = 25;
+// A live chart that has just begun is so wide.
+const SHORTEST_MS = 60000;
 
 // Rows (time first, sorted) with a row of nulls where readings are missing. The interval is estimated
 // from the rows themselves, and is at least `step`.
@@ -32,6 +34,12 @@ export function withGaps(rows, step = 0) {
 function interval(rows) {
   const distances = rows.slice(1).map((row, i) => row[0] - rows[i][0]).sort((a, b) => a - b);
   return distances[Math.floor((distances.length - 1) / 2)] ?? 0;
+}
+
+// Where a live chart begins: `from`, or later while there are only readings of the last moments.
+export function begin(lines, from, to) {
+  const first = Math.min(...lines.map(({ rows }) => rows[0]?.[0] ?? to));
+  return Math.max(from, Math.min(first, to - SHORTEST_MS));
 }
 
 // The row nearest to a time, if there is one near it.

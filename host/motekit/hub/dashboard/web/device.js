@@ -1,5 +1,5 @@
 // One device: what it says of itself, and a chart a metric, live or over a longer time.
-import { Feed, LineChart, Notices, duration, element, format, since } from "mote-dashboard";
+import { Feed, LineChart, Notices, begin, duration, element, format, since } from "mote-dashboard";
 import { insert } from "mote-dashboard/rows.js";
 import { showState } from "mote-dashboard/state.js";
 
@@ -147,9 +147,9 @@ class Card {
     this.value.textContent = format(this.last, this.decimals);
     const span = range === LIVE ? "5 minutes" : range;
     this.chart.describe(`${this.label} of ${this.device}, last ${span}`);
+    const lines = rows.length ? [{ name: this.label, rows }] : [];
     this.chart.draw({
-      lines: rows.length ? [{ name: this.label, rows }] : [],
-      from, to: now, unit: this.unit, decimals: this.decimals, step,
+      lines, from: step ? from : begin(lines, from, now), to: now, unit: this.unit, decimals: this.decimals, step,
       nothing: `No readings in the last ${span}. The last one came ${since(now - this.time)}.`,
     });
   }

@@ -1,5 +1,5 @@
 // What the pages share: import { ... } from "mote-dashboard".
-export { LineChart, axis, isolated, withGaps } from "./chart.js";
+export { LineChart, begin } from "./chart.js";
 export { element } from "./element.js";
 export { Feed } from "./feed.js";
 export { age, duration, format, since } from "./format.js";

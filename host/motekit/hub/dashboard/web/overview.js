@@ -1,6 +1,6 @@
 // All devices at a glance, and one metric of them live. Cards are made and changed here, out of what
 // the hub says has changed.
-import { Feed, LineChart, Notices, age, element, format } from "mote-dashboard";
+import { Feed, LineChart, Notices, age, begin, element, format } from "mote-dashboard";
 import { ask } from "mote-dashboard/feed.js";
 import { insert } from "mote-dashboard/rows.js";
 import { isOnline, showState } from "mote-dashboard/state.js";
@@ -241,7 +241,8 @@ class Live {
     lines.sort((a, b) => (a.name < b.name ? -1 : 1));
     this.chart.describe(`${label} of ${lines.length} devices over the last five minutes`);
     const nothing = "No readings in the last 5 minutes.";
-    this.chart.draw({ lines, from: now - LIVE_MS, to: now, unit, decimals, nothing });
+    const from = begin(lines, now - LIVE_MS, now);
+    this.chart.draw({ lines, from, to: now, unit, decimals, nothing });
   }
 }
 
