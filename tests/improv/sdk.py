@@ -1,11 +1,7 @@
 """`improv-wifi-serial-sdk`, which installers in browsers use, at the serial port of a board."""
 
 import asyncio
-import hashlib
 import json
-import shutil
-import subprocess
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +9,7 @@ from typing import Any
 
 from motekit import places
 from motesim import VirtualBoard
+from npm_packages import installed
 
 HERE = Path(__file__).parent
 PAGE = places.PROVISIONING / "web"
@@ -23,25 +20,6 @@ PATIENCE_S = 200
 
 class Refused(Exception):
     """The SDK raised this."""
-
-
-def modules(folder: Path = PAGE) -> Path:
-    """The packages of the lock file in `folder`, installed by npm at the first call."""
-    digest = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()[:12]
-    target = places.cache() / f"npm-{digest}"
-    if not target.is_dir():
-        with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
-            for file in folder.glob("package*.json"):
-                shutil.copy(file, scratch)
-            command = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-            subprocess.run(command, cwd=scratch, check=True, timeout=600)
-            try:
-                (Path(scratch) / "node_modules").rename(target)
-            except OSError:
-                # Another process was faster.
-                if not target.is_dir():
-                    raise
-    return target
 
 
 class Client:
@@ -83,7 +61,7 @@ class Client:
 @asynccontextmanager
 async def client(board: VirtualBoard) -> AsyncIterator[Client]:
     """The SDK with the port of `board`, as if a person had picked it."""
-    folder = await asyncio.to_thread(modules)
+    folder = await asyncio.to_thread(installed, PAGE)
     process = await asyncio.create_subprocess_exec(
         "node", str(HERE / "web_serial.mjs"), str(folder), board.serial_path,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sdk import modules
+from npm_packages import installed
 from wokwi_cloud import Cloud
 
 HERE = Path(__file__).parent
@@ -76,7 +76,7 @@ class ApiClient:
 @asynccontextmanager
 async def api_client(cloud: Cloud) -> AsyncIterator[ApiClient]:
     """A client that is connected."""
-    folder = await asyncio.to_thread(modules, HERE)
+    folder = await asyncio.to_thread(installed, HERE)
     process = await asyncio.create_subprocess_exec(
         "node", HERE / "api_client.mjs", folder,
         env=os.environ | cloud.reached,

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from motekit.broker.backend import Backend, CommitError
 from motekit.broker.core import Broker, Connection, PendingBatch
@@ -21,7 +23,9 @@ RETRY_S = 1.0
 CLOSE_S = 5.0
 LINGER_S = 1.0
 STOP_S = 2.0
-BACKLOG = 256
+BACKLOG = 512
+# Connections that are accepted at once, before any of them is looked at.
+ACCEPTED_AT_ONCE = 16
 # What the kernel does not take is kept by the transport; above this much reading stops.
 WRITE_HIGH_BYTES = 256 * 1024
 # Descriptors that the rest of the process needs.
@@ -51,6 +55,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._work, self._idle = asyncio.Event(), asyncio.Event()
         saved = await asyncio.to_thread(self._backend.load)
+        self._loop.set_exception_handler(self._handle_exception)
         now = self._loop.time()
         self.broker = Broker(self._backend, self._limits, saved, now, time.time_ns())
         self._tasks = [
@@ -61,9 +66,11 @@ class Server:
         for one in self._sockets:
             self._servers.append(
                 await self._loop.create_server(
-                    lambda: _ClientProtocol(self), sock=one, backlog=BACKLOG
+                    lambda: _ClientProtocol(self), sock=one, backlog=ACCEPTED_AT_ONCE
                 )
             )
+            # asyncio has one number for both.
+            one.listen(BACKLOG)
 
     async def stop(self) -> None:
         """Disconnect everybody, with their wills, and wait a little until that is durable."""
@@ -89,6 +96,20 @@ class Server:
         self._set_time()
         self.broker.publish(topic, payload, qos, retain)
         self._changed()
+
+    def _handle_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Say once a minute that no descriptors are left: asyncio does hundreds of times."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            self.broker.log.log(
+                logging.WARNING,
+                "descriptors",
+                "No more connections are accepted for now (%s): allow this process more open "
+                "files, for example with `ulimit -n`",
+                error.strerror,
+            )
+        else:
+            loop.default_exception_handler(context)
 
     def _set_time(self) -> None:
         self.broker.set_time(self._loop.time(), time.time_ns())
