@@ -340,6 +340,15 @@ def test_the_page_of_many_devices_is_small_and_shows_what_changes(chromium, tmp_
             while len(sizes) < 3:
                 await asyncio.sleep(0.1)
             assert max(sizes) < 1_000, sizes
+            # When it has missed something, what is shown is changed and not made anew.
+            await card.evaluate("card => { card.mark = true; }")
+            assert hub._dashboard
+            hub._dashboard._pending.drop()
+            later = [("sensors/device007/temperature", "44.4")]
+            await asyncio.to_thread(publish, hub.mqtt_port, later)
+            await expect(card.locator('[data-metric="temperature"]')).to_contain_text("44.4")
+            await expect(page.locator("[data-device]")).to_have_count(DEVICES)
+            assert await card.evaluate("card => card.mark")
             await page.get_by_role("searchbox", name="Search devices").fill("ce23")
             await expect(page.locator("[data-device]:visible")).to_have_count(10)
 

@@ -5,9 +5,11 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,7 @@ from clients import Client, until
 from dashboards import get, get_json, with_dashboard
 from motekit.hub import Hub, HubError
 from motekit.hub.dashboard.stream import PENDING_MAX, Pending, Update
+from motekit.hub.queries import StoreReader
 from motekit.hub.store import Device, Reading
 
 MOTE = Path(sys.executable).with_name("mote")
@@ -238,3 +241,24 @@ def test_an_old_time_that_arrives_late_changes_no_newest_value(tmp_path) -> None
         client.close()
 
     with_dashboard(tmp_path, story)
+
+
+def test_readers_can_neither_write_nor_hold_up_the_log_of_the_store(tmp_path) -> None:
+    def story(hub: Hub) -> None:
+        client = Client(hub.mqtt_port)
+        for value in range(50):
+            client.publish("sensors/plant1/temperature", str(value))
+        address = "api/readings?device=plant1&metric=temperature&since=0"
+        assert len(get_json(hub, address)) == 50
+        with closing(sqlite3.connect(tmp_path / "readings.db")) as other:
+            # Not busy, and the whole log is in the file: no reader holds an old state.
+            assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+        reader = StoreReader(tmp_path / "readings.db")
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader._query("DELETE FROM reading")
+        reader.close()
+        client.close()
+
+    with_dashboard(tmp_path, story)
+    # Whoever copies the file of a hub that ended has everything.
+    assert not list(tmp_path.glob("readings.db-*"))

@@ -36,7 +36,8 @@ class Overview {
     this.nothing = steps(empty);
     this.live = new Live(() => this.feed.restart(this.feed.token));
     root.append(this.notices.root, title, this.nothing, this.grid, this.live.root);
-    this.begin();
+    this.cards = new Map();
+    this.metrics = new Map();
     this.feed = new Feed({
       address: (token) => `/api/pages/overview?after=${token}&metric=${encodeURIComponent(this.live.metric)}`,
       answered: (answer) => this.answered(answer),
@@ -52,14 +53,18 @@ class Overview {
     this.live.chart.close();
   }
 
-  begin() {
-    this.cards = new Map();
-    this.metrics = new Map();
-    this.grid.replaceChildren();
+  // A full answer may come at any time: what is shown already stays where it is.
+  keepOnly(devices) {
+    const there = new Set(devices.map(([id]) => id));
+    for (const [id, card] of this.cards) {
+      if (there.has(id)) continue;
+      card.root.remove();
+      this.cards.delete(id);
+    }
   }
 
   answered(answer) {
-    if (answer.full) this.begin();
+    if (answer.full) this.keepOnly(answer.devices);
     this.aheadMs = answer.now - Date.now();
     this.answeredAt = Date.now();
     for (const metric of answer.metrics) this.metrics.set(metric[0], metric);
