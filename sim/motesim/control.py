@@ -5,6 +5,7 @@ A request is `{"do": <name>, …}`, the answer `{"ok": true, …}` or `{"ok": fa
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -37,7 +38,18 @@ class Control:
         }
 
     async def open(self) -> None:
+        """Listen. Raises SimulationError when another world listens there."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = self.path.with_name(f"{self.path.name}.lock").open("w")
+        try:
+            # The kernel releases it when the process ends, however that is.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise SimulationError(
+                "virtual boards are running already: stop them, or give these a name of their own "
+                "with --world NAME; `mote sim --world NAME list` shows them then"
+            ) from error
         self.path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, str(self.path))
         self.path.chmod(0o600)
@@ -45,10 +57,12 @@ class Control:
     async def close(self) -> None:
         if self._server:
             self._server.close()
-        self.path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
+            self._lock.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        # A ValueError: a line that is longer than any request.
+        with contextlib.suppress(ConnectionError, ValueError):
             while line := await reader.readline():
                 answer = await self._answer(line)
                 writer.write(json.dumps(answer).encode() + b"\n")
@@ -65,7 +79,7 @@ class Control:
             return {"ok": True, **await self._actions[name](request)}
         except SimulationError as error:
             return {"ok": False, "error": str(error)}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             return {"ok": False, "error": f"not understood: {error!r}"}
 
     def _board(self, request: dict[str, Any]) -> VirtualBoard:

@@ -145,7 +145,22 @@ print("pressed")
             await tell(do="cut", board="nobody")
         with pytest.raises(SimulationError, match="no action dance; known: list, set"):
             await tell(do="dance")
+        second = Control(world, path)
+        with pytest.raises(SimulationError, match=r"running already: .* --world NAME"):
+            await second.open()
+        # Who was refused takes nothing from the first.
+        await second.close()
+        assert (await tell(do="list"))["boards"]
+        other = Control(world, tmp_path / "world-other.sock")
+        await other.open()
+        assert (await asyncio.to_thread(ask, other.path, do="list"))["boards"]
+        await other.close()
         await control.close()
+        # What a killed process leaves is taken over.
+        path.touch()
+        await second.open()
+        assert (await tell(do="list"))["boards"]
+        await second.close()
 
     run(tmp_path, program, story, parts=[Bme280()], networks=[home])
 

@@ -1,8 +1,10 @@
 """`mote sim`: virtual boards, one or many, and the knobs of their world."""
 
 import asyncio
+import math
 import secrets
 import signal
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Board = Annotated[str, typer.Argument(help="The board's name, as `mote sim list` shows it.")]
+# Which world the commands of this process are for.
+_world: ContextVar[str] = ContextVar("world", default="")
 SERVER = "mqtt.local"
 SERVER_ADDRESS = "192.168.50.10"
 
@@ -38,6 +42,9 @@ def command(
     new: Annotated[
         bool, typer.Option("--new", help="Leave the boards unconfigured, in their setup portal.")
     ] = False,
+    world: Annotated[
+        str, typer.Option(help="Name of these boards' world, where several run at once.")
+    ] = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print their logs as an object a line.")
     ] = False,
@@ -46,6 +53,9 @@ def command(
 
     Their serial logs are shown.
     """
+    if world and not contract.is_device_id(world):
+        raise typer.BadParameter("1 to 32 of A-Z a-z 0-9 _ -", param_hint="--world")
+    _world.set(world)
     if context.invoked_subcommand:
         return
     address = login.server(server)
@@ -58,7 +68,7 @@ def command(
 
     try:
         target = (address.host, address.port)
-        asyncio.run(_run(count, chip, target, interval, new, as_json))
+        asyncio.run(_run(count, chip, target, interval, new, as_json, control_path(world)))
     except (SimulationError, PackageError, KeyFileError) as error:
         fail(error)
 
@@ -90,6 +100,8 @@ def set_quantity(
     as_json: AsJson = False,
 ) -> None:
     """Set what a sensor of a board measures."""
+    if not math.isfinite(value):
+        raise typer.BadParameter("a number is needed, such as 21.5", param_hint="VALUE")
     done = f"{board} measures {quantity} {value:g}"
     _do(as_json, done, do="set", board=board, quantity=quantity, value=value)
 
@@ -147,9 +159,9 @@ def wifi(
     _do(as_json, "The WiFi is as you asked: mote sim list shows it", do="wifi", **request)
 
 
-def control_path() -> Path:
-    """Where the running world listens."""
-    return places.cache() / "world.sock"
+def control_path(world: str = "") -> Path:
+    """Where a running world listens."""
+    return places.cache() / (f"world-{world}.sock" if world else "world.sock")
 
 
 def _do(as_json: bool, done: str, **request: Any) -> None:
@@ -166,13 +178,19 @@ def _ask(**request: Any) -> dict[str, Any]:
     from motesim.errors import SimulationError
 
     try:
-        return control.ask(control_path(), **request)
+        return control.ask(control_path(_world.get()), **request)
     except SimulationError as error:
         fail(error)
 
 
 async def _run(
-    count: int, chip: str, target: tuple[str, int], interval: float, new: bool, as_json: bool
+    count: int,
+    chip: str,
+    target: tuple[str, int],
+    interval: float,
+    new: bool,
+    as_json: bool,
+    socket: Path,
 ) -> None:
     from motesim import AccessPoint, World
     from motesim.control import Control
@@ -185,7 +203,7 @@ async def _run(
         home = AccessPoint("Mote Home", secrets.token_hex(6))
         await world.add_access_point(home)
         world.add_host(SERVER, SERVER_ADDRESS, {contract.MQTT_PORT: target})
-        control = Control(world, control_path())
+        control = Control(world, socket)
         await control.open()
         shows = []
         for number in range(1, count + 1):
