@@ -136,17 +136,18 @@ def _gone_since(host: str, data: Path | None) -> dict[str, float]:
     file = (data or places.data() / "hub") / "readings.db"
     if host not in login.HERE or not file.is_file():
         return {}
-    from motekit.hub.store import Store, StoreError
+    import sqlite3
 
+    from motekit.hub.queries import StoreReader
+
+    store = StoreReader(file)
     try:
-        store = Store(file)
-        try:
-            return {one.id: one.changed_ns / 1e9 for one in store.devices() if not one.online}
-        finally:
-            store.close()
-    except StoreError:
+        return {one.id: one.changed_ns / 1e9 for one in store.devices() if not one.online}
+    except sqlite3.Error:
         # It is only for the text of an error.
         return {}
+    finally:
+        store.close()
 
 
 async def chosen(met: Meeting, names: list[str], does: str, yes: bool) -> list[str]:

@@ -1,11 +1,13 @@
 """What arrived in a hub of this machine: its store is read while the hub writes it."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from motekit.fleet.device import Device
 from motekit.fleet.verify import Stored, VerifyError
-from motekit.hub.store import Store, StoreError
+from motekit.hub.queries import StoreReader
+from motekit.hub.store_errors import explain
 
 PAGE = 50_000
 
@@ -15,7 +17,7 @@ class InHub:
 
     def __init__(self, data: Path) -> None:
         self._path = data / "readings.db"
-        self._store: Store | None = None
+        self._store: StoreReader | None = None
 
     def check(self) -> None:
         """Raises VerifyError when there is no store in the folder."""
@@ -32,15 +34,17 @@ class InHub:
                         yield Stored(one.device, one.metric, one.time_ns / 1e9, one.value)
                     since_ns = page[-1].time_ns + 1
 
-    def _open(self) -> Store:
+    def _open(self) -> StoreReader:
         # A store that is not there would be made, and an empty one tells nothing.
         if not self._path.is_file():
             raise VerifyError(
                 f"there is no hub's store at {self._path}: start `mote hub` on this machine, "
                 "or name its data folder with --data"
             )
-        try:
-            self._store = self._store or Store(self._path)
-        except StoreError as error:
-            raise VerifyError(str(error)) from error
+        if self._store is None:
+            self._store = StoreReader(self._path)
+            try:
+                self._store.devices()
+            except sqlite3.Error as error:
+                raise VerifyError(explain(error, self._path)) from error
         return self._store
