@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -26,15 +26,27 @@ MOTE = Path(sys.executable).with_name("mote")
 FLOOD = 60_000
 
 
+def dashboards_of(pid: int) -> list[psutil.Process]:
+    """The dashboards' processes of process `pid`."""
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "motekit.hub.dashboard" in child.cmdline():
+                found.append(child)
+    return found
+
+
 def dashboard_of(pid: int) -> psutil.Process:
-    """The dashboard's process of the hub with process number `pid`."""
-    found = [
-        child
-        for child in psutil.Process(pid).children(recursive=True)
-        if "motekit.hub.dashboard" in child.cmdline()
-    ]
-    assert len(found) == 1, found
-    return found[0]
+    """The one dashboard's process of the hub with process number `pid`."""
+    [dashboard] = dashboards_of(pid)
+    return dashboard
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_a_killed_hub_takes_its_dashboard_along(tmp_path) -> None:
@@ -51,7 +63,19 @@ def test_a_killed_hub_takes_its_dashboard_along(tmp_path) -> None:
             dashboard = dashboard_of(hub.pid)
         finally:
             hub.kill()
-    until(lambda: not dashboard.is_running() or dashboard.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: has_ended(dashboard))
+
+
+def test_a_hub_that_is_killed_while_it_starts_leaves_nothing_behind(tmp_path) -> None:
+    command = [MOTE, "hub", "--data", tmp_path, "--mqtt-host", "127.0.0.1", "--mqtt-port", "0"]
+    with (tmp_path / "said").open("wb") as said:
+        hub = subprocess.Popen([*command, "--port", "0"], stdout=said, stderr=said)
+        until(lambda: dashboards_of(hub.pid))
+        dashboard = dashboard_of(hub.pid)
+        hub.kill()
+        hub.wait()
+        until(lambda: has_ended(dashboard))
+    assert (tmp_path / "said").read_bytes() == b""
 
 
 def test_a_killed_dashboard_is_started_again_on_its_port_while_boards_go_on(
@@ -144,8 +168,7 @@ def test_a_taken_port_is_named_with_its_owner_and_nothing_stays_behind(tmp_path)
         hub = Hub(tmp_path, mqtt_port=0, http_port=port)
         with pytest.raises(HubError, match=rf"port {port} \(dashboard\) is in use.*--port"):
             asyncio.run(hub.start())
-    children = psutil.Process().children(recursive=True)
-    assert not any("motekit.hub.dashboard" in child.cmdline() for child in children)
+    assert not dashboards_of(os.getpid())
 
 
 def test_no_secret_is_on_the_command_line_or_in_the_environment(tmp_path) -> None:

@@ -1,6 +1,7 @@
 """The dashboard's process: started by `process` of the hub, not by people."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -25,12 +26,14 @@ END_S = 3.0
 async def main() -> None:
     """Serve until standard input ends."""
     # Anything that prints would be taken for an answer to the hub.
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.dup(1)
     os.dup2(2, 1)
     updates = asyncio.StreamReader(limit=LINE_MAX)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(updates), sys.stdin)
-    settings = Settings(**json.loads(await updates.readline()))
+    if not (line := await updates.readline()):
+        return
+    settings = Settings(**json.loads(line))
     # One place imports NiceGUI, which takes a second.
     from motekit.hub.dashboard.app import Dashboard
 
@@ -38,8 +41,9 @@ async def main() -> None:
     listener = socket.socket(fileno=settings.listener)
     serving = asyncio.create_task(dashboard.serve(listener), name="web server")
     await dashboard.started(serving)
-    answers.write("ready\n")
-    answers.flush()
+    # A hub that was killed meanwhile does not hear it; its pipe ends next.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(answers, b"ready\n")
     following = asyncio.create_task(_follow(updates, dashboard), name="updates of the hub")
     await asyncio.wait([serving, following], return_when=asyncio.FIRST_COMPLETED)
     if following.done():
