@@ -4,6 +4,7 @@ import asyncio
 import json
 import resource
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -181,6 +182,20 @@ def test_who_is_disconnected_reads_why_although_it_goes_on_sending() -> None:
         client.send(wire.publish("t", bytes(20_000), version=V5) * 20)
         assert client.take(wire.DISCONNECT).reason == 0x95
         assert client.is_closed_by_peer()
+
+
+def test_clients_that_reset_their_connection_delay_nobody(caplog) -> None:
+    """Found by `make soak ONLY=fuzz_mqtt`: one error in sending kept the others from being sent to."""
+    with RunningBroker() as broker:
+        good = broker.connect("good")
+        for number in range(1, 101):
+            bad = broker.connection()
+            bad.send(wire.connect("bad") + b"\xff\xff")
+            bad.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            bad.close()
+            good.send(wire.publish("t", b"x", 1, number))
+            assert good.take(wire.PUBACK).packet_id == number
+    assert not [one for one in caplog.records if one.exc_info]
 
 
 def test_a_stop_disconnects_everybody_and_stores_their_wills() -> None:

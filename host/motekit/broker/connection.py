@@ -436,7 +436,7 @@ class Connection(Acknowledged):
                 logging.WARNING,
                 "denied",
                 "%s may not publish to %s: ignored",
-                shown(self._account.name or "An anonymous client"),
+                self._who,
                 shown(topic),
             )
         if len(self._topics) >= _CACHED_TOPICS:
@@ -451,7 +451,7 @@ class Connection(Acknowledged):
             logging.WARNING,
             "retained",
             "%s has too many retained messages: %s is not retained",
-            shown(self._account.name or "An anonymous client"),
+            self._who,
             shown(message.topic),
         )
         return reason_codes.QUOTA_EXCEEDED
@@ -559,7 +559,7 @@ class Connection(Acknowledged):
                 logging.WARNING,
                 "denied",
                 "%s may not subscribe to %s",
-                shown(self._account.name or "An anonymous client"),
+                self._who,
                 shown(topic_filter),
             )
             return reason_codes.NOT_AUTHORIZED
@@ -591,6 +591,11 @@ class Connection(Acknowledged):
                 raise ProtocolError("DISCONNECT extends a session that was not to be kept")
             self._state.set_expiry(session, min(expiry_s, self._limits.session_expiry_s))
         self._close(publish_will=reason != reason_codes.SUCCESS)
+
+    @property
+    def _who(self) -> str:
+        name = self._account.name
+        return f"Account {shown(name)}" if name else "An anonymous client"
 
     def _fail(self, error: ProtocolError) -> None:
         self._state.statistics["protocol_errors"] += 1

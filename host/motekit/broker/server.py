@@ -124,10 +124,18 @@ class Server:
     def _flush(self) -> None:
         self._flushing = False
         self._work.set()
+        self._flush_connections()
+
+    def _flush_connections(self) -> None:
         for connection in self.broker.take_changed():
             protocol = connection.owner
             if isinstance(protocol, _ClientProtocol):
-                protocol.flush()
+                try:
+                    protocol.flush()
+                except Exception:
+                    # The others are not to wait for what they are sent.
+                    LOGGER.exception("Sending to %s failed", connection.address)
+                    protocol.abort()
 
     async def _keep(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` for as long as the broker runs, whatever happens in it."""
@@ -149,15 +157,9 @@ class Server:
                 self.broker.committed()
                 self._changed()
             # What needed no commit was finished, too.
-            self._flush_now()
+            self._flush_connections()
             if not self._work.is_set():
                 self._idle.set()
-
-    def _flush_now(self) -> None:
-        for connection in self.broker.take_changed():
-            protocol = connection.owner
-            if isinstance(protocol, _ClientProtocol):
-                protocol.flush()
 
     async def _commit(self, batch: PendingBatch) -> None:
         while True:
@@ -277,7 +279,12 @@ class _ClientProtocol(asyncio.Protocol):
         self._is_closed = True
         if connection.is_ended_by_broker and self._transport.can_write_eof():
             # Closed with unread data, the kernel would reset it and throw away what was sent.
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:
+                # The client has reset it already.
+                self.abort()
+                return
             if not self._reading:
                 self._reading = True
                 self._transport.resume_reading()
