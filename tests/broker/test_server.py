@@ -185,7 +185,7 @@ def test_who_is_disconnected_reads_why_although_it_goes_on_sending() -> None:
 
 
 def test_clients_that_reset_their_connection_delay_nobody(caplog) -> None:
-    """Found by `make soak ONLY=fuzz_mqtt`: one error in sending kept the others from being sent to."""
+    """Found by fuzzing: one error in sending kept the others from being sent to."""
     with RunningBroker() as broker:
         good = broker.connect("good")
         for number in range(1, 101):
