@@ -31,7 +31,7 @@ class Supervisor:
 
     def start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` once; an exception is logged."""
-        return self._add(name, _logged(name, work))
+        return self._add(name, logged(name, work))
 
     async def stop(self) -> None:
         """Cancel every task and wait until all have ended."""
@@ -96,6 +96,14 @@ def guarded(name: str, call: Callable[..., None]) -> Callable[..., None]:
     return guard
 
 
+async def logged(name: str, work: Coroutine[Any, Any, None]) -> None:
+    """Await `work`, for a task whose result nobody awaits; an exception is logged."""
+    try:
+        await work
+    except Exception:
+        LOGGER.exception("%s failed", name)
+
+
 async def _restarted(name: str, work: Callable[[], Awaitable[None]]) -> None:
     backoff = Backoff()
     while True:
@@ -107,10 +115,3 @@ async def _restarted(name: str, work: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(pause_s)
         else:
             return
-
-
-async def _logged(name: str, work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except Exception:
-        LOGGER.exception("%s failed", name)

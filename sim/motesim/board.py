@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from motekit.boards import Profile
+from motekit.supervision import logged
 
 from motesim.air import Air
 from motesim.chips import CHIPS
@@ -157,12 +158,12 @@ class VirtualBoard:
                 await asyncio.sleep(sleep_s)
             await self.reset(cause)
 
-        self._ending = asyncio.create_task(end())
+        self._ending = asyncio.create_task(logged("the reset of a board", end()))
 
     def loses_power(self) -> None:
         """The flash model reached the operation at which the power goes."""
         self.cut_at = 0
-        self._ending = asyncio.create_task(self.cut_power())
+        self._ending = asyncio.create_task(logged("the power cut of a board", self.cut_power()))
         raise Stopped
 
     def set(self, quantity: str, value: float) -> None:
@@ -254,8 +255,10 @@ class VirtualBoard:
             for end in (ask_end, answer_end, console):
                 os.close(end)
         self._tasks = [
-            asyncio.create_task(self._questions.serve(question_end, reply_end)),
-            asyncio.create_task(self._watch(self._process)),
+            asyncio.create_task(
+                logged("the world of a board", self._questions.serve(question_end, reply_end))
+            ),
+            asyncio.create_task(logged("the watch of a board", self._watch(self._process))),
         ]
 
     async def _stop(self) -> None:

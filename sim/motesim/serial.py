@@ -17,6 +17,8 @@ import time
 import tty
 from collections.abc import Callable
 
+from motekit.supervision import logged
+
 from motesim.outlet import Outlet
 from motesim.signals import caught_signals
 
@@ -165,7 +167,7 @@ class SerialPort:
             self.log += [line.decode(errors="replace").rstrip("\r") for line in lines]
             self.count += len(lines)
             del self.log[:-LOG_LINES]
-            task = asyncio.get_running_loop().create_task(self._tell())
+            task = asyncio.get_running_loop().create_task(logged("the serial log", self._tell()))
             task.add_done_callback(lambda _: None)
 
     async def wait_for(self, text: str, since: int = 0) -> str:

@@ -3,6 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING
 
+from motekit.supervision import logged
+
 from motesim.air import AccessPoint, Status
 from motesim.errors import Silicon
 
@@ -86,7 +88,7 @@ class Station:
             self._ssid, self._key = ssid, key or b""
         self._requested = True
         self._retries = 0
-        self._task = asyncio.create_task(self._associate())
+        self._task = asyncio.create_task(logged("joining a WiFi", self._associate()))
 
     async def disconnect(self) -> None:
         if not self.active:
@@ -156,7 +158,7 @@ class Station:
             self._retries += 1
             if self._retries >= self._limit:
                 return
-        self._task = asyncio.create_task(self._associate())
+        self._task = asyncio.create_task(logged("joining a WiFi", self._associate()))
 
     async def _leave(self, reason: Status) -> None:
         self._reason = reason

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from motekit import boards, firmware, image, packages
+from motekit.supervision import logged
 
 from motesim.air import AccessPoint, Air
 from motesim.board import BoardSpec, VirtualBoard
@@ -99,7 +100,7 @@ class World:
 
     def _notice(self, ap: AccessPoint) -> None:
         for board in self.boards.values():
-            task = asyncio.create_task(board.radio.station.lost(ap))
+            task = asyncio.create_task(logged("the loss of a WiFi", board.radio.station.lost(ap)))
             self._noticing.add(task)
             task.add_done_callback(self._noticing.discard)
 

@@ -85,7 +85,7 @@ def test_the_hub_does_not_import_the_simulator_and_sim_only_places() -> None:
         assert not any(name.startswith("motesim") for name in imports(path)), path
     for path in python_files(ROOT / "sim" / "motesim"):
         of_host = {name for name in imports(path) if name.startswith("motekit")}
-        allowed = re.compile(r"motekit\.(places|packages|boards|firmware|image)\b")
+        allowed = re.compile(r"motekit\.(places|packages|boards|firmware|image|supervision)\b")
         assert all(allowed.match(name) for name in of_host), (path, of_host)
 
 

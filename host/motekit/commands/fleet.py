@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motekit import login, places, terminal
+from motekit import login, places, supervision, terminal
 from motekit.exits import DONE, FAILED, complain, explained, fail
 from motekit.terminal import echo, print_json
 
@@ -193,7 +193,7 @@ async def _run(fleet: "Fleet", quiet: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, fleet.stop)
-    showing = asyncio.create_task(_show(fleet, quiet))
+    showing = asyncio.create_task(supervision.logged("the table of the fleet", _show(fleet, quiet)))
     try:
         await fleet.run()
     finally:

@@ -195,6 +195,8 @@ async def _run(
     from motesim import AccessPoint, World
     from motesim.control import Control
 
+    from motekit.supervision import logged
+
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for ending in (signal.SIGINT, signal.SIGTERM):
@@ -209,7 +211,9 @@ async def _run(
         for number in range(1, count + 1):
             board = await _board(world, f"board{number}", chip, home, interval, new)
             await board.power_on()
-            shows.append(asyncio.create_task(_show_log(board, as_json)))
+            shows.append(
+                asyncio.create_task(logged("the log of a board", _show_log(board, as_json)))
+            )
         if new:
             echo(
                 f"In the portal choose the WiFi {home.ssid!r}, password {home.password}, "

@@ -22,6 +22,7 @@ from motekit.exits import complain
 from motekit.hub import Hub
 from motekit.hub.ingest import Commit
 from motekit.hub.store import Reading
+from motekit.supervision import logged
 from motekit.terminal import echo, echo_address
 
 SERVER_ADDRESS = "192.168.50.10"
@@ -118,7 +119,7 @@ class Show:
         if not self._seconds:
             await self._stopped.wait()
             return
-        visit = asyncio.create_task(self._set_up(fourth, home))
+        visit = asyncio.create_task(logged("the visit of the portal", self._set_up(fourth, home)))
         rest = self._seconds - (time.monotonic() - self._began)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), max(rest, 0))

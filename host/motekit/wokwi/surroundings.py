@@ -20,6 +20,7 @@ from motekit import boards, firmware, orders, places, update
 from motekit.broker.memory import MemoryBackend
 from motekit.broker.server import Server
 from motekit.orders.conversation import Message
+from motekit.supervision import logged
 from motekit.wokwi.gate import Gate
 
 MQTT, WIFI = "$mqtt", "$wifi"
@@ -84,8 +85,9 @@ class Surroundings:
         self._tell("mqtt", f"{message.topic} {message.payload.decode(errors='replace')}")
 
     def _order(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(logged("a command of a scenario", work))
         self._orders.add(task)
+        task.add_done_callback(self._orders.discard)
 
     async def _identify(self, device: str, seconds: float) -> None:
         answer = await self._talk.ask(device, ANSWER_S, cmd="identify", seconds=seconds)

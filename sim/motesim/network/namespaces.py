@@ -11,6 +11,8 @@ import signal
 import tempfile
 from pathlib import Path
 
+from motekit.supervision import logged
+
 from motesim.air import AccessPoint
 from motesim.errors import SimulationError
 from motesim.network import Address, BoardNetwork, Network
@@ -184,7 +186,7 @@ class NamespaceBoard(BoardNetwork):
     async def phones_dropped(self) -> None:
         for phone in list(self._phones.values()):
             await phone.leave()
-            task = asyncio.create_task(phone.rejoin())
+            task = asyncio.create_task(logged("a phone that joins again", phone.rejoin()))
             self._rejoining.add(task)
             task.add_done_callback(self._rejoining.discard)
 

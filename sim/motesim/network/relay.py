@@ -6,6 +6,8 @@ import random
 import socket
 from collections.abc import Callable
 
+from motekit.supervision import logged
+
 CHUNK = 4096
 # A lost segment comes again after TCP's first retransmission time-out (RFC 6298: about a second).
 RETRANSMIT_S = 1.0
@@ -62,8 +64,12 @@ class Relay:
                 self._server.close()
             self._writers.append(outer)
             self._tasks = [
-                asyncio.create_task(self._carry(inner, writer, from_board=True)),
-                asyncio.create_task(self._carry(reader, outer, from_board=False)),
+                asyncio.create_task(
+                    logged("a connection", self._carry(inner, writer, from_board=True))
+                ),
+                asyncio.create_task(
+                    logged("a connection", self._carry(reader, outer, from_board=False))
+                ),
             ]
             # Of a board that is gone the other side hears nothing, until it gives up by itself.
             await asyncio.wait(self._tasks)
