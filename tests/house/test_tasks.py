@@ -12,6 +12,7 @@ AWAITED = {
     "host/motekit/commands/sim_test.py": "gathered at the end of the command",
     "host/motekit/fleet/fleet.py": "in a TaskGroup",
     "host/motekit/fleet/life.py": "in a TaskGroup",
+    "host/motekit/hub/dashboard/__main__.py": "the process ends with the first of them",
     "host/motekit/supervision.py": "this is where tasks are supervised",
     "sim/motesim/questions.py": "awaited in the next line",
 }
