@@ -1,5 +1,6 @@
 """The command `mote`: the table of its commands. What is heavy is imported inside them."""
 
+import contextlib
 import sys
 from typing import Annotated
 
@@ -47,7 +48,7 @@ sim.app.command("test", epilog=sim_test.EPILOG)(sim_test.command)
 app.add_typer(sim.app, name="sim", rich_help_panel=HERE)
 app.add_typer(stack.app, name="stack", rich_help_panel=HERE)
 
-CABLE = "A board at its USB cable"
+CABLE = "A board on USB"
 app.command("flash", epilog=flash.EPILOG, rich_help_panel=CABLE)(flash.command)
 app.command("provision", epilog=provision.EPILOG, rich_help_panel=CABLE)(provision.command)
 app.command("label", epilog=label.EPILOG, rich_help_panel=CABLE)(label.command)
@@ -90,9 +91,16 @@ def _options(
 def main() -> None:
     """Entry point of the program."""
     prepare()
+    if "--json" in sys.argv:
+        exits.answer_in_json()
     try:
         app()
+    except SystemExit as end:
+        if end.code == exits.USAGE:
+            exits.usage_error_in_json()
+        raise
     except OSError as error:
         # A folder that may not be written, a full disk: whatever the command was about.
-        exits.complain(exits.reason(error))
+        with contextlib.suppress(typer.Exit):
+            exits.fail(error)
         sys.exit(exits.FAILED)

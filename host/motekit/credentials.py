@@ -6,6 +6,8 @@ from mote import contract
 
 # Who reads and commands all devices.
 OWNER = "owner"
+_TYPED = "abcdefghjkmnpqrstuvwxyz23456789"
+_TYPED_LENGTH = 20
 
 
 class AccountError(Exception):
@@ -32,6 +34,20 @@ def taken(device: str, remove_command: str) -> AccountError:
 def unknown(device: str, list_command: str) -> AccountError:
     """There is nothing to remove."""
     return AccountError(f"there is no account for {device}; {list_command} shows them")
+
+
+def new_typed_password() -> str:
+    """A password that a person types on a phone: 20 characters, 99 random bits.
+
+    Lower case and digits only, without those that look alike. Nobody guesses it, also not with the
+    hashes of the accounts at hand.
+    """
+    return "".join(secrets.choice(_TYPED) for _ in range(_TYPED_LENGTH))
+
+
+def in_groups(password: str) -> str:
+    """The password in groups of four, for reading; the blanks are not part of it."""
+    return " ".join(password[at : at + 4] for at in range(0, len(password), 4))
 
 
 def new_password() -> str:

@@ -6,13 +6,14 @@ from typing import NoReturn
 
 import typer
 
-from motekit.terminal import echo_error
+from motekit.terminal import echo_error, json_was_printed, print_json
 
 DONE = 0
 FAILED = 1
 USAGE = 2
 # As a shell reports a program that Ctrl-C ended.
 STOPPED = 130
+_json_only = False
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 MEANING = {
@@ -56,7 +57,23 @@ def complain(text: str) -> None:
     echo_error(f"mote: {text}", color=not os.environ.get("NO_COLOR"))
 
 
+def answer_in_json() -> None:
+    """From now on a command that fails before it printed JSON prints an object with `error`."""
+    global _json_only
+    _json_only = True
+
+
+def usage_error_in_json() -> None:
+    """Print the object for a command line that was not understood, where JSON was asked for."""
+    if _json_only and not json_was_printed():
+        print_json({"error": "the command line was not understood: standard error says why"})
+
+
 def fail(problem: str | Exception) -> NoReturn:
     """End the command with what is wrong on standard error. Raises typer.Exit."""
-    complain(problem if isinstance(problem, str) else reason(problem))
+    text = problem if isinstance(problem, str) else reason(problem)
+    if _json_only and not json_was_printed():
+        # A program that asked for JSON gets some, also when the command cannot begin.
+        print_json({"error": text})
+    complain(text)
     raise typer.Exit(FAILED)

@@ -35,6 +35,7 @@ _ASCII = {
     "”": '"', "\N{REPLACEMENT CHARACTER}": "?",
 }  # fmt: skip
 _FALLBACK = "mote-ascii"
+_json_printed = False
 
 
 def safe(text: str) -> str:
@@ -79,7 +80,14 @@ def print_json(value: Any, indent: int | None = None) -> None:
 
     Surrogates that stand alone are U+FFFD (RFC 8259, section 8.2).
     """
+    global _json_printed
+    _json_printed = True
     _write(json.dumps(_standard(value), indent=indent, allow_nan=False))
+
+
+def json_was_printed() -> bool:
+    """Return whether this process has printed JSON already."""
+    return _json_printed
 
 
 def print_json_for_people(value: Any) -> None:

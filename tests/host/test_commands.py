@@ -101,7 +101,7 @@ def test_listen_ends_with_1_when_too_little_came(tmp_path) -> None:
 def test_accounts_are_made_listed_and_removed(tmp_path) -> None:
     data = ("--data", str(tmp_path))
     made = json.loads(mote("hub", "add", "plant1", *data, "--json").stdout)
-    assert made["user"] == "plant1" and len(made["password"]) > 20
+    assert made["user"] == "plant1" and len(made["password"]) == 20
     assert json.loads(mote("hub", "list", *data, "--json").stdout) == ["plant1"]
     again = mote("hub", "add", "plant1", *data)
     assert again.returncode == FAILED and "mote hub remove plant1" in again.stderr

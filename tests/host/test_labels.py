@@ -51,7 +51,7 @@ def test_a_drawing_has_the_name_and_is_as_large_as_the_paper() -> None:
     tree = ElementTree.fromstring(render([LABEL], "svg"))
     assert (tree.get("width"), tree.get("height")) == ("70.0mm", "37.0mm")
     texts = [one.text for one in tree.iter(f"{SVG}text")]
-    assert texts == ["greenhouse", "IOT_240AC4E29526  good luck 7", "Dashboard"]
+    assert texts == ["greenhouse", "WiFi IOT_240AC4E29526  good luck 7", "Dashboard (after setup)"]
     for one in tree.iter(f"{SVG}rect"):
         if one.get("x"):
             assert 0 <= float(one.get("x")) <= 70 - float(one.get("width"))

@@ -48,7 +48,7 @@ def command(
     ca: meeting.Ca = None,
     data: meeting.Data = None,
 ) -> None:
-    """Show the boards, live: online or since when not, version, signal, readings.
+    """Show the boards, live: online, or offline since when; version, signal, readings.
 
     Also how many readings wait on a board, how many it lost, and the last one.
 

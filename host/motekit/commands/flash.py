@@ -94,6 +94,7 @@ def command(
 
     own = setup_network.password(False, portal_password)
     size = _size(flash_size)
+    _check(board, firmware)
     ports = _ports(port or [], every)
     if every and len(ports) > 1 and not yes:
         _ask(ports)
@@ -187,6 +188,23 @@ def _ports(given: list[str], every: bool) -> list[str]:
         fail(error)
 
 
+def _check(board: str, firmware: Path | None) -> None:
+    """What is wrong on the command line is told before a board is touched. Raises typer.Exit."""
+    from motekit import boards, image
+
+    try:
+        if board:
+            boards.profile(board)
+        if firmware:
+            image.read(firmware.read_bytes())
+    except boards.BoardError as error:
+        fail(error)
+    except image.ImageError as error:
+        fail(f"{firmware}: {error}")
+    except OSError as error:
+        fail(f"{firmware} cannot be read: {error.strerror}")
+
+
 def _size(text: str) -> int:
     from motekit import boards
 
@@ -203,7 +221,7 @@ def _complain(console: "SafeConsole", text: str) -> None:
 def _ask(ports: list[str]) -> None:
     echo(f"This flashes {len(ports)} boards: {', '.join(ports)}", err=True)
     if not sys.stdin.isatty():
-        fail("nobody is there to be asked: add --yes")
+        fail("no terminal to ask at: add --yes")
     typer.confirm("Go on?", abort=True, err=True)
 
 

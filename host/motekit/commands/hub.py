@@ -11,6 +11,7 @@ from mote import contract
 
 from motekit import places
 from motekit.commands import hub_backup
+from motekit.commands.device_login import LOGIN_NOTES, echo_login
 from motekit.exits import ENDED, explained, fail
 from motekit.terminal import LogFormatter, echo, print_json
 
@@ -88,8 +89,8 @@ def add(
     if as_json:
         print_json({"user": device, "password": password})
         return
-    echo(f"MQTT user      {device}", f"MQTT password  {password}")
-    echo("It is shown this once. Enter it under Advanced in the board's setup portal.", err=True)
+    echo_login(device, password)
+    echo(*LOGIN_NOTES, err=True)
 
 
 @app.command(epilog=explained("mote hub remove greenhouse"))

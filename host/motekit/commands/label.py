@@ -1,5 +1,6 @@
 """`mote label`: what is stuck onto a board."""
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,10 @@ EPILOG = explained(
     "mote label plant1.svg --port /dev/ttyUSB0",
 )
 
+DASHBOARD_PORT = 8080
+# Seconds in which this computer answers itself.
+ANSWER_S = 1.0
+
 
 def command(
     file: Annotated[
@@ -34,7 +39,8 @@ def command(
         ),
     ] = "",
     dashboard: Annotated[
-        str, typer.Option(help="Address of the dashboard; the hub on this computer unless given.")
+        str,
+        typer.Option(help="Address of the dashboard. Default: the hub on this computer."),
     ] = "",
     sheet: Annotated[bool, typer.Option("--sheet", help="A4, also for a single label.")] = False,
     as_json: Annotated[
@@ -52,8 +58,12 @@ def command(
         labels = _of_class(csv, dashboard) if csv else [_of_board(port, dashboard)]
         data = render(labels, file.suffix.removeprefix(".").lower(), sheet=sheet or bool(csv))
         private_files.write(file, data)
-    except (LabelError, OSError) as error:
+    except LabelError as error:
         fail(error)
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}. Name a folder that is there")
+    if not all(one.dashboard for one in labels):
+        note_no_dashboard()
     if as_json:
         named = [{"id": one.id, "mac": one.mac, "dashboard": one.dashboard} for one in labels]
         print_json({"file": str(file), "labels": named}, indent=1)
@@ -62,11 +72,42 @@ def command(
 
 
 def address(device: str, given: str = "") -> str:
-    """The page of a device on the dashboard: the one `given`, or the hub's on this computer."""
+    """The page of a device on the dashboard at `given`, or the hub's on this computer.
+
+    Empty where a phone cannot reach it: the hub serves its dashboard to this computer only, unless
+    it was started with --dashboard-host.
+    """
     from motekit.hub import announce
 
-    base = given or f"http://{announce.own_name()}:8080"
-    return f"{base.rstrip('/')}/device/{device}"
+    base = given
+    if not base and _reached_by_others(DASHBOARD_PORT):
+        base = f"http://{announce.own_name()}:{DASHBOARD_PORT}"
+    return f"{base.rstrip('/')}/device/{device}" if base else ""
+
+
+def note_no_dashboard() -> None:
+    """Say why the labels have one code."""
+    echo(
+        "The labels have no code for a dashboard: phones reach none on this computer. Start the "
+        "hub with --dashboard-host 0.0.0.0, or give an address with --dashboard",
+        err=True,
+    )
+
+
+@cache
+def _reached_by_others(port: int) -> bool:
+    """Whether something listens on `port` at an address of this computer that others have."""
+    import socket
+
+    from motekit.hub import listening
+
+    for own in listening.own_addresses():
+        try:
+            with socket.create_connection((own, port), ANSWER_S):
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _of_class(csv: Path, dashboard: str) -> "list[Label]":

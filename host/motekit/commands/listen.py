@@ -3,25 +3,32 @@
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from mote import contract
 
 from motekit import login
-from motekit.exits import ENDED, FAILED, explained, fail
+from motekit.exits import DONE, ENDED, FAILED, explained, fail
 from motekit.terminal import console, echo, print_json
+
+if TYPE_CHECKING:
+    import paho.mqtt.client as mqtt
 
 EPILOG = explained(
     "mote listen --device greenhouse --json",
     done=f"{ENDED}, or what --count or --timeout asked for is over",
-    failed="there is no server, it refuses the login, or --timeout came before --count",
+    failed="there is no server, it refuses the login, or --timeout came before --count or before "
+    "the first reading",
     stopped="",
 )
 CONNECT_S = 5.0
+# Without a match for so many seconds it says what is known.
+HINT_S = 5.0
+EVERY = "+"
 REFRESH_A_SECOND = 4
 
 
@@ -33,6 +40,14 @@ class Heard:
     metric: str
     value: float
     time: float
+
+
+@dataclass
+class _Known:
+    """What was heard besides: devices that say whether they are online, and metrics."""
+
+    devices: set[str] = field(default_factory=set)
+    metrics: set[str] = field(default_factory=set)
 
 
 def command(
@@ -51,8 +66,8 @@ def command(
             show_default=False,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Only this device.")] = "+",
-    metric: Annotated[str, typer.Option(help="Only this metric.")] = "+",
+    device: Annotated[str, typer.Option(help="Only this device.")] = EVERY,
+    metric: Annotated[str, typer.Option(help="Only this metric.")] = EVERY,
     count: Annotated[int, typer.Option(min=0, help="End after so many readings; 0 never.")] = 0,
     timeout: Annotated[
         float, typer.Option(min=0, help="End after so many seconds; 0 never.")
@@ -66,6 +81,12 @@ def command(
 
     Without --user it logs in to a hub of this machine as its owner.
     """
+    for text, known, option in (
+        (device, contract.is_device_id(device), "--device"),
+        (metric, contract.is_metric(metric), "--metric"),
+    ):
+        if text != EVERY and not known:
+            raise typer.BadParameter(f"{text!r} is no name of one", param_hint=option)
     address = login.server(server, tls=bool(ca))
     name, password = login.login(user, address.host, data)
     heard = _readings(address, ca, name, password, (device, metric), timeout)
@@ -73,7 +94,7 @@ def command(
         enough = _print_lines(heard, count, as_json)
     else:
         enough = _show_table(heard, count)
-    raise typer.Exit(0 if enough or not count else FAILED)
+    raise typer.Exit(DONE if enough or not count else FAILED)
 
 
 def _readings(
@@ -85,37 +106,41 @@ def _readings(
     timeout: float,
 ) -> Iterator[Heard]:
     """Readings until `timeout` seconds (0: for ever) or Ctrl-C."""
-    import paho.mqtt.client as mqtt
-    from paho.mqtt.enums import CallbackAPIVersion
-
     host, port = address.host, address.port
     news: Queue[Heard | str] = Queue()
+    known = _Known()
 
-    def connected(client: mqtt.Client, _: object, __: object, reason: object, ___: object) -> None:
+    def connected(
+        client: "mqtt.Client", _: object, __: object, reason: object, ___: object
+    ) -> None:
         if getattr(reason, "is_failure", False):
             news.put(
                 f"{host}:{port} refused the login: {reason}. Check --user and MOTE_PASSWORD, "
                 "or --data for a hub of this machine."
             )
-        else:
-            client.subscribe(contract.sensor_topic(*only), qos=1)
+            return
+        # All metrics of it: what is filtered out can be named.
+        client.subscribe(contract.sensor_topic(only[0], EVERY), qos=1)
+        if only[0] != EVERY:
+            client.subscribe(contract.device_topic(EVERY, "status"))
 
-    def message(_: mqtt.Client, __: object, received: mqtt.MQTTMessage) -> None:
-        device, metric = received.topic.split("/")[1:]
+    def message(_: "mqtt.Client", __: object, received: "mqtt.MQTTMessage") -> None:
+        room, device, leaf = received.topic.split("/")
+        if room != "sensors":
+            known.devices.add(device)
+            return
+        known.metrics.add(leaf)
+        if only[1] not in (EVERY, leaf):
+            return
         try:
-            news.put(Heard(device, metric, float(received.payload), time.time()))
+            news.put(Heard(device, leaf, float(received.payload), time.time()))
         except ValueError:
             echo(f"mote: {received.topic}: {received.payload!r} is no float", err=True)
 
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client = _client(address, ca, user, password)
     client.on_connect = connected
     client.on_message = message
-    if user:
-        client.username_pw_set(user, password)
-    client.connect_timeout = CONNECT_S
     try:
-        if address.tls:
-            client.tls_set(ca_certs=str(ca) if ca else None)
         client.connect(host, port)
     except OSError as error:
         fail(
@@ -123,21 +148,66 @@ def _readings(
             "or give another with --server."
         )
     client.loop_start()
-    end = time.monotonic() + timeout if timeout else float("inf")
     try:
-        while (rest := end - time.monotonic()) > 0:
-            try:
-                item = news.get(timeout=min(rest, 1.0))
-            except Empty:
-                continue
-            if isinstance(item, str):
-                fail(item)
-            yield item
+        yield from _until(news, timeout, only, known)
     except KeyboardInterrupt:
         return
     finally:
         client.loop_stop()
         client.disconnect()
+
+
+def _client(address: login.Address, ca: Path | None, user: str, password: str) -> "mqtt.Client":
+    import paho.mqtt.client as mqtt
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.connect_timeout = CONNECT_S
+    if user:
+        client.username_pw_set(user, password)
+    if address.tls:
+        try:
+            client.tls_set(ca_certs=str(ca) if ca else None)
+        except OSError as error:
+            fail(f"{ca} holds no certificate in PEM form: {error}")
+    return client
+
+
+def _until(
+    news: "Queue[Heard | str]", timeout: float, only: tuple[str, str], known: "_Known"
+) -> Iterator[Heard]:
+    """What is heard, until `timeout` seconds (0: for ever). Raises typer.Exit for a text."""
+    began = time.monotonic()
+    end = began + timeout if timeout else float("inf")
+    hint_at = began + HINT_S if only != (EVERY, EVERY) else float("inf")
+    heard = False
+    while (rest := end - time.monotonic()) > 0:
+        if time.monotonic() >= hint_at:
+            hint_at = float("inf")
+            echo(f"mote: {_hint(only, known)}", err=True)
+        try:
+            item = news.get(timeout=min(rest, 1.0))
+        except Empty:
+            continue
+        if isinstance(item, str):
+            fail(item)
+        hint_at, heard = float("inf"), True
+        yield item
+    if not heard:
+        fail(f"no reading came within {timeout:g} s: {_hint(only, known)}")
+
+
+def _hint(only: tuple[str, str], known: _Known) -> str:
+    """Why nothing may have come: a name that is not known here, or a board that is silent."""
+    device, metric = only
+    if device != EVERY and device not in known.devices:
+        there = ", ".join(sorted(known.devices)) or "none that this login may see"
+        return f"nothing is known of a device {device!r}; known here: {there}"
+    if metric != EVERY and known.metrics:
+        sent = ", ".join(sorted(known.metrics))
+        return f"no reading of a metric {metric!r} so far; what comes: {sent}"
+    who = "any device" if device == EVERY else device
+    return f"nothing of {who} so far: `mote devices` shows who is online"
 
 
 def _print_lines(heard: Iterator[Heard], count: int, as_json: bool) -> bool:

@@ -181,7 +181,7 @@ def agree(*lines: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        fail("nobody is there to be asked: add --yes")
+        fail("no terminal to ask at: add --yes")
     typer.confirm("Go on?", abort=True, err=True)
 
 

@@ -176,7 +176,7 @@ def _wifi_password(wifi: str) -> str:
     if given is not None:
         return given
     if not sys.stdin.isatty():
-        fail(f"nobody is there to be asked for the password of {wifi}: put it in {WIFI_PASSWORD}")
+        fail(f"no terminal to ask at for the password of {wifi}: put it in {WIFI_PASSWORD}")
     asked = f"Password of {wifi} (empty for none)"
     return str(typer.prompt(asked, default="", hide_input=True, show_default=False, err=True))
 
@@ -226,7 +226,7 @@ def _installation(data: Path | None) -> "Installation":
 
 
 def _tell(done: "Provisioned", stack: bool) -> None:
-    echo(f"{done.port}: {done.mac} is {done.id} now, with Mote {done.mote}")
+    echo(f"{done.port}: {done.id} is ready ({done.mac}), with Mote {done.mote}")
     if done.account:
         where = "backend" if stack else "hub"
         echo(f"Its login is registered with the {where}, which lets it in at once")

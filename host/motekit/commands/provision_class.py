@@ -65,8 +65,10 @@ def labelled(file: Path, name: str, mac: str, setup_password: str) -> None:
     try:
         data = render([Label(name, mac, setup_password, labels.address(name))], kind)
         private_files.write(file, data)
-    except (LabelError, OSError) as error:
+    except LabelError as error:
         fail(error)
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}. Name a folder that is there")
 
 
 def _served(work: "Fleet", given: list[str], as_json: bool) -> bool:
@@ -96,7 +98,7 @@ def _served(work: "Fleet", given: list[str], as_json: bool) -> bool:
         if done and as_json:
             print_json(asdict(done))
         elif done:
-            echo(f"{port}: {done.mac} is {done.id} now. It can be unplugged")
+            echo(f"{port}: {done.id} is ready ({done.mac}). You can unplug it")
     return bool(failed)
 
 

@@ -54,7 +54,17 @@ def get(
     elif isinstance(found, str):
         echo(found)
     else:
-        print_json_for_people(found)
+        print_json_for_people(_with_words(found))
+
+
+def _with_words(found: Any) -> Any:
+    """What a board told, where a password that is set says so in words."""
+    if isinstance(found, dict):
+        return {
+            key: "(set)" if "password" in key and one is True else _with_words(one)
+            for key, one in found.items()
+        }
+    return [_with_words(one) for one in found] if isinstance(found, list) else found
 
 
 @app.command("set", epilog=SET)
@@ -66,8 +76,8 @@ def put(
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE...",
-            help="Entries, such as mqtt.port=8883; null removes one. A text without =VALUE is "
-            "asked for and not shown: so keep passwords out of the command line.",
+            help="Entries, such as mqtt.port=8883; null removes one. KEY without =VALUE prompts "
+            "without echo: use it for passwords.",
             show_default=False,
         ),
     ] = None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motekit.commands import stack_shared
+from motekit.commands.device_login import LOGIN_NOTES, echo_login
 from motekit.commands.stack_shared import Json
 from motekit.exits import explained
 from motekit.terminal import echo, print_json
@@ -36,8 +37,8 @@ def add(
         print_json(logins)
         return
     for user, password in passwords.items():
-        echo(f"MQTT user      {user}", f"MQTT password  {password}")
-    echo("It is shown this once. Enter it under Advanced in the board's setup portal.", err=True)
+        echo_login(user, password)
+    echo(*LOGIN_NOTES, err=True)
 
 
 def remove(

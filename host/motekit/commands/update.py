@@ -41,9 +41,9 @@ def command(
         ),
     ] = None,
     canary: Annotated[
-        int, typer.Option(min=0, help="So many boards go first, alone; 0: none does.")
+        int, typer.Option(min=0, help="Update this many boards first; 0 turns this off.")
     ] = 1,
-    wave: Annotated[int, typer.Option(min=1, help="So many at a time after that.")] = 10,
+    wave: Annotated[int, typer.Option(min=1, help="Update this many at a time after that.")] = 10,
     again: Annotated[
         bool, typer.Option("--again", help="Also boards that have this version already.")
     ] = False,

@@ -66,7 +66,7 @@ def table(fleet: Fleet, verdict: Verdict | None = None) -> Table:
         ("Devices", f"{len(fleet.devices):,}", f"{fleet.series:,} series"),
         ("Rate", f"{fleet.steady_rate:,.0f}", f"publishes a second, {asked}"),
         ("Taken", f"{tally.taken:,}", "readings"),
-        ("Sent", f"{tally.sent:,}", f"publishes, and {tally.again:,} again"),
+        ("Sent", f"{tally.sent:,}", f"publishes, {tally.again:,} resent"),
     ]
     if fleet.plan.qos:
         rows.append(("Acknowledged", f"{tally.acknowledged:,}", "readings"))
@@ -84,8 +84,8 @@ def table(fleet: Fleet, verdict: Verdict | None = None) -> Table:
         rows.append(("Not let in", f"{count:,}", reason))
     if verdict:
         note = (
-            f"readings, {verdict.duplicated:,} twice, {verdict.late:,} late, "
-            f"{verdict.strange:,} strange; the latest after {verdict.latest_s:.1f} s"
+            f"readings, {verdict.duplicated:,} duplicates, {verdict.late:,} late, "
+            f"{verdict.strange:,} unexpected; the latest after {verdict.latest_s:.1f} s"
         )
         rows.append(("Arrived", f"{verdict.arrived:,}", note))
     for row in rows:

@@ -1,7 +1,7 @@
 """Who may log in: one account a device, and the owner's.
 
-Passwords are 128 random bits made here, never chosen by a person, so one round of salted SHA-256 is
-as strong as they are; a slow hash would only make a thousand boards wait for each other.
+Passwords are at least 99 random bits made here, never chosen by a person, so one round of salted
+SHA-256 is as strong as they are; a slow hash would only make a thousand boards wait for each other.
 """
 
 import hashlib
@@ -65,7 +65,8 @@ class Accounts:
 
         Raises AccountError for a name that is no device id, or is taken.
         """
-        password = self.new_password(device)
+        credentials.check(device)
+        password = credentials.new_typed_password()
         if device in self.names():
             raise credentials.taken(device, self.remove_command)
         self.put(device, password)

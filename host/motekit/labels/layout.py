@@ -61,7 +61,7 @@ def drawn(label: Label, x: float = 0, y: float = 0) -> Iterator[Dark | Text]:
     yield Text(x + _MARGIN, y + 6, size, label.id, bold=True)
     codes = [(qr.wifi(label.network, label.setup_password), _shown(label))]
     if label.dashboard:
-        codes.append((label.dashboard, "Dashboard"))
+        codes.append((label.dashboard, "Dashboard (after setup)"))
     for number, (content, caption) in enumerate(codes):
         left = x + _MARGIN + number * (_CODE + _BETWEEN)
         yield from _code(content, left, y + _CODES_Y)
@@ -80,7 +80,7 @@ def places(count: int) -> Iterator[tuple[int, float, float]]:
 def _shown(label: Label) -> str:
     """For whose camera is broken: the network and, where fonts have its letters, the password."""
     secret = label.setup_password
-    return f"{label.network}  {secret}" if secret.isascii() else label.network
+    return f"WiFi {label.network}  {secret}" if secret.isascii() else f"WiFi {label.network}"
 
 
 def _code(content: str, left: float, top: float) -> Iterator[Dark]:

@@ -29,11 +29,14 @@ def provision(
     setup_password: str,
     says: Callable[[str], None],
     wait_s: float = device.BOOT_S,
+    *,
+    known: bool = False,
 ) -> Provisioned:
     """Put `document`, which `settings.checked` has passed, onto `board`.
 
     With `accounts` a board without a login in `document` gets one of its own there. It is
-    registered once the board holds it: a board that has the id already may have another one.
+    registered once the board holds it: a board that has the id already may have another one, as
+    may one that is `known` to be the board of this id, though it has lost its settings.
     Raises DeviceError, RemoteError, FlashError, SettingsError, AccountError, OSError.
     """
     name = document["id"]
@@ -43,7 +46,7 @@ def provision(
     if document["mqtt"]["user"]:
         accounts = None
     if accounts:
-        if name in accounts.names() and seen.id != name:
+        if name in accounts.names() and seen.id != name and not known:
             raise DeviceError(
                 "id-taken",
                 f"{name} is another device's login already. Choose another id, or, if that "

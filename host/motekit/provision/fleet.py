@@ -154,11 +154,19 @@ class Fleet:
         if entry and entry.done and seen.id == entry.id:
             says(f"it is {entry.id} already")
             return None
+        # It was done once: its login is its own, whatever became of its settings.
+        known = bool(entry and entry.done)
         if entry is None:
             entry = self._journal.claim(seen.mac, row.id, factory.new_password())
         says(f"it becomes {row.id}")
         done = board.provision(
-            there, row.document, self._accounts, entry.setup_password, says, self._wait_s
+            there,
+            row.document,
+            self._accounts,
+            entry.setup_password,
+            says,
+            self._wait_s,
+            known=known,
         )
         entry.setup_password = done.setup_password
         self._label(entry)

@@ -102,6 +102,8 @@ def choose(path: str = "") -> str:
             raise PortError(
                 f"there is no port {path}. {there}; virtual boards are named by `mote sim list`"
             )
+        if os.name != "nt" and not Path(path).is_char_device():
+            raise PortError(f"{path} is no serial port but a file or a folder: name a port")
         return path
     if len(found) == 1:
         return found[0].path

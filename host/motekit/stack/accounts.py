@@ -6,10 +6,10 @@ import secrets
 from pathlib import Path
 
 from motekit import credentials, private_files
-from motekit.credentials import OWNER, new_password
+from motekit.credentials import OWNER, new_typed_password
 
 SERVICES = ("telegraf", "grafana", "refill", "last-values", "health")
-# PBKDF2 with SHA-512, as `mosquitto_passwd` writes it. The passwords are 128 random bits made here,
+# PBKDF2 with SHA-512, as `mosquitto_passwd` writes it. The passwords are 99 random bits or more,
 # so its default of 101 rounds is plenty, and a thousand boards can come back at once.
 _ROUNDS = 101
 _SALT_BYTES = 12
@@ -31,7 +31,7 @@ class Accounts:
             self.check(device)
             if device in known:
                 raise credentials.taken(device, "mote stack remove")
-        passwords = {device: new_password() for device in devices}
+        passwords = {device: new_typed_password() for device in devices}
         for device, password in passwords.items():
             known[device] = _salted(password)
         self._write(known)

@@ -21,6 +21,8 @@ class Outcome(StrEnum):
     # It tried the new version, and went back by itself.
     ROLLED_BACK = "rolled back"
     FAILED = "failed"
+    # The command was interrupted; the board goes on from where it is.
+    STOPPED = "stopped"
     # The rollout was over before its turn.
     UNTRIED = "not tried"
 
@@ -58,16 +60,15 @@ async def roll_out(
 
 
 async def _turn(turn: Turn, talk: Conversation, roster: Roster, progress: Progress) -> None:
-    # Whoever is stopped in the middle has failed, not waited.
-    turn.outcome = Outcome.FAILED
+    # Whoever is interrupted in the middle was not left untried.
+    turn.outcome = Outcome.STOPPED
     turn.error = f"{turn.device}: stopped; the same command goes on where it was"
     try:
         await send(turn.bundle, turn.device, talk, progress)
         await _runs(turn, roster)
     except UpdateError as error:
         turn.error = str(error)
-        if error.rolled_back:
-            turn.outcome = Outcome.ROLLED_BACK
+        turn.outcome = Outcome.ROLLED_BACK if error.rolled_back else Outcome.FAILED
         return
     turn.outcome, turn.error = Outcome.UPDATED, ""
 
