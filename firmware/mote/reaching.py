@@ -113,6 +113,7 @@ async def _open_portal(online):
 
 async def _watch_portal(online):
     while online.portal:
+        online.portal.supervise()
         if online.portal.finished:
             online.end("settings saved")
             return

@@ -38,8 +38,8 @@ async def run(settings, reason):
         asyncio.create_task(rescue.stay())
     while True:
         await asyncio.sleep_ms(_STEP_MS)
-        if portal.alive:
-            system.feed()
+        portal.supervise()
+        system.feed()
         if portal.finished:
             starts.forget()
             return "settings saved"

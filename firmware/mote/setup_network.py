@@ -11,6 +11,8 @@ from mote.portal.site import SAVED, TRYING, Site
 from mote.wifi import access_point, scan, station
 
 _CLIENTS_BESIDE = 2
+# The portal asks its own servers this often whether they still answer.
+_SELF_CHECK_MS = 20_000
 # After so many requests in a row without memory it is not a matter of a moment.
 _STARVED = 3
 
@@ -38,43 +40,77 @@ class Portal:
         # The networks of that scan are told first; who goes on asking wants to see them change.
         self._fresh = True
         self._server = self._serving()
-        self._tasks = []
+        # Server -> what runs it, its task, and its checks in a row that failed.
+        self._serve = {"DNS": _serve_names, "HTTP": self._server.serve}
+        self._tasks = {}
+        self._failed = {}
 
     async def open(self):
         """Open the network; returns when a phone that joins finds everything listening."""
         ssid = board.default_id()
         access_point.open_network(ssid, self._password)
-        self._tasks = [
-            tasks.start(dns_server.serve(contract.PORTAL_ADDRESS)),
-            tasks.start(self._server.serve()),
-        ]
-        # One turn of the loop: both listen before anyone is told to come.
+        for name in self._serve:
+            self._start(name)
+        self._checked_ms = time.ticks_ms()
+        # Two turns of the loop: both listen before anyone is told to come.
+        await asyncio.sleep_ms(0)
         await asyncio.sleep_ms(0)
         led.show("setup")
         memory.free_heap()
         self._tell(ssid)
 
     def _serving(self):
+        elsewhere = self.site.elsewhere
         if self._beside:
-            return http.Server(self._answer, clients=_CLIENTS_BESIDE, idle=_forget_pages)
-        return http.Server(self._answer)
+            return http.Server(
+                self._answer, clients=_CLIENTS_BESIDE, idle=_forget_pages, elsewhere=elsewhere
+            )
+        return http.Server(self._answer, elsewhere=elsewhere)
+
+    def _start(self, name):
+        self._tasks[name] = tasks.start(self._serve[name]())
+
+    def supervise(self):
+        """Start servers again that have ended or no longer answer. To be called every second."""
+        for name, task in self._tasks.items():
+            if task.done():
+                self._restart(name, "ended")
+        now = time.ticks_ms()
+        if time.ticks_diff(now, self._checked_ms) > _SELF_CHECK_MS:
+            self._checked_ms = now
+            # Sockets are few: while somebody uses them, there is no check.
+            if not self._server.busy and not self.trying:
+                tasks.start(self._check())
+
+    async def _check(self):
+        try:
+            from mote.portal import self_check
+
+            for name in await self_check.silent(contract.PORTAL_ADDRESS, self._failed):
+                self._restart(name, "does not answer")
+        except MemoryError:
+            # The next check comes.
+            pass
+        memory.forget("mote.portal.self_check")
+
+    def _restart(self, name, why):
+        log.error("portal: the %s server %s: it starts again" % (name, why))
+        self._tasks[name].cancel()
+        self._start(name)
 
     async def _answer(self, request):
-        response = await self.site.handle(request)
         # Each request begins with a tidy heap: four phones at once fit into it.
+        memory.free_heap()
+        response = await self.site.handle(request)
         memory.free_heap()
         return response
 
     def close(self):
         """Take the network off the air."""
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
+        self._tasks.clear()
         access_point.close_network()
-
-    @property
-    def alive(self):
-        """True while the servers run."""
-        return not any(task.done() for task in self._tasks)
 
     @property
     def starved(self):
@@ -162,7 +198,7 @@ class Portal:
             # How far it came is not known: no network counts as one that let the board in.
             failure.step = "join"
         memory.discard("mote.trial")
-        memory.forget(*MQTT)
+        memory.forget("mote.wifi.joining", *MQTT)
         if failure:
             log.warning("setup: trial: %s" % failure)
             self.site.failed_with(failure, found)
@@ -181,6 +217,10 @@ class Portal:
                 # Beside running: the name above is enough to join.
                 pass
             memory.discard("mote.qr")
+
+
+async def _serve_names():
+    await dns_server.serve(contract.PORTAL_ADDRESS)
 
 
 def _forget_pages():

@@ -15,10 +15,16 @@ PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 RTC_MEMORY = 2048
 RELEASE = "1.27.0"
 ESP_ERR_NVS_NOT_FOUND = "ESP_ERR_NVS_NOT_FOUND"
-# What an ESP32 has free at main.py, and how many bytes of the 64-bit runtime's heap hold the same
-# objects: see README.md, "The heap".
-ESP32_FREE_HEAP = 110 * 1024
+# Python's heap on the official image in running mode, what of it the port itself has taken by
+# main.py (firmware/MEMORY.md, field measurements), and how many bytes of the 64-bit runtime's heap
+# hold the same objects: see README.md, "The heap".
+RUNNING_PYTHON_HEAP, PORT_OBJECTS = 126_000, 5_824
+ESP32_FREE_HEAP = RUNNING_PYTHON_HEAP - PORT_OBJECTS
 WIDTH_RATIO = 1.45
+# Set-up mode of the official image with a phone on the page (firmware/MEMORY.md): the size of
+# Python's heap, and the other heap's free bytes, also in one piece.
+SET_UP_PYTHON_HEAP = 97_984
+SET_UP_BESIDE = (51_120, 49_152)
 # Bytes of the table of 640 names that a chip makes for the firmware; here one for 1280 is there
 # before (power_on.py), and the heap is smaller instead.
 NAMES = 640 * 11
@@ -39,6 +45,9 @@ class Core:
         # Free, and free in one piece, of the memory that is not Python's: on the official image
         # with an MQTT connection, when Python's heap has grown to what it is here (MEMORY.md).
         self.beside = (34_056, 32_768)
+        self.set_up_beside = SET_UP_BESIDE
+        # The least that was free of it since set-up mode began.
+        self.beside_low = SET_UP_BESIDE[0]
         self._rtc_offset_ns = 0
         self._rtc_memory = b""
         self._nvs: dict[tuple[str, str], int | str] = {}
@@ -157,6 +166,16 @@ class Core:
         # Total, free, largest, the least that was free.
         free, largest = self.beside
         return [[113_840, free, largest, free]]
+
+    def chip_set_up_heap(self) -> list[float]:
+        """What Python can take before its heap grows; the other heap; bytes here for one there."""
+        self.beside_low = self.set_up_beside[0]
+        limit = (SET_UP_PYTHON_HEAP - PORT_OBJECTS) * WIDTH_RATIO - NAMES
+        return [int(limit), *self.set_up_beside, WIDTH_RATIO]
+
+    def chip_beside_low(self, free: int) -> None:
+        """The other heap has never had less than this free."""
+        self.beside_low = free
 
     def nvs_set(self, namespace: str, key: str, value: int | str) -> None:
         self._nvs[namespace, key] = value

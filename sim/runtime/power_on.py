@@ -34,6 +34,7 @@ def power_on():  # noqa: PLR0915
     import errno
     import esp32
     import flash
+    import idf_heap
     import machine
     import neopixel
     import network
@@ -112,6 +113,7 @@ def power_on():  # noqa: PLR0915
     world.taken = take_the_rest()
     del kept
     gc.collect()
+    idf_heap.running()
     world.ask("running", gc.mem_free(), gc.mem_alloc())
     if run("boot.py") and not power["raw_repl"]:
         run("main.py")

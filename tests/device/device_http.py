@@ -1,10 +1,15 @@
 """The portal's HTTP server, over real sockets."""
 
 import asyncio
+import socket
+import time
 
+from mote import memory
 from mote.portal import http
 
 PORT = 18480
+# This machine is no chip.
+memory.beside = lambda: (50_000, 40_000)
 
 
 async def served(handle, story, port):
@@ -57,13 +62,16 @@ async def test_what_breaks_the_limits_or_the_grammar_is_refused():
             (b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n", b"400"),
             (b"POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n", b"413"),
             (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
-            (b"GET / HTTP/1.1\r\nX: " + b"x" * 4000 + b"\r\n\r\n", b"413"),
+            (b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", b"431"),
+            (b"GET /" + b"x" * 4000 + b" HTTP/1.1\r\n\r\n", b"414"),
         )
         for data, status in cases:
             answer = await ask(port, data)
             assert answer.split(b" ")[1] == status, (data[:40], answer[:40])
         # And the server is as well as before.
         assert b"200 OK" in await ask(port, b"GET / HTTP/1.1\r\n\r\n")
+        # A line that nobody needs costs nothing.
+        assert b"200 OK" in await ask(port, b"GET / HTTP/1.1\r\nX: " + b"x" * 4000 + b"\r\n\r\n")
 
     await served(echo, story, PORT + 1)
 
@@ -118,3 +126,149 @@ async def test_an_error_of_a_page_does_not_end_the_server():
         assert (await ask(port, b"GET / HTTP/1.1\r\n\r\n")).endswith(b"fine")
 
     await served(broken, story, PORT + 4)
+
+
+async def test_who_waits_too_long_is_told_to_come_again():
+    gate = asyncio.Event()
+    inside = []
+
+    async def hold(request):
+        inside.append(request.path)
+        await gate.wait()
+        return http.Response("done")
+
+    normal = http.TURN_MS
+    http.TURN_MS = 300
+    try:
+
+        async def story(port):
+            asks = []
+            for number in range(5):
+                asks.append(asyncio.create_task(ask(port, b"GET /%d HTTP/1.1\r\n\r\n" % number)))
+            while len(inside) < 5:
+                await asyncio.sleep_ms(10)
+            for _ in range(2):
+                busy = await ask(port, b"GET / HTTP/1.1\r\n\r\n")
+                head, _, body = busy.partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 2\r\n" in head
+                assert b"Content-Length: %d" % len(body) in head and b"refresh" in body
+            gate.set()
+            for one in asks:
+                assert (await one).endswith(b"done")
+            assert (await ask(port, b"GET / HTTP/1.1\r\n\r\n")).endswith(b"done")
+
+        await served(hold, story, PORT + 5)
+    finally:
+        http.TURN_MS = normal
+
+
+async def test_a_client_that_says_nothing_makes_room_for_those_who_wait():
+    normal = http.SILENT_MS
+    http.SILENT_MS = 100
+    try:
+
+        async def story(port):
+            silent = []
+            for _ in range(5):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                silent.append(writer)
+            started = time.ticks_ms()
+            answer = await ask(port, b"GET / HTTP/1.1\r\n\r\n")
+            assert answer.endswith(b"GET / ")
+            assert time.ticks_diff(time.ticks_ms(), started) < http.DEADLINE_S * 1000
+            for writer in silent:
+                writer.close()
+
+        await served(echo, story, PORT + 6)
+    finally:
+        http.SILENT_MS = normal
+
+
+def large(size, made):
+    def pieces():
+        for _ in range(size // 600):
+            made.append(600)
+            yield b"x" * 600
+
+    return http.Response(pieces(), length=size)
+
+
+async def small_window(port):
+    """A connection whose client takes little at a time."""
+    sock = socket.socket()
+    # SO_RCVBUF of Linux.
+    sock.setsockopt(1, 8, 4096)
+    sock.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+    sock.setblocking(False)
+    stream = asyncio.StreamReader(sock)
+    stream.write(b"GET / HTTP/1.1\r\n\r\n")
+    await stream.drain()
+    return stream
+
+
+async def test_a_page_lasts_as_long_as_the_client_takes_some_of_it():
+    size, made = 300_000, []
+
+    async def handle(request):
+        return large(size, made)
+
+    normal = http.STALL_MS
+    http.STALL_MS = 400
+    try:
+
+        async def story(port):
+            slow = await small_window(port)
+            head = await slow.readline()
+            while head[-4:] != b"\r\n\r\n":
+                head += await slow.readline()
+            assert b"\r\nContent-Length: %d\r\n" % size in head
+            total, started = 0, time.ticks_ms()
+            while True:
+                piece = await slow.read(20_000)
+                if not piece:
+                    break
+                total += len(piece)
+                await asyncio.sleep_ms(30)
+            assert total == size
+            assert time.ticks_diff(time.ticks_ms(), started) > http.STALL_MS
+            slow.close()
+
+        await served(handle, story, PORT + 7)
+    finally:
+        http.STALL_MS = normal
+
+
+async def test_a_client_that_takes_nothing_any_more_is_cut_off():
+    # More than what a system keeps for a client that does not read.
+    size, made = 60_000_000, []
+
+    async def handle(request):
+        return large(size, made)
+
+    normal = http.STALL_MS
+    http.STALL_MS = 400
+    server = http.Server(handle, PORT + 9)
+    task = asyncio.create_task(server.serve())
+    await asyncio.sleep_ms(50)
+    try:
+        deaf = await small_window(PORT + 9)
+        while not server.busy:
+            await asyncio.sleep_ms(10)
+        while server.busy:
+            await asyncio.sleep_ms(10)
+        assert 0 < sum(made) < size
+        deaf.close()
+    finally:
+        http.STALL_MS = normal
+        task.cancel()
+
+
+async def test_an_error_of_a_page_is_an_answer():
+    async def broken(request):
+        raise RuntimeError("a fault")
+
+    async def story(port):
+        answer = await ask(port, b"GET / HTTP/1.1\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 500 ") and b"a fault" not in answer
+
+    await served(broken, story, PORT + 8)

@@ -66,7 +66,8 @@ async def test_one_that_sends_a_byte_a_second_is_cut_off() -> None:
 @pytest.mark.parametrize(
     ("data", "status"),
     [
-        (b"GET / HTTP/1.1\r\nHost: 192.168.4.1\r\nA: " + b"a" * 5000 + b"\r\n\r\n", 413),
+        (b"GET / HTTP/1.1\r\nHost: 192.168.4.1\r\nA: " + b"a" * 20_000 + b"\r\n\r\n", 431),
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: 192.168.4.1\r\n\r\n", 414),
         (b"POST /save HTTP/1.1\r\nHost: 192.168.4.1\r\nContent-Length: 9999\r\n\r\n", 413),
         (b"POST /save HTTP/1.1\r\nHost: 192.168.4.1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: 192.168.4.1\r\nHost: evil.example\r\n\r\n", 400),

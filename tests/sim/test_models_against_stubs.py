@@ -8,7 +8,7 @@ from motekit import packages
 
 MODELS = Path(__file__).parents[2] / "sim" / "runtime" / "models"
 # Rooms of the simulator itself, not models of a module of the image.
-OWN = {"world", "flash", "console", "partition"}
+OWN = {"world", "flash", "console", "partition", "idf_heap"}
 # Names that the ESP32 port has and the stubs do not list: where they are in the port's source.
 MISSING_IN_STUBS = {
     # ports/esp32/modesp32.c: chips other than the first ESP32, which the stubs describe.

@@ -19,8 +19,8 @@ async def serve(address, port=PORT):
         try:
             sock = _bound(port)
             await _answer_until_closed(sock, packed)
-        except OSError as error:
-            log.warning("dns: %r: the name server starts again" % error)
+        except Exception as error:
+            log.error("dns: %s: %s: the server starts again" % (type(error).__name__, error))
             await asyncio.sleep_ms(_RETRY_MS)
         finally:
             if sock:

@@ -14,8 +14,14 @@ _HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 # RFC 1951, 3.2.6: a last block with nothing in it.
 _LAST = b"\x03\x00"
 _POLYNOMIAL = 0xEDB88320
-_WINDOW_BITS = 11
+_WINDOW_BITS = 10
 _PIECE = 512
+
+
+def length(path, view, packed=True):
+    """How many bytes `pieces` gives: they are made once more, as there is no room for all."""
+    stream = _Stream() if packed else _Counted()
+    return sum(len(piece) for piece in _made(path, view, stream))
 
 
 def pieces(path, view, packed=True):
@@ -24,7 +30,10 @@ def pieces(path, view, packed=True):
     `view.shows(name)` tells whether a section is shown; `view.fill(name, words)` gives the text of
     a slot, or several.
     """
-    stream = _Stream() if packed else _Plain()
+    return _made(path, view, _Stream() if packed else _Plain())
+
+
+def _made(path, view, stream):
     words = {}
     hidden = 0
     with open(path, "rb") as file:
@@ -105,22 +114,30 @@ class _Plain:
     """For the few that take no gzip: curl, a text browser."""
 
     def fixed(self, file, size, plain, checksum, power):
-        import io
-
         import deflate
 
-        stream = io.BytesIO(file.read(size) + b"\x00\x00\xff\xff" + _LAST)
-        source = deflate.DeflateIO(stream, deflate.RAW, _WINDOW_BITS)
+        end = file.tell() + size
+        # It takes from the file what it needs for so many bytes, and no more of it than that.
+        source = deflate.DeflateIO(file, deflate.RAW, _WINDOW_BITS)
         while plain:
             piece = source.read(min(plain, _PIECE))
             plain -= len(piece)
             yield piece
+        file.seek(end)
 
     def text(self, data):
         yield data
 
     def end(self):
         return ()
+
+
+class _Counted(_Plain):
+    """As plain, for the length alone: what is unpacked has its length written before it."""
+
+    def fixed(self, file, size, plain, checksum, power):
+        file.seek(size, 1)
+        yield range(plain)
 
 
 def _times(a, b):

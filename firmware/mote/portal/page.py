@@ -11,64 +11,72 @@ _FALLBACK = "en"
 
 class Page:
     """One answer. `site` has: state, name, reason, fields, networks, faults, failure, servers,
-    traceback, can_save, step_class(name).
+    traceback, can_save, step_classes().
+
+    It shows the state at its beginning: how long it is must not change while it is sent.
     """
 
     def __init__(self, site, faults=()):
-        self._site = site
         self._faults = faults
+        self._state, self._name, self._reason = site.state, site.name, site.reason
+        self._fields, self._networks, self._servers = site.fields, site.networks, site.servers
+        self._failure, self._traceback = site.failure, site.traceback
+        self._can_save = site.can_save
+        self._steps = site.step_classes()
 
     def pieces(self, language, packed):
         """Bytes of the page, made while they are sent."""
         return pack.pieces(_FOLDER + language + ".page", self, packed)
 
+    def length(self, language, packed):
+        """How many bytes `pieces` gives."""
+        return pack.length(_FOLDER + language + ".page", self, packed)
+
     def shows(self, name):
         """True when section `name` of the template belongs to the page now."""
-        site = self._site
         kind, _, which = name.partition(".")
         if kind == "notice":
-            return which == site.reason and not self._faults and not site.failure
+            return which == self._reason and not self._faults and not self._failure
         if kind == "fail":
-            return site.failure.reason == which
+            return self._failure.reason == which
         if kind == "trial":
-            return site.state in ("trying", "failed")
+            return self._state in ("trying", "failed")
         if kind == "why":
-            return bool(site.failure and not self._faults)
+            return bool(self._failure and not self._faults)
         return {
             "bad": bool(self._faults),
-            "crashed": bool(site.traceback),
-            "found": bool(site.servers),
-            "none": not site.networks,
-            "can_save": site.can_save,
-        }.get(kind, kind == site.state)
+            "crashed": bool(self._traceback),
+            "found": bool(self._servers),
+            "none": not self._networks,
+            "can_save": self._can_save,
+        }.get(kind, kind == self._state)
 
     def fill(self, name, words):
         """Text of slot `name`, or several in turn; `words` are in the language of the page."""
-        site = self._site
         if name == "board":
-            return escape(site.name)
+            return escape(self._name)
         if name == "traceback":
-            return escape(site.traceback)
+            return escape(self._traceback)
         if name.startswith("step."):
-            return site.step_class(name[5:])
+            return self._steps[name[5:]]
         if name == "networks":
-            return self._networks(words)
+            return self._network_list(words)
         if name == "servers":
-            return self._servers()
+            return self._server_list()
         if name == "faults":
             return self._fault_list(words)
         if name == "tls":
-            return " checked" if site.fields.get("tls") else ""
+            return " checked" if self._fields.get("tls") else ""
         if name == "advanced":
             wrong = any(field in ADVANCED for field in self._faults)
-            return " open" if wrong or (site.failure and site.failure.step == "login") else ""
+            return " open" if wrong or (self._failure and self._failure.step == "login") else ""
         if name == "other":
-            chosen = site.fields.get("ssid") or not site.networks
+            chosen = self._fields.get("ssid") or not self._networks
             return " checked" if chosen and not self._listed() else ""
         return self._entry(name, words)
 
     def _entry(self, name, words):
-        fields = self._site.fields
+        fields = self._fields
         text = ""
         if name in SECRETS:
             if fields.get(name + "_kept"):
@@ -82,8 +90,8 @@ class Page:
         return text + (' aria-invalid="true"' if wrong in self._faults else "")
 
     def _listed(self):
-        chosen = self._site.fields.get("ssid", OTHER)
-        return any(one.ssid == chosen for one in self._site.networks)
+        chosen = self._fields.get("ssid", OTHER)
+        return any(one.ssid == chosen for one in self._networks)
 
     def _fault_list(self, words):
         for name in ORDER:
@@ -92,9 +100,9 @@ class Page:
             label = words["wifi" if name == "ssid" else name]
             yield '<li><a href="#%s">%s</a> %s</li>' % (name, label, escape(self._faults[name]))
 
-    def _networks(self, words):
-        chosen = self._site.fields.get("ssid", OTHER)
-        for one in self._site.networks:
+    def _network_list(self, words):
+        chosen = self._fields.get("ssid", OTHER)
+        for one in self._networks:
             yield (
                 '<label class=net><input type=radio name=ssid value="%s"%s><b><bdi>%s</bdi>%s</b>'
                 % (
@@ -111,8 +119,8 @@ class Page:
                 told += ", " + words["open"]
             yield '<i class=sig style=--n:%d role=img title="%s"></i></label>' % (one.bars, told)
 
-    def _servers(self):
-        for one in self._site.servers:
+    def _server_list(self):
+        for one in self._servers:
             place = "%s:%d" % (one.host, one.port)
             yield '<label class=net><input type=radio name=server value="%s"><b>%s' % (
                 escape(place), escape(one.name)

@@ -74,13 +74,25 @@ class Site:
         self._begin(document, True)
         return True
 
-    async def handle(self, request):
-        """Serve one request. Whatever host a phone asks for, it is led to the portal."""
-        self.requests += 1
+    def elsewhere(self, request):
+        """The way to the portal for a request that is for another host; None for the board's own.
+
+        It is given whatever else is in the request. A proxy that is looked for is not found.
+        """
         if request.path == "/wpad.dat":
-            raise Refused(404)
-        if request.host not in self._board.own_addresses():
-            return http.redirect("http://%s/" % contract.PORTAL_ADDRESS, 302)
+            return http.Response("404 Not Found", 404)
+        host = request.host
+        if host in self._board.own_addresses() or (not host and request.fault):
+            return None
+        self.requests += 1
+        return http.redirect("http://%s/" % contract.PORTAL_ADDRESS, 302)
+
+    async def handle(self, request):
+        """Serve one request to the board itself."""
+        response = self.elsewhere(request)
+        if response:
+            return response
+        self.requests += 1
         method = "GET" if request.method == "HEAD" else request.method
         if method == "POST":
             _same_origin(request)
@@ -111,12 +123,16 @@ class Site:
         if self._document and self._document["mqtt"]["host"]:
             # One that was found stays when all that it lacks is a login.
             server = self._document["mqtt"]
-            self.fields["host"], self.fields["port"] = server["host"], server["port"]
+            # A page that is being sent shows the fields as they were.
+            self.fields = dict(self.fields, host=server["host"], port=server["port"])
         self._step = why.step
         self.state = FAILED
 
-    def step_class(self, name):
-        """How a step stands: done, now, fail, or an empty text for one that is to come."""
+    def step_classes(self):
+        """How each step stands: done, now, fail, or an empty text for one that is to come."""
+        return {name: self._step_class(name) for name in STEPS}
+
+    def _step_class(self, name):
         if self.state == SAVED:
             return "done"
         here, at = STEPS.index(name), STEPS.index(self._step) if self._step else -1
@@ -141,7 +157,7 @@ class Site:
 
     def _status(self, request):
         self._tell()
-        status = {"state": self.state, "steps": [self.step_class(name) for name in STEPS]}
+        status = {"state": self.state, "steps": [self._step_class(name) for name in STEPS]}
         if self.failure:
             status["reason"] = self.failure.reason
             status["message"] = self.failure.what
@@ -231,8 +247,13 @@ class Site:
 
         wanted = language(request.headers.get("accept-language", ""))
         packed = "gzip" in request.headers.get("accept-encoding", "")
-        body = Page(self, faults).pieces(wanted, packed)
-        return http.Response(body, status, packed=packed)
+        page = Page(self, faults)
+        return http.Response(
+            page.pieces(wanted, packed),
+            status,
+            packed=packed,
+            length=page.length(wanted, packed),
+        )
 
 
 def _faults(document):

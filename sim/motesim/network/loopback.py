@@ -139,6 +139,8 @@ class LoopbackBoard(BoardNetwork):
         return host.address
 
     async def net_connect(self, address: str, port: int) -> tuple[str, int]:
+        if address == AP_ADDRESS and (port, False) in self._ports:
+            return "127.0.0.1", self._ports[port, False]
         if not self._ap:
             raise Silicon("OSError", LWIP_EHOSTUNREACH)
         host = next((h for h in self._network.hosts.values() if h.address == address), None)
@@ -162,6 +164,8 @@ class LoopbackBoard(BoardNetwork):
         return entrance
 
     async def net_datagram(self, address: str, port: int) -> tuple[str, int]:
+        if address == AP_ADDRESS and (port, True) in self._ports:
+            return "127.0.0.1", self._ports[port, True]
         if address == MDNS_GROUP:
             if not self._ap:
                 raise Silicon("OSError", LWIP_EHOSTUNREACH)

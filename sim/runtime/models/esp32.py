@@ -1,5 +1,6 @@
 """`esp32` of the port: chip temperature, IDF heaps, non-volatile storage, application slots."""
 
+import idf_heap
 import partition
 import world
 
@@ -22,7 +23,7 @@ else:
 
 
 def idf_heap_info(capabilities):
-    return [tuple(region) for region in world.ask("chip.idf_heap", capabilities)]
+    return [tuple(region) for region in idf_heap.info(capabilities)]
 
 
 class NVS:

@@ -1,5 +1,6 @@
 """`network` of the ESP32 port: the station and the access point of one radio."""
 
+import idf_heap
 import machine
 import world
 
@@ -55,6 +56,8 @@ class WLAN:
     def active(self, is_active=None):
         if is_active is None:
             return world.ask("wlan.active", self._id)
+        if is_active and self._id == AP_IF:
+            idf_heap.access_point_opened()
         return world.ask("wlan.activate", self._id, bool(is_active))
 
     def connect(self, ssid=None, key=None, *, bssid=None):

@@ -7,6 +7,7 @@ world is asked where an address leads and which port of this machine stands for 
 import io
 import select
 
+import idf_heap
 import usocket as native
 import world
 from usocket import (
@@ -82,6 +83,8 @@ class socket(io.IOBase):
         self._type = type
         self._poller = None
         self._peer_closed = False
+        # Only what phones open is served out of the heap that is modelled.
+        self._buffers = idf_heap.Connection() if _accepted else None
         _open += 1
 
     def close(self):
@@ -90,6 +93,8 @@ class socket(io.IOBase):
             self._native.close()
             self._native = None
             _open -= 1
+            if self._buffers:
+                self._buffers.close()
 
     def __del__(self):
         self.close()
@@ -112,6 +117,8 @@ class socket(io.IOBase):
         self._call("listen", backlog)
 
     def accept(self):
+        if idf_heap.starved():
+            raise OSError(11)
         accepted, address = self._call("accept")
         return socket(_accepted=accepted), _pair(address)
 
@@ -163,6 +170,8 @@ class socket(io.IOBase):
     def read(self, size=-1):
         if self._peer_closed:
             return b""
+        if self._buffers and idf_heap.starved():
+            return None
         data = self._call("read", size) if size >= 0 else self._call("read")
         if data is not None and size:
             self._received(len(data))
@@ -171,6 +180,8 @@ class socket(io.IOBase):
     def readinto(self, buffer, *size):
         if self._peer_closed:
             return 0
+        if self._buffers and idf_heap.starved():
+            return None
         count = self._call("readinto", buffer, *size)
         if count is not None and len(buffer):
             self._received(count)
@@ -180,7 +191,14 @@ class socket(io.IOBase):
         return self._call("readline", *size)
 
     def write(self, data, *limits):
-        return self._call("write", data, *limits)
+        if not self._buffers:
+            return self._call("write", data, *limits)
+        room = self._buffers.room()
+        if room <= 0:
+            return None
+        sent = self._call("write", memoryview(data)[:room], *limits)
+        self._buffers.sent(sent or 0)
+        return sent
 
     def makefile(self, *mode):
         return self
