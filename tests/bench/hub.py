@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import psutil
 from motekit.hub.store import Store
 
 NAMES = ("hub_ingest_per_s", "hub_query_ms")
@@ -44,23 +45,28 @@ def run(figure: Callable[[str, float, str], None], parts: list[str]) -> None:
 
 
 def _ingest(figure: Callable[[str, float, str], None], folder: Path) -> None:
-    rates, owed = [], 0
-    with _hub(folder) as port:
+    rates, owed, cpu_s = [], 0, 0.0
+    with _hub(folder) as (port, process):
         for number in range(ROUNDS):
+            before = process.cpu_times()
             report = _fleet(port, folder, f"round{number}")
+            after = process.cpu_times()
             assert report["acknowledged"] == report["taken"], report
             rates.append(report["rate"])
             owed += report["taken"]
+            cpu_s += after.user + after.system - before.user - before.system
     with closing(sqlite3.connect(folder / "readings.db")) as db:
         [rows] = db.execute("SELECT count(*) FROM reading").fetchone()
     assert rows == owed, f"{owed} acknowledged, {rows} in the store"
     figure("hub_ingest_per_s", statistics.median(rates), "1/s")
     figure("hub_ingest_per_s.rows", rows, "")
+    # What a busy machine does not change much: CPU time of the hub for a thousand readings.
+    figure("hub_ingest_per_s.cpu", cpu_s / owed * 1e6, "ms per 1000")
 
 
 @contextmanager
 def _hub(folder: Path):
-    """`mote hub` on loopback without its dashboard; gives the port for boards."""
+    """`mote hub` on loopback without its dashboard; gives the port for boards, and its process."""
     command = [MOTE, "hub", "--data", folder, "--mqtt-host", "127.0.0.1", "--mqtt-port", "0"]
     with subprocess.Popen(
         [*command, "--no-dashboard", "--json"],
@@ -69,7 +75,8 @@ def _hub(folder: Path):
     ) as process:
         assert process.stdout
         try:
-            yield json.loads(process.stdout.readline())["mqtt_port"]
+            port = json.loads(process.stdout.readline())["mqtt_port"]
+            yield port, psutil.Process(process.pid)
         finally:
             process.terminate()
 

@@ -197,6 +197,7 @@ def test_a_connect_may_come_in_single_bytes_with_what_follows() -> None:
         pytest.param(wire.publish(b"\xed\xa0\x80", b"1"), id="PUBLISH to a surrogate"),
         pytest.param(wire.publish(b"\xc0\x80", b"1"), id="PUBLISH to an overlong NUL"),
         pytest.param(wire.publish("a/" * 100, b"1"), id="PUBLISH with too many levels"),
+        pytest.param(wire.publish("a" * 4097, b"1"), id="PUBLISH to a long topic"),
         pytest.param(b"\x30\x80\x80\x80\x80\x01", id="a remaining length of five bytes"),
         pytest.param(b"\x30\xff\xff\xff\x7f", id="a packet of 256 MB"),
     ],

@@ -280,6 +280,23 @@ def test_the_bytes_of_a_queue_and_of_all_queues_are_limited() -> None:
     assert state.queued_bytes == 0
 
 
+def test_properties_count_as_what_is_kept() -> None:
+    world = DrivenBroker(Limits(queue_bytes=10_000, retained_bytes=10_000))
+    absent = world.connect("s", V5, clean=False, listed=[(0x11, 100)])
+    absent.subscribe(("t/#", 1))
+    absent.disconnect()
+    publisher = world.connect("p", V5)
+    large = [(0x26, ("k" * 1000, "v" * 3000))]
+    for number in range(5):
+        topic = f"t/{number}"
+        publisher.send(wire.publish(topic, b"", 1, 1, version=V5, listed=large))
+        publisher.send(wire.publish(topic, b"x", 1, 2, retain=True, version=V5, listed=large))
+    assert world.broker.state.queued_bytes <= 10_000
+    assert world.broker.state.statistics["queue_dropped"] == 5
+    reasons = [one.reason for one in publisher.take_all()]
+    assert reasons == [0, 0, 0, 0] + [0, 0x97] * 3
+
+
 def test_messages_at_qos_0_are_dropped_when_a_client_does_not_read() -> None:
     world = DrivenBroker(Limits(output_bytes=10_000))
     slow, publisher = world.connect("s"), world.connect("p")

@@ -91,7 +91,7 @@ def _check_will(state: BrokerState, account: Account, connect: Connect) -> Refus
     will = connect.will
     if will is None:
         return None
-    if not topics.is_valid_name(will.topic, state.limits.topic_levels):
+    if not topics.is_valid_name(will.topic, state.limits):
         return Refusal(reason_codes.TOPIC_NAME_INVALID, "the topic of the will is not valid")
     if not state.backend.may_publish(account, will.topic):
         return Refusal(

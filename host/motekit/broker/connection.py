@@ -14,8 +14,8 @@ from motekit.broker.errors import MalformedPacket, ProtocolError
 from motekit.broker.fields import decode_utf8, write_utf8
 from motekit.broker.packets import V5, V311
 from motekit.broker.pending import Pending
-from motekit.broker.session import Delivery, Session
-from motekit.broker.state import OVERHEAD_BYTES, Acknowledged, Acknowledgements, BrokerState
+from motekit.broker.session import Delivery, Session, memory_bytes
+from motekit.broker.state import Acknowledged, Acknowledgements, BrokerState
 from motekit.limited_log import LimitedLog
 
 # 3.1.2.10: after one and a half keep-alive intervals without a packet.
@@ -419,7 +419,7 @@ class Connection(Acknowledged):
     def _take(self, session: Session, message: Message) -> None:
         state = self._state
         message.time_ns = state.stamp()
-        size = len(message.payload) + OVERHEAD_BYTES
+        size = memory_bytes(message)
         self.uncommitted_bytes += size
         state.uncommitted_bytes += size
         state.batch.of(self).size += size
@@ -427,7 +427,7 @@ class Connection(Acknowledged):
 
     def _check_topic(self, encoded: bytes) -> tuple[str, bool]:
         topic = decode_utf8(encoded)
-        if not topics.is_valid_name(topic, self._limits.topic_levels):
+        if not topics.is_valid_name(topic, self._limits):
             raise ProtocolError("the topic name is not valid", reason_codes.TOPIC_NAME_INVALID)
         allowed = not topic.startswith("$SYS/")
         allowed = allowed and self._state.backend.may_publish(self._account, topic)
@@ -439,10 +439,11 @@ class Connection(Acknowledged):
                 self._who,
                 shown(topic),
             )
-        if len(self._topics) >= _CACHED_TOPICS:
-            self._topics.clear()
-        found = self._topics[encoded] = topic, allowed
-        return found
+        if len(encoded) <= topics.CACHED_CHARACTERS:
+            if len(self._topics) >= _CACHED_TOPICS:
+                self._topics.clear()
+            self._topics[encoded] = topic, allowed
+        return topic, allowed
 
     def _check_retained(self, message: Message) -> int:
         if self._state.may_retain(message, self._account.limited):
@@ -473,7 +474,7 @@ class Connection(Acknowledged):
                 # 3.3.2.3.4: a protocol error.
                 raise ProtocolError("an unknown topic alias", reason_codes.TOPIC_ALIAS_INVALID)
         response = found.get(properties.RESPONSE_TOPIC)
-        if response is not None and not topics.is_valid_name(response, self._limits.topic_levels):
+        if response is not None and not topics.is_valid_name(response, self._limits):
             raise ProtocolError("the response topic is not valid", reason_codes.TOPIC_NAME_INVALID)
         kept = tuple(one for one in listed if one[0] in properties.FORWARDED)
         return encoded, found.get(properties.MESSAGE_EXPIRY_INTERVAL), kept
@@ -547,7 +548,7 @@ class Connection(Acknowledged):
         try:
             if shared := topics.split_shared(topic_filter):
                 inner = shared[1]
-            valid = topics.is_valid_filter(inner, self._limits.topic_levels)
+            valid = topics.is_valid_filter(inner, self._limits)
         except ValueError:
             valid = False
         if not valid:

@@ -23,6 +23,7 @@ class Limits:
     client_id_bytes: int = 256
     packet_bytes: int = MIB
     topic_levels: int = 64
+    topic_characters: int = 4_096
     # MQTT 5 clients are told these two; MQTT 3.1.1 has no field for them.
     receive_maximum: int = 100
     keep_alive_s: int = 60

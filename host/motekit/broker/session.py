@@ -9,6 +9,22 @@ from motekit.broker.backend import Message, Subscription
 LAST_PACKET_ID = 65_535
 
 
+# Added for what Python needs to hold a message, or one property of it.
+_MESSAGE_BYTES, _PROPERTY_BYTES = 500, 150
+
+
+def memory_bytes(message: Message) -> int:
+    """Return roughly how much memory it costs to keep a message."""
+    size = _MESSAGE_BYTES + len(message.payload) + len(message.topic)
+    for _, value in message.properties:
+        size += _PROPERTY_BYTES
+        if isinstance(value, tuple):
+            size += len(value[0]) + len(value[1])
+        elif not isinstance(value, int):
+            size += len(value)
+    return size
+
+
 @dataclass(slots=True, eq=False)
 class Delivery:
     """A message on its way to one client; `packet_id` is 0 at QoS 0."""
@@ -24,7 +40,7 @@ class Delivery:
     @property
     def size(self) -> int:
         """Bytes that it costs to keep, roughly."""
-        return len(self.message.payload) + 400
+        return memory_bytes(self.message)
 
 
 class ClientConnection(Protocol):

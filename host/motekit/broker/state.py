@@ -29,11 +29,15 @@ from motekit.broker.backend import (
     WillSaved,
 )
 from motekit.broker.limits import Limits
-from motekit.broker.session import ClientConnection, DelayedWill, Delivery, Session
+from motekit.broker.session import (
+    ClientConnection,
+    DelayedWill,
+    Delivery,
+    Session,
+    memory_bytes,
+)
 from motekit.broker.topics import Match, SubscriptionTree
 
-# Added to a payload for what Python needs to hold a message.
-OVERHEAD_BYTES = 600
 _BACKWARDS_NS = 1_000_000_000
 # So many takeovers within so many seconds are two clients that evict each other.
 EVICTIONS = 5
@@ -384,19 +388,19 @@ class BrokerState:
             return False
         return (
             len(self._retained) < limits.retained_messages
-            and self._retained_bytes + len(message.payload) <= limits.retained_bytes
+            and self._retained_bytes + memory_bytes(message) <= limits.retained_bytes
         )
 
     def _keep_retained(self, message: Message, batch: int) -> None:
         if message.topic in self._retained:
             self._drop_retained(message.topic)
         self._retained[message.topic] = _Retained(message, batch)
-        self._retained_bytes += len(message.payload)
+        self._retained_bytes += memory_bytes(message)
         self._retained_by[message.account] += 1
 
     def _drop_retained(self, topic: str) -> None:
         gone = self._retained.pop(topic).message
-        self._retained_bytes -= len(gone.payload)
+        self._retained_bytes -= memory_bytes(gone)
         _decrement(self._retained_by, gone.account)
 
     def _matching_retained(self, topic_filter: str) -> Iterator[_Retained]:

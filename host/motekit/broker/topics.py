@@ -6,22 +6,24 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from motekit.broker.backend import Subscription
+from motekit.broker.limits import Limits
 
 SHARED = "$share/"
-MAX_BYTES = 65_535
+# Longer topics are not remembered: a client could fill the memory with them.
+CACHED_CHARACTERS = 256
 _CACHED_TOPICS = 10_000
 
 Subscriber = TypeVar("Subscriber")
 
 
-def is_valid_name(topic: str, levels: int) -> bool:
-    """Return whether `topic` may be published to; it has at most `levels` levels."""
-    return bool(topic) and "+" not in topic and "#" not in topic and topic.count("/") < levels
+def is_valid_name(topic: str, limits: Limits) -> bool:
+    """Return whether `topic` may be published to (4.7)."""
+    return bool(topic) and "+" not in topic and "#" not in topic and _is_short(topic, limits)
 
 
-def is_valid_filter(topic_filter: str, levels: int) -> bool:
-    """Return whether `topic_filter` follows 4.7.1; it has at most `levels` levels."""
-    if not topic_filter or topic_filter.count("/") >= levels:
+def is_valid_filter(topic_filter: str, limits: Limits) -> bool:
+    """Return whether `topic_filter` follows 4.7.1."""
+    if not topic_filter or not _is_short(topic_filter, limits):
         return False
     *before, last = topic_filter.split("/")
     return (
@@ -29,6 +31,10 @@ def is_valid_filter(topic_filter: str, levels: int) -> bool:
         and ("#" not in last or last == "#")
         and ("+" not in last or last == "+")
     )
+
+
+def _is_short(topic: str, limits: Limits) -> bool:
+    return len(topic) <= limits.topic_characters and topic.count("/") < limits.topic_levels
 
 
 def split_shared(topic_filter: str) -> tuple[str, str] | None:
@@ -176,7 +182,9 @@ class SubscriptionTree(Generic[Subscriber]):
         if found is None:
             if len(self._known) >= _CACHED_TOPICS:
                 self._known.clear()
-            found = self._known[topic] = self._collect(self._nodes(topic))
+            found = self._collect(self._nodes(topic))
+            if len(topic) <= CACHED_CHARACTERS:
+                self._known[topic] = found
         return found
 
     def _nodes(self, topic: str) -> list[_Node[Subscriber]]:
