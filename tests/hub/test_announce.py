@@ -4,6 +4,7 @@ import asyncio
 import os
 
 import pytest
+from motekit.hub import announce
 from motekit.hub.announce import SERVICE, Announcement
 from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
@@ -43,3 +44,27 @@ async def test_what_was_announced_is_taken_back() -> None:
     finally:
         await seeker.async_close()
     await asyncio.wait_for(announcement.stop(), 60)
+
+
+async def test_a_hub_that_starts_before_its_network_is_announced_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[list[str]] = [[], []]
+    known = announce.own_addresses
+
+    def addresses() -> list[str]:
+        return found.pop() if found else known()
+
+    monkeypatch.setattr(announce, "own_addresses", addresses)
+    monkeypatch.setattr(announce, "RETRY_S", 0.01)
+    announcement = Announcement(18897)
+    assert not await announcement.start()
+    await asyncio.wait_for(announcement.keep_trying(), 60)
+    seeker = AsyncZeroconf()
+    try:
+        info = AsyncServiceInfo(SERVICE, announcement.name)
+        assert await info.async_request(seeker.zeroconf, 90_000)
+        assert info.port == 18897
+    finally:
+        await seeker.async_close()
+        await announcement.stop()

@@ -49,7 +49,7 @@ def a_hub(data: Path, count: int, value: float = 1.0) -> str:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.name != "hub.lock"}
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.suffix != ".lock"}
 
 
 def test_what_was_acknowledged_before_a_backup_under_load_is_in_the_restored_hub(

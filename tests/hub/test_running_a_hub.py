@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from clients import Client, with_hub
+from clients import Client, until, with_hub
 from motekit.credentials import AccountError
 from motekit.hub import Hub, HubError
 from motekit.hub.accounts import Accounts
 from motekit.hub.folder_lock import FolderLock
 from motekit.hub.listening import ListenError, join, listen
+from motekit.hub.queries import StoreReader
 from running_hub import fill, mote, running, small_disk
 
 MOTE = Path(sys.executable).with_name("mote")
@@ -36,14 +37,37 @@ def test_a_second_hub_on_the_same_folder_is_refused_and_changes_nothing(tmp_path
         listed = mote("hub", "list", "--data", tmp_path, "--json")
         assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
         client.close()
-        from motekit.hub.queries import StoreReader
-
         (device,) = StoreReader(tmp_path / "readings.db").devices()
         assert device.online
         process.send_signal(signal.SIGKILL)
         process.wait()
     # The lock of a killed hub is none.
     with_hub(Hub(tmp_path, mqtt_port=0, http_port=None), lambda: None)
+
+
+def test_a_killed_hub_knows_until_when_a_board_was_there(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, facts):
+        client = Client(int(str(facts["mqtt_port"])), will="devices/plant1/status")
+        client.publish("devices/plant1/status", "online", retain=True)
+        client.publish("sensors/plant1/temperature", "1")
+        process.kill()
+        process.wait()
+        client.close()
+    store = StoreReader(tmp_path / "readings.db")
+    (read_ns,) = store.last_by_device().values()
+    assert [one.online for one in store.devices()] == [True]
+    for _ in range(2):
+        with running(tmp_path) as (process, facts):
+            client = Client(int(str(facts["mqtt_port"])))
+            client.subscribe("devices/+/status")
+            # The will of the board, which the hub that was killed could not publish.
+            until(lambda heard=client.heard: ("devices/plant1/status", "offline") in heard)
+            client.close()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(120) == 0
+        (device,) = store.devices()
+        assert (device.online, device.changed_ns) == (False, read_ns)
+    assert (tmp_path / "readings.db").stat().st_mode & 0o077 == 0
 
 
 def test_a_lock_ends_with_its_process_and_a_leftover_file_locks_nothing(tmp_path: Path) -> None:

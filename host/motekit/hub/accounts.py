@@ -4,11 +4,14 @@ Passwords are at least 99 random bits made here, never chosen by a person, so on
 SHA-256 is as strong as they are; a slow hash would only make a thousand boards wait for each other.
 """
 
+import fcntl
 import hashlib
 import json
 import logging
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +23,7 @@ from motekit.limited_log import LimitedLog
 from motekit.payloads import PayloadError
 
 LOGGER = logging.getLogger(__name__)
+LOCK_NAME = "accounts.lock"
 # An entry has about 120 bytes.
 _FILE_MAX = 16 * 2**20
 _ENTRY = re.compile("[0-9a-f]{1,64}:[0-9a-f]{64}")
@@ -67,9 +71,10 @@ class Accounts:
         """
         credentials.check(device)
         password = credentials.new_typed_password()
-        if device in self.names():
-            raise credentials.taken(device, self.remove_command)
-        self.put(device, password)
+        with self._alone():
+            if device in self.names():
+                raise credentials.taken(device, self.remove_command)
+            self._put(device, password)
         return password
 
     @staticmethod
@@ -80,17 +85,16 @@ class Accounts:
 
     def put(self, device: str, password: str) -> None:
         """Let `device` log in with `password`, and no longer with the one before it."""
-        self._read()
-        salt = secrets.token_hex(8)
-        self._hashes[device] = f"{salt}:{_hash(salt, password)}"
-        self._write()
+        with self._alone():
+            self._put(device, password)
 
     def remove(self, device: str) -> None:
         """Remove the account of `device`. Raises AccountError when there is none."""
-        self._read()
-        if device == OWNER or self._hashes.pop(device, None) is None:
-            raise credentials.unknown(device, "mote hub list")
-        self._write()
+        with self._alone():
+            self._read()
+            if device == OWNER or self._hashes.pop(device, None) is None:
+                raise credentials.unknown(device, "mote hub list")
+            self._write()
 
     def names(self) -> list[str]:
         """The devices that have an account."""
@@ -108,6 +112,19 @@ class Accounts:
             self._log.log(logging.ERROR, "read", "%s. Until then the former accounts count", error)
         salt, _, expected = self._hashes.get(name, "-:-").partition(":")
         return secrets.compare_digest(_hash(salt, password), expected)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else changes the accounts meanwhile, in this process or another."""
+        with self._path.with_name(LOCK_NAME).open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _put(self, device: str, password: str) -> None:
+        self._read()
+        salt = secrets.token_hex(8)
+        self._hashes[device] = f"{salt}:{_hash(salt, password)}"
+        self._write()
 
     def _has_owner_password(self) -> bool:
         try:

@@ -3,13 +3,14 @@
 import asyncio
 import socket
 
-from zeroconf import NonUniqueNameException, ServiceInfo
+from zeroconf import Error, ServiceInfo
 from zeroconf.asyncio import AsyncZeroconf
 
 from motekit.hub.listening import own_addresses
 
 SERVICE = "_mqtt._tcp.local."
 STOP_S = 2.0
+RETRY_S = 10.0
 
 
 def own_name() -> str:
@@ -45,10 +46,15 @@ class Announcement:
             self._zeroconf = AsyncZeroconf()
             self._info.addresses = [socket.inet_aton(one) for one in addresses]
             await self._zeroconf.async_register_service(self._info, allow_name_change=True)
-        except (OSError, NonUniqueNameException):
+        except (OSError, Error):
             await self.stop()
             return False
         return True
+
+    async def keep_trying(self) -> None:
+        """Announce it as soon as this machine has a network, which may start after the hub."""
+        while not await self.start():
+            await asyncio.sleep(RETRY_S)
 
     async def stop(self) -> None:
         """Take the entry back."""

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from motekit import private_files
 from motekit.hub import schema
-from motekit.hub.folder_lock import NAME as LOCK_NAME
 from motekit.hub.folder_lock import FolderInUseError, FolderLock
 from motekit.hub.store_errors import StoreError, explain
 
@@ -253,7 +252,7 @@ def _small_files(data: Path) -> Iterator[Path]:
             and not path.is_symlink()
             and _FILE_NAME.fullmatch(path.name)
             and not _is_store(path.name)
-            and path.name != LOCK_NAME
+            and path.suffix != ".lock"
             and path.stat().st_size <= _FILE_MAX
         ):
             yield path

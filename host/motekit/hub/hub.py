@@ -20,6 +20,7 @@ from motekit.hub.ingest import Commit, Ingest
 from motekit.hub.listening import ListenError, is_any, is_loopback, join, listen
 from motekit.hub.refill import Refill
 from motekit.hub.store import Store, StoreError
+from motekit.supervision import Supervisor
 
 if TYPE_CHECKING:
     from motekit.hub.announce import Announcement
@@ -59,6 +60,7 @@ class Hub:
         except OSError as error:
             raise HubError(_unusable(data, error)) from error
         self.ingest = Ingest(self.store)
+        self._tasks = Supervisor()
         self._broker: Server | None = None
         self._dashboard: DashboardProcess | None = None
         self._announcement: Announcement | None = None
@@ -99,7 +101,8 @@ class Hub:
         await self._broker.start()
         if not anonymous:
             self._announcement = announce.Announcement(self.mqtt_port)
-            await self._announcement.start()
+            if not await self._announcement.start():
+                self._tasks.keep("Announcing the hub", self._announcement.keep_trying)
         if self._dashboard:
             await self._dashboard.start()
 
@@ -131,6 +134,7 @@ class Hub:
         """Stop everything; what was accepted is in the store."""
         if self._dashboard:
             await self._dashboard.stop()
+        await self._tasks.stop()
         if self._announcement:
             with contextlib.suppress(asyncio.TimeoutError):
                 await self._announcement.stop()

@@ -4,6 +4,8 @@ Write-ahead logging keeps readers and the writer apart, and survives a killed pr
 connection here only writes; each query has a read-only connection, which no writer makes wait.
 """
 
+import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -22,6 +24,7 @@ __all__ = ["Bucket", "Contents", "Device", "Reading", "Store", "StoreError"]
 T = TypeVar("T")
 # Longer waits for the lock of another process are reported.
 BUSY_S = 2.0
+_LOG_MAX = 64 * 2**20
 # A statement per row would hand the interpreter's lock over once per row. The sizes are few, so
 # that SQLite compiles each statement once; 3 values a row stay below its limit of 999.
 _ROWS_AT_ONCE = 256
@@ -177,12 +180,17 @@ class Store(StoreQueries):
         return {name: Device(name, bool(online), at, info) for name, online, at, info in rows}
 
     def _connect(self) -> sqlite3.Connection:
+        # Readable by its owner alone, as the log that SQLite makes beside it.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         # No implicit transactions: `_transaction` begins and ends them.
         db = sqlite3.connect(
             self._path, check_same_thread=False, timeout=BUSY_S, isolation_level=None
         )
         try:
             db.execute("PRAGMA journal_mode = WAL")
+            # After a reader that took long, such as a backup, the log shrinks again.
+            db.execute(f"PRAGMA journal_size_limit = {_LOG_MAX}")
             db.execute("PRAGMA synchronous = NORMAL")
             schema.prepare(db)
         except BaseException:
