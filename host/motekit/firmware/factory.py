@@ -1,8 +1,9 @@
 """What is given to one board when it is flashed, and outlives its settings."""
 
-import json
 import secrets
 from pathlib import Path
+
+from mote import json_text
 
 from motekit import config
 
@@ -23,7 +24,8 @@ def content(portal_password: str) -> bytes:
 def password(content: bytes) -> str:
     """The password in such a file, empty where there is none."""
     try:
-        return str(json.loads(content).get("portal_password", ""))
+        found = json_text.parse(content)
+        return str(found.get("portal_password", ""))  # type: ignore[attr-defined]
     except (ValueError, AttributeError):
         return ""
 

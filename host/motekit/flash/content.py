@@ -1,10 +1,10 @@
 """What a board holds before it is flashed: nothing, Mote, or somebody's work; and its own files."""
 
-import json
 import struct
 from dataclasses import dataclass, field
 
 from littlefs import LittleFS, LittleFSError, UserContext
+from mote import json_text
 
 from motekit import boards
 from motekit.flash.chip import SECTOR, Chip, LineError
@@ -85,7 +85,7 @@ def _files(remote: "_Remote") -> Content:
 
 def _key(profile: bytes) -> str:
     try:
-        key = str(json.loads(profile)["key"])
+        key = str(json_text.parse(profile)["key"])  # type: ignore[index]
     except (ValueError, KeyError, TypeError):
         return ""
     return key if key in boards.profiles() else ""

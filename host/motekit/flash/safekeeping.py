@@ -5,13 +5,15 @@ import hashlib
 import json
 from pathlib import Path
 
-from motekit import places, private_files
+from motekit import documents, places, private_files
 from motekit.flash.chip import SECTOR, Chip
 from motekit.flash.content import Content
 from motekit.image import Image
 
 # The two blocks of LittleFS that hold its superblock and the root folder.
 _HEAD = 2 * SECTOR
+# All files of a board, in base64.
+_KEPT_MAX = 32 << 20
 
 
 class Safekeeping:
@@ -37,10 +39,10 @@ class Safekeeping:
         A board that came to life since then has newer files of its own: they win.
         """
         try:
-            document = json.loads(self._file.read_text(encoding="utf-8"))
+            document = documents.read_json(self._file, _KEPT_MAX)
             own = {name: base64.b64decode(data) for name, data in document["own"].items()}
             board, offset, head = document["board"], document["offset"], document["head"]
-        except (OSError, ValueError, KeyError):
+        except (documents.DocumentError, ValueError, KeyError, TypeError):
             return None
         if there.own and chip.digest(offset, _HEAD) != head:
             return None

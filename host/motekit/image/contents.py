@@ -1,9 +1,10 @@
 """What is in an image: one made here, one as downloaded, or one that was read from a board."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from mote import json_text
 
 from motekit.image import filesystem, micropython
 from motekit.image.errors import ImageError
@@ -74,5 +75,9 @@ def _version(files: dict[str, bytes]) -> str:
 def _board(files: dict[str, bytes]) -> str:
     for path, content in files.items():
         if PurePosixPath(path).name == "board.json":
-            return str(json.loads(content).get("key", ""))
+            try:
+                board = json_text.parse(content)
+            except json_text.JsonError:
+                return ""
+            return str(board.get("key", "")) if isinstance(board, dict) else ""
     return ""

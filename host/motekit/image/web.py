@@ -11,6 +11,7 @@ from typing import Any
 
 from mote import contract
 
+from motekit import documents
 from motekit.image import webtools
 from motekit.image.build import Image
 from motekit.image.errors import ImageError
@@ -63,8 +64,10 @@ def write(image: Image, folder: Path, say: Callable[[str], None] = lambda text: 
 def _builds(folder: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """The builds of a manifest that is there already, if it is of the same version."""
     try:
-        there = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        there = documents.read_json(folder / MANIFEST, documents.MAX_BYTES)
+    except documents.DocumentError:
+        return []
+    if not isinstance(there, dict):
         return []
     builds: list[dict[str, Any]] = there.get("builds", [])
     return builds if there.get("version") == manifest["version"] else []

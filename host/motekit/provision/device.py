@@ -2,14 +2,13 @@
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from mote.update import versions
 
-from motekit import config
+from motekit import config, payloads
 from motekit.firmware import factory
 from motekit.serial import remote
 
@@ -219,8 +218,8 @@ class Device:
         printed = self._at.run(program)
         for line in reversed(printed.splitlines()):
             if line.startswith("{"):
-                facts: dict[str, Any] = json.loads(line)
-                return facts
+                with contextlib.suppress(payloads.PayloadError):
+                    return payloads.parse_json_object(line.encode())
         raise remote.RemoteError(f"the board at {self.path} says nothing to the point: try again")
 
 

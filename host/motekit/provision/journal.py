@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from motekit import private_files
+from motekit import documents, private_files
 
 
 class JournalError(Exception):
@@ -74,10 +74,10 @@ def beside(csv: Path) -> Path:
 def read(path: Path) -> list[Entry]:
     """The entries in a journal, none where there is no file. Raises JournalError."""
     try:
-        return [Entry(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, TypeError) as error:
+        if not path.exists():
+            return []
+        return [Entry(**one) for one in documents.read_json(path, documents.MAX_BYTES)]
+    except (documents.DocumentError, TypeError, OSError) as error:
         raise JournalError(
             f"{path} cannot be read ({error}). It says which board has which row: restore it, or "
             "remove it when all of its boards may get new rows"

@@ -16,6 +16,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from mote import json_text
 from mote.update import versions
 
 FORMAT = 1
@@ -23,6 +24,8 @@ OLDEST_MICROPYTHON = "1.24"
 APPLICATION, IMAGE = "application", "image"
 _BLOCK = 4096
 _NAMES = ("manifest.json", "signature", "stream")
+# The largest flash has 16 MB.
+_SIZES = dict(zip(_NAMES, (json_text.MAX_BYTES, 200, 16 << 20), strict=True))
 # Every file has the same time: the same files give the same bytes, but for the signature.
 _TIME = (1980, 1, 1, 0, 0, 0)
 # ESP-IDF, "App Image Format": the first byte, and the chips' numbers at byte 12.
@@ -130,7 +133,11 @@ def read(file: Path) -> Bundle:
     """
     try:
         with zipfile.ZipFile(file) as archive:
+            # A small file may unpack to gigabytes.
+            if any(archive.getinfo(name).file_size > most for name, most in _SIZES.items()):
+                raise BundleError(f"{file} is larger than any bundle: it is none")
             text, signature, stream = (archive.read(name) for name in _NAMES)
+        json_text.parse(text)
         bundle = Bundle(text.decode(), bytes.fromhex(signature.decode("ascii")), stream)
         fault = _fault(bundle)
     except OSError as error:
