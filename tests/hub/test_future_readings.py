@@ -1,4 +1,4 @@
-"""A reading dated in the hour to come is not the newest of its series, in the store and on pages."""
+"""A reading dated in the hour to come is not the newest of its series, in store and on pages."""
 
 import time
 from pathlib import Path
