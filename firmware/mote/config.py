@@ -127,7 +127,7 @@ def _split_address(document):
     except ValueError as error:
         return [("mqtt.host", str(error))]
     finally:
-        memory.discard("mote.server_address")
+        memory.forget("mote.server_address")
     return []
 
 

@@ -48,7 +48,7 @@ def _split_address(server):
     except ValueError as error:
         raise config.ConfigError([("mqtt.host", str(error))]) from None
     finally:
-        memory.discard("mote.server_address")
+        memory.forget("mote.server_address")
 
 
 def _merged(target, patch):

@@ -94,3 +94,43 @@ def test_a_fault_that_no_field_shows_is_told_at_the_nearest():
 def test_faults_find_their_fields():
     faults = [("wifi.0.password", "is short"), ("id", "is missing"), ("id", "twice")]
     assert form.faults_by_field(faults) == {"password": "", "id": ""}, "the page has the words"
+
+
+def test_an_address_in_the_field_of_the_server_is_split():
+    for host, more, expected in (
+        ("mqtt://h:1884/", {"port": "1883"}, ("h", 1884, False)),
+        ("mqtts://h", {"port": "1883"}, ("h", 8883, True)),
+        ("mqtts://h", {"port": "", "tls": "on"}, ("h", 8883, True)),
+        ("[::1]:1884", {"port": "1883"}, ("::1", 1884, False)),
+        (" h ", {"port": "1999"}, ("h", 1999, False)),
+        ("h", {"port": "8883", "tls": "on"}, ("h", 8883, True)),
+    ):
+        fields = {"ssid": "Home", "host": host}
+        fields.update(more)
+        server = form.document(fields, None)["mqtt"]
+        assert (server["host"], server["port"], server["tls"]) == expected, host
+
+
+def test_what_is_no_address_is_refused_at_the_field_of_the_server():
+    from mote import config
+
+    for host, more in (
+        ("u:secret@h", {}),
+        ("http://h", {}),
+        ("h:1884", {"port": "1885"}),
+        ("mqtt://h", {"tls": "on"}),
+        ("h/path", {}),
+    ):
+        fields = {"id": "a", "ssid": "Home", "host": host, "password": " " * 9}
+        fields.update(more)
+        document = form.document(fields, None)
+        # Nine blanks are a passphrase, not an open network.
+        assert document["wifi"][0]["password"] == " " * 9
+        try:
+            config.checked(document)
+        except config.ConfigError as error:
+            assert [path for path, _ in error.faults] == ["mqtt.host"], error
+            assert "secret" not in str(error)
+            assert "host" in form.faults_by_field(error.faults)
+        else:
+            raise AssertionError(host)

@@ -162,3 +162,24 @@ def test_documents_say_file_line_and_remedy(tmp_path) -> None:
     file.write_bytes(b"a = " + b"[" * 100_000)
     with pytest.raises(documents.DocumentError, match=r"a\.json:1: is nested too deeply"):
         documents.read_toml(file)
+
+
+@pytest.mark.anyio
+async def test_commands_reach_a_board_as_utf8() -> None:
+    import paho.mqtt.client as mqtt
+    from motekit.orders import Conversation
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    talk = Conversation(mqtt.Client(CallbackAPIVersion.VERSION2))
+    patch = {"wifi": [{"ssid": "\N{GRINNING FACE} Café"}]}
+    async with talk.asked("plant1", cmd="config", config=patch) as asked:
+        assert "\N{GRINNING FACE} Café" in asked.payload
+        assert json.loads(asked.payload)["config"] == patch
+
+
+def test_a_password_of_the_setup_network_reaches_a_board_as_utf8() -> None:
+    from motekit.firmware import factory
+
+    content = factory.content("\N{GRINNING FACE}" * 3)
+    assert "\N{GRINNING FACE}".encode() in content
+    assert factory.password(content) == "\N{GRINNING FACE}" * 3
