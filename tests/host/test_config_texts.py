@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mote import json_text, server_address, utf8
 from motekit import config, documents, places
@@ -78,6 +78,7 @@ values = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(values, st.booleans(), st.sampled_from([None, 1]))
 def test_every_value_comes_back(value: Any, escaped: bool, indent: int | None) -> None:
     written = json.dumps(value, ensure_ascii=escaped, indent=indent).encode()
@@ -91,6 +92,7 @@ PIECES = [
 ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=9).map(b"".join) | st.binary(max_size=12))
 @example(b'{"a":1,"a":2}')
 @example(b"\xef\xbb\xbf[]")
@@ -104,6 +106,7 @@ def test_every_text_gets_the_verdict_of_cpython(data: bytes) -> None:
         assert json_text.parse(data) == expected
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=6) | st.text(st.characters(codec=None), max_size=3).map(
     lambda text: text.encode("utf-8", "surrogatepass")))  # fmt: skip
 def test_utf8_is_what_cpython_says_it_is(data: bytes) -> None:
@@ -115,6 +118,7 @@ def test_utf8_is_what_cpython_says_it_is(data: bytes) -> None:
     assert utf8.is_valid(data) is valid
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_an_address_is_split_once(text: str) -> None:
     try:

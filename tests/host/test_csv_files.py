@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from motekit import csv_files
 from motekit.fleet.plan import PlanError, read_accounts
@@ -132,6 +132,7 @@ def test_the_server_of_a_row_counts_with_port_and_tls(tmp_path: Path) -> None:
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=8)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(texts, min_size=3, max_size=3), max_size=4),
     st.sampled_from([",", ";", "\t"]),

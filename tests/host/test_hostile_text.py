@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from motekit import exits, terminal
 from motekit.commands import (
@@ -214,6 +214,7 @@ def test_errors_stay_on_their_line(capsys: pytest.CaptureFixture[str]) -> None:
     check(capsys.readouterr().err)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec=None)))
 def test_any_text_is_one_line_without_controls(text: str) -> None:
     shown = terminal.safe(text)
@@ -221,6 +222,7 @@ def test_any_text_is_one_line_without_controls(text: str) -> None:
     shown.encode()
 
 
+@settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(st.characters(codec=None)),
     lambda one: st.lists(one) | st.dictionaries(st.text(), one)))  # fmt: skip
 def test_any_value_is_json(value: object) -> None:

@@ -75,7 +75,8 @@ def build(
     region = runtime.file_system(flash_size)
     files = _content(tree or firmware.build(board, key=key))
     if document is not None:
-        files["/config.json"] = config.for_board(config.checked(document)).encode()
+        config.checked(document)
+        files["/config.json"] = config.for_board(document).encode()
     if portal_password:
         files["/" + factory.NAME] = factory.content(portal_password)
     named = runtime.naming(region)[: region.offset - runtime.offset]
