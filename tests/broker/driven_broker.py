@@ -29,6 +29,9 @@ class Accounts:
             return None
         return Account(username, limited=username != "owner")
 
+    def has_account(self, name: str) -> bool:
+        return name in self.passwords
+
     def may_use_client_id(self, account: Account, client_id: str) -> bool:
         own = (account.name, account.name + "/")
         return not account.limited or client_id == own[0] or client_id.startswith(own[1])

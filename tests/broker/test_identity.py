@@ -185,6 +185,25 @@ def test_extended_authentication_is_refused() -> None:
     assert refused(DrivenBroker(), "a", V5, listed=[(0x15, "SCRAM-SHA-1")]) == 0x8C
 
 
+def test_a_removed_account_is_disconnected_and_its_sessions_end() -> None:
+    world = DrivenBroker()
+    connected = plant1(world, V5, will=WILL)
+    absent = world.connect("plant1/2", user="plant1", password="1", clean=False)
+    absent.disconnect()
+    other = world.connect("plant2", user="plant2", password="2")
+    anonymous = world.connect("x")
+    world.wait(10)
+    assert not connected.is_closed
+    del world.accounts.passwords["plant1"]
+    world.wait(2.25)
+    assert connected.take(wire.DISCONNECT).reason == 0x87
+    assert connected.is_closed and not other.is_closed and not anonymous.is_closed
+    assert world.broker.state.sessions.keys() == {"plant2", "x"}
+    assert [one.payload for one in world.committed] == [b"offline"]
+    world.restart()
+    assert not world.broker.state.sessions
+
+
 def test_an_account_has_a_limited_number_of_connections_and_sessions() -> None:
     world = DrivenBroker(Limits(account_connections=2, account_sessions=3))
     login = {"user": "plant1", "password": "1"}

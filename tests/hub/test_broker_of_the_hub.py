@@ -209,6 +209,17 @@ def test_a_password_must_be_text_and_a_name_must_be_known(tmp_path: Path) -> Non
     store.close()
 
 
+def test_a_removed_account_is_disconnected(hub: Hub) -> None:
+    def story() -> None:
+        board = Named(hub, "plant1", hub.test_login)
+        # As `mote hub remove` does, in a process of its own.
+        Accounts(hub.data).remove("plant1")
+        until(lambda: board.lost)
+        board.client.loop_stop()
+
+    with_hub(hub, story)
+
+
 def test_the_hub_publishes_commands_as_any_other_client(tmp_path: Path) -> None:
     hub = new_hub(tmp_path)
 

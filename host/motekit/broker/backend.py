@@ -4,7 +4,6 @@ Everything that must survive a restart reaches the application as a `Batch`, in 
 it was received. The broker acknowledges the content of a batch when `Backend.commit` has returned.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -250,6 +249,10 @@ class Backend(Storage, Protocol):
         """Return the account whose password was verified, or None to refuse the client."""
         ...
 
+    def has_account(self, name: str) -> bool:
+        """Return whether an account still exists: what belongs to one that does not is ended."""
+        ...
+
     def may_use_client_id(self, account: Account, client_id: str) -> bool:
         """Return whether `account` may connect with `client_id`."""
         ...
@@ -261,6 +264,3 @@ class Backend(Storage, Protocol):
     def may_subscribe(self, account: Account, topic_filter: str) -> bool:
         """Return whether `account` may subscribe to `topic_filter` (without `$share/<group>/`)."""
         ...
-
-
-ChangeList = Sequence[Change]

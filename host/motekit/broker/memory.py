@@ -15,6 +15,9 @@ class MemoryBackend:
     def authenticate(self, username: str | None, password: bytes | None) -> Account:
         return Account("", limited=False)
 
+    def has_account(self, name: str) -> bool:
+        return True
+
     def may_use_client_id(self, account: Account, client_id: str) -> bool:
         return True
 

@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from motekit.broker import topics
+from motekit.broker import reason_codes, topics
 from motekit.broker.backend import (
     Backend,
     Batch,
@@ -547,6 +547,16 @@ class BrokerState:
             and len(times) == EVICTIONS
             and self.now - times[0] < _EVICTIONS_WITHIN_S
         )
+
+    def end_sessions_without_account(self) -> None:
+        """Disconnect clients whose account was removed, and end their sessions."""
+        for name in list(self._sessions_by):
+            if name and not self.backend.has_account(name):
+                for session in [one for one in self.sessions.values() if one.account == name]:
+                    if session.connection:
+                        session.connection.end(reason_codes.NOT_AUTHORIZED)
+                    if not session.ended:
+                        self.end_session(session)
 
     def run_timers(self) -> None:
         """Publish delayed wills and end sessions whose time has come."""

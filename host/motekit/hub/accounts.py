@@ -106,12 +106,20 @@ class Accounts:
 
         While the file is damaged, the accounts that were read before it was count.
         """
+        self._read_if_possible()
+        salt, _, expected = self._hashes.get(name, "-:-").partition(":")
+        return secrets.compare_digest(_hash(salt, password), expected)
+
+    def has(self, name: str) -> bool:
+        """Whether there is an account `name`; while the file is damaged, as it was read before."""
+        self._read_if_possible()
+        return name in self._hashes
+
+    def _read_if_possible(self) -> None:
         try:
             self._read()
         except (AccountError, OSError) as error:
             self._log.log(logging.ERROR, "read", "%s. Until then the former accounts count", error)
-        salt, _, expected = self._hashes.get(name, "-:-").partition(":")
-        return secrets.compare_digest(_hash(salt, password), expected)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -41,6 +41,9 @@ class HubBackend:
             return None
         return Account(username, limited=username != OWNER)
 
+    def has_account(self, name: str) -> bool:
+        return self._accounts.has(name)
+
     def may_use_client_id(self, account: Account, client_id: str) -> bool:
         """A device uses its own id, which nobody else can take from it; the owner any."""
         if not account.limited:
