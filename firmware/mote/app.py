@@ -22,6 +22,8 @@ from mote import (
 )
 
 _PAUSE_S = 5
+# What is wrong with the configuration.
+_fault = ""
 # Collect after so many bytes: a heap that is left to run full is in splinters when it is needed in
 # one piece, and on silicon it grows at the expense of WiFi and TLS.
 _COLLECT_EVERY = 16 * 1024
@@ -71,8 +73,8 @@ async def _work():
     asyncio.create_task(led.run())
     if update.due():
         _watch_trial()
-    if start == "crashed" and config.on_probation():
-        _roll_back()
+    if (start == "crashed" or damage) and config.on_probation():
+        _roll_back(damage)
     if start == "crashed":
         log.error("app: safe mode: nothing is measured, the portal shows the last fault")
         await _set_up(settings, start)
@@ -111,12 +113,12 @@ def _leave_room(mode):
     memory.forget("mote.shares")
 
 
-def _roll_back():
-    """A new configuration that makes the board crash does not get it online either."""
+def _roll_back(damage):
+    """A new configuration that breaks a rule, or makes the board crash, gets it online no more."""
     from mote import probation
 
     log.error(contract.LOG_PROBATION_FAILED)
-    probation.failed()
+    probation.failed(_fault if damage else "")
     starts.once_more()
     system.restart("the old configuration is back")
 
@@ -132,8 +134,10 @@ async def _set_up(settings, reason):
 
 def _settings():
     """The configuration, or None and why there is none: "new" or "damaged"."""
+    global _fault
     try:
         return config.load(), ""
     except config.ConfigError as error:
+        _fault = str(error)
         log.warning("app: no usable configuration: %s" % error)
         return None, "new" if error.faults == [config.MISSING] else "damaged"

@@ -1,53 +1,138 @@
 """Commands of the host over MQTT (contract 1): read, done once, answered with their nonce.
 
 A command is a JSON object with `cmd` and a `nonce` (text, at most 40 characters). An answer echoes
-both and says `ok`; where it is false, `error` says why, as words that a person can act on.
+both and says `ok`; where it is false, `error` says why, as words that a person can act on. Answers
+wait here until the broker has acknowledged them, also through a lost connection.
 """
 
 import asyncio
 import json
+import re
+import sys
+from errno import ENOMEM, ENOTCONN
 
 from mote import log, memory, tasks
 
 NONCE_MAX = 40
 # So many answers are kept: a command that comes twice is answered twice and done once.
 _REMEMBERED = 8
+# Bytes of the texts of answers that are kept. The newest is kept however long it is.
+_TEXTS_MAX = 2048
 # In the place of an answer: still at work; done before the restart, and the answer is gone.
 _AT_WORK, _DONE_BEFORE = "at work", "done before"
+_WAITS, _ARRIVED = None, 0
 _STEP_MS = 50
+_LONG = 1024
+# How long what follows an answer waits for its acknowledgement.
+_LAST_WORDS_S = 10
 
 
 class Refused(Exception):
     """A command that is not done; the text says why."""
 
 
+class _Entry:
+    """A command and its answer. `pid` is the packet identifier of an answer that is on its way,
+    `_WAITS` of one that is not, `_ARRIVED` of one that the broker has.
+    """
+
+    def __init__(self, nonce, text):
+        self.nonce = nonce
+        self.text = text
+        self.pid = _WAITS
+
+
 class Commands:
     """Calls `handlers()[name](command)`, an async function that returns the answer's own entries.
 
-    `answer(text)` is an async function that publishes. A handler may return (entries, after), where
-    `after()` is called when the answer is out: a restart, mostly.
+    `post(text)` is an async function that sends an answer and returns the number with which
+    `has_arrived` is called when the broker has acknowledged it; it raises OSError without a
+    connection. A handler may return (entries, after), where `after()` is called when the answer has
+    arrived: a restart, mostly.
     """
 
-    def __init__(self, handlers, answer, done_before=""):
+    def __init__(self, handlers, post, done_before=""):
         self._handlers = handlers
-        self._answer = answer
-        self._answers = []
+        self._post = post
+        self._entries = []
+        self._news = asyncio.Event()
         if done_before:
             # The command that made the board restart must not do it again.
-            self._answers.append((done_before, _DONE_BEFORE))
+            self._entries.append(_Entry(done_before, _DONE_BEFORE))
 
-    def received(self, payload):
-        """A message on the command topic; it is worked on in a task of its own."""
+    async def received(self, payload):
+        """A message on the command topic, any bytes; returns when it is done and answered.
+
+        Gives the number of the answer, which is not acknowledged by then: that may arrive behind
+        the next command.
+        """
         try:
             command, fault = _parsed(payload)
             name, nonce = command["cmd"], command["nonce"]
-            if not isinstance(nonce, str) or not 0 < len(nonce) <= NONCE_MAX:
+            if not isinstance(name, str) or not isinstance(nonce, str):
+                raise TypeError
+            if not 0 < len(nonce) <= NONCE_MAX:
                 raise ValueError
-        except (ValueError, KeyError, TypeError, MemoryError):
+        except MemoryError:
+            return await self.too_large(payload, len(payload), 0)
+        except (ValueError, KeyError, TypeError):
             # Nobody waits for an answer that bears no nonce.
             log.warning("commands: not understood, %d bytes" % len(payload))
-            return
-        tasks.start(self._work(name, nonce, command, fault))
+            return None
+        # The buffer that it is in may be used for what follows.
+        payload = None
+        done = asyncio.Event()
+        # A task of its own: a connection that is lost meanwhile must not break it off.
+        tasks.start(self._work(name, nonce, command, fault, done))
+        command = None
+        await done.wait()
+        entry = self._entry(nonce)
+        return entry.pid if entry else None
+
+    async def too_large(self, excerpt, size, limit):
+        """A message on the command topic that does not fit into the memory for it.
+
+        `excerpt` is its beginning and its end: the nonce is at one of them, mostly.
+        """
+        log.warning("commands: %d bytes are too many" % size)
+        excerpt = bytes(excerpt)
+        nonce = _text_of(b"nonce", excerpt)
+        entry = self._entry(nonce) if 0 < len(nonce) <= NONCE_MAX else None
+        if entry is None:
+            most = "at most %d" % limit if limit else "there is no memory for it"
+            answer = {"ok": False, "error": "too large: %d bytes, %s" % (size, most)}
+            for key, value in (("cmd", _text_of(b"cmd", excerpt)), ("nonce", nonce)):
+                if 0 < len(value) <= NONCE_MAX:
+                    answer[key] = value
+            entry = self._remember(answer.get("nonce"), json.dumps(answer))
+        await self._send(entry)
+        return entry.pid
+
+    async def connected(self):
+        """There is a connection: what waits for one goes out. Raises OSError."""
+        for entry in list(self._entries):
+            if entry.pid is _WAITS and entry.text not in (_AT_WORK, _DONE_BEFORE):
+                entry.pid = await self._post(entry.text)
+
+    def has_arrived(self, pid):
+        """The broker has the answer with this number."""
+        for entry in self._entries:
+            if entry.pid == pid:
+                entry.pid = _ARRIVED
+        self._news.set()
+
+    def disconnected(self, unsure=0):
+        """The connection is gone: what the broker has not acknowledged waits for the next one.
+
+        `unsure` is the number of these answers; the texts of some may not be kept any more.
+        """
+        for entry in self._entries:
+            if entry.pid:
+                entry.pid = _WAITS
+                unsure -= 1
+        if unsure > 0:
+            log.warning("commands: %d answers may not have arrived" % unsure)
+        self._news.set()
 
     async def conclude(self, name, nonce, fault):
         """The outcome of a command that took a restart: `fault` says what went wrong, if anything.
@@ -57,45 +142,84 @@ class Commands:
         entries = {"done": True}
         if fault:
             entries = {"error": fault}
-        answer = _answer(name, nonce, not fault, entries)
         # A copy of the command gets the outcome, too.
-        self._remember(nonce, answer)
-        await self._answer(answer)
+        entry = self._remember(nonce, _answer(name, nonce, not fault, entries))
+        entry.pid = await self._post(entry.text)
+        while entry.pid:
+            await self._changed()
+        if entry.pid is _WAITS:
+            raise OSError(ENOTCONN)
 
-    async def _work(self, name, nonce, command, fault):
+    async def _work(self, name, nonce, command, fault, done):
         after = None
-        answer = self._remembered(nonce)
-        if answer is None:
-            # Remembered before it is done: its copy may arrive while it is.
-            self._remember(nonce, _AT_WORK)
-            answer, after = await self._do(name, nonce, command, fault)
-            self._remember(nonce, answer)
-        while answer == _AT_WORK:
-            # Whether it is ok, nobody knows yet.
-            await asyncio.sleep_ms(_STEP_MS)
-            answer = self._remembered(nonce)
-        if answer is None:
-            # So many others came meanwhile that it is forgotten.
-            return
-        if answer == _DONE_BEFORE:
-            answer = _answer(name, nonce, True, {"again": True})
         try:
-            await self._answer(answer)
-        except OSError:
-            # The host asks again with the same nonce.
-            log.warning("commands: %s was done, the answer did not go out" % name)
+            entry = self._entry(nonce)
+            if entry is None:
+                # Remembered before it is done: its copy may arrive while it is.
+                entry = self._remember(nonce, _AT_WORK)
+                text, after = await self._do(name, nonce, command, fault)
+                entry.text = text
+            command = None
+            while entry.text == _AT_WORK:
+                # Whether it is ok, nobody knows yet.
+                await asyncio.sleep_ms(_STEP_MS)
+            if entry.text == _DONE_BEFORE:
+                entry.text = _answer(name, nonce, True, {"again": True})
+            await self._send(entry)
+        finally:
+            done.set()
         if after:
+            try:
+                await tasks.within(_LAST_WORDS_S, self._arrived(entry))
+            except asyncio.TimeoutError:
+                # The host asks again with the same nonce.
+                log.warning("commands: %s was done, the answer did not arrive" % name)
             after()
 
-    def _remembered(self, nonce):
-        for one, answer in self._answers:
-            if one == nonce:
-                return answer
+    async def _send(self, entry):
+        """Send an answer, for the first time or again; without a connection it waits for one."""
+        self._forget_old()
+        try:
+            entry.pid = await self._post(entry.text)
+        except OSError as error:
+            entry.pid = _WAITS
+            if error.errno == ENOMEM:
+                log.warning("commands: no memory for an answer, it waits")
+            else:
+                log.info("commands: an answer waits for the connection")
+
+    async def _arrived(self, entry):
+        """Returns when the broker has acknowledged an answer, on this connection or another."""
+        while entry.pid != _ARRIVED:
+            await self._changed()
+
+    async def _changed(self):
+        self._news.clear()
+        await self._news.wait()
+
+    def _entry(self, nonce):
+        for entry in self._entries:
+            if entry.nonce == nonce:
+                return entry
         return None
 
-    def _remember(self, nonce, answer):
-        others = [one for one in self._answers if one[0] != nonce]
-        self._answers = others[1 - _REMEMBERED :] + [(nonce, answer)]
+    def _remember(self, nonce, text):
+        """A new entry, in the place of an older one with this nonce."""
+        entry = _Entry(nonce, text)
+        self._entries = [one for one in self._entries if one.nonce != nonce or nonce is None]
+        self._entries.append(entry)
+        self._forget_old()
+        return entry
+
+    def _forget_old(self):
+        """Keep what may be asked for again, within bounds: the oldest go first."""
+        entries = self._entries
+        while len(entries) > 1 and (
+            len(entries) > _REMEMBERED or sum(len(one.text) for one in entries) > _TEXTS_MAX
+        ):
+            gone = entries.pop(0)
+            if gone.pid is _WAITS and gone.text not in (_AT_WORK, _DONE_BEFORE):
+                log.warning("commands: an answer is given up: too many wait for the connection")
 
     async def _do(self, name, nonce, command, fault):
         after = None
@@ -117,14 +241,22 @@ class Commands:
             fault = str(refused)
         except MemoryError:
             fault = "there is no memory for it"
+        except Exception as error:
+            # A command that nobody foresaw must not end the readings.
+            sys.print_exception(error)
+            fault = "it failed: %r" % error
         log.warning("commands: %s refused" % name)
         return _answer(name, nonce, False, {"error": fault}), None
 
 
 def _parsed(payload):
     """The command in `payload`, and why it is refused, if it is. Raises ValueError, MemoryError."""
-    if b'"at"' in payload:
-        # The pieces of an update are many, and no person writes them.
+    if len(payload) > _LONG:
+        # There is no memory for more than its values: the next start checks them (`probation`).
+        return json.loads(payload), ""
+    payload = bytes(payload)
+    if not re.search(b'"config"\\s*:', payload):
+        # What is not kept is read by the port's own parser: it is there, and it is fast.
         return json.loads(payload), ""
     from mote import json_text
 
@@ -134,11 +266,19 @@ def _parsed(payload):
         # What takes almost everything finds the nonce, so that somebody is told.
         return json.loads(payload), "the command is not JSON: %s" % error
     finally:
-        memory.discard("mote.json_text")
-        memory.forget("mote.utf8")
+        memory.discard("mote.json_text", "mote.utf8")
 
 
 def _answer(name, nonce, ok, entries):
     answer = {"cmd": name, "nonce": nonce, "ok": ok}
     answer.update(entries)
     return json.dumps(answer)
+
+
+def _text_of(key, excerpt):
+    """The text that stands behind `key` in a piece of JSON, empty when there is none."""
+    found = re.search(b'"' + key + b'"\\s*:\\s*"([^"\\\\]+)"', excerpt)
+    try:
+        return str(found.group(1), "utf-8") if found else ""
+    except UnicodeError:
+        return ""

@@ -29,8 +29,10 @@ def load():
     from mote import json_text
 
     try:
+        # The buffer of `read` has the size that is asked for, however short the file is.
+        size = min(os.stat(PATH)[6], json_text.MAX_BYTES + 1)
         with open(PATH, "rb") as f:
-            document = json_text.parse(f.read(json_text.MAX_BYTES + 1))
+            document = json_text.parse(f.read(size))
     except OSError:
         raise ConfigError([MISSING]) from None
     except json_text.JsonError as error:
@@ -65,8 +67,7 @@ def save(document):
     Raises ConfigError for a document that breaks a rule (nothing is changed), OSError when the
     flash is full.
     """
-    checked(document)
-    write(PATH, json.dumps(document))
+    write(PATH, json.dumps(checked(document)))
 
 
 def write(path, text):
@@ -136,11 +137,11 @@ def _faults(document):
     address = _split_address(document)
     from mote import schema
 
-    with open(_SCHEMA) as f:
-        rules = json.load(f)
-    faults = schema.check(rules, document)
+    with open(_SCHEMA, "rb") as f:
+        rules = f.read()
+    faults = schema.check_text(rules, document)
     if address:
         faults = address + [fault for fault in faults if fault[0] != "mqtt.host"]
     if not faults:
-        schema.fill(rules, document)
+        schema.fill_text(rules, document)
     return faults

@@ -18,6 +18,7 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _BLANK = b" \t\r\n"
 _IN_NUMBER = b"0123456789+-.eE"
 _DIGITS = b"0123456789"
+_CONTROL = "text has a line end or another control character: write \\n"
 _WORDS = ((b"true", True), (b"false", False), (b"null", None))
 _ESCAPED = {
     34: b'"', 92: b"\\", 47: b"/", 98: b"\b", 102: b"\f", 110: b"\n", 114: b"\r", 116: b"\t",
@@ -150,34 +151,56 @@ class _Reader:
         return value
 
     def _string(self):
-        """Mostly by what is compiled in the runtime: a piece of an update is one long text."""
-        data, at = self._data, self._at + 1
-        text = None
+        """Mostly by what is compiled in the runtime: a certificate is one long text.
+
+        It is in the heap once beside the data, in one piece of the right size.
+        """
+        data, start = self._data, self._at + 1
+        end, escaped = self._end_of_string(start)
+        text = memoryview(data)[start:end]
+        if escaped:
+            text = self._unescaped(start, end)
+        elif text and min(text) < 32:
+            self._at = start
+            raise self.error(_CONTROL)
+        self._at = end + 1
+        if text and max(text) > 127 and not utf8.is_valid(text):
+            raise self.error("text is not UTF-8: save it as UTF-8")
+        return str(text, "utf-8")
+
+    def _end_of_string(self, at):
+        """The place of the closing quote, and whether there is a backslash before it."""
+        data, escaped = self._data, False
         while True:
             end = data.find(b'"', at)
             if end < 0:
                 self._at = len(data)
                 raise IndexError
             slash = data.find(b"\\", at, end)
-            piece = data[at : end if slash < 0 else slash]
+            if slash < 0:
+                return end, escaped
+            at, escaped = slash + 2, True
+
+    def _unescaped(self, at, end):
+        # What stands for a character is never shorter than its UTF-8.
+        text, size = memoryview(bytearray(end - at)), 0
+        view = memoryview(self._data)
+        while at < end:
+            slash = self._data.find(b"\\", at, end)
+            piece = view[at : end if slash < 0 else slash]
             if piece and min(piece) < 32:
                 self._at = at
-                raise self.error("text has a line end or another control character: write \\n")
+                raise self.error(_CONTROL)
+            text[size : size + len(piece)] = piece
+            size += len(piece)
             if slash < 0:
                 break
-            if text is None:
-                text = bytearray()
-            text.extend(piece)
             self._at = slash + 1
-            text.extend(self._escape())
+            character = self._escape()
+            text[size : size + len(character)] = character
+            size += len(character)
             at = self._at
-        if text is not None:
-            text.extend(piece)
-            piece = bytes(text)
-        self._at = end + 1
-        if piece and max(piece) > 127 and not utf8.is_valid(piece):
-            raise self.error("text is not UTF-8: save it as UTF-8")
-        return str(piece, "utf-8")
+        return text[:size]
 
     def _escape(self):
         """What stands behind a backslash, as UTF-8."""

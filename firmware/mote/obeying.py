@@ -1,6 +1,6 @@
 """What running and safe mode have in common: hearing commands, and answering them."""
 
-from errno import ENOTCONN
+from errno import ENOMEM, ENOTCONN
 
 from mote import contract, starts
 
@@ -21,11 +21,31 @@ class Obeying:
             from mote.commands import Commands
 
             # The command that the board restarted for must not be done again.
-            self._commands = Commands(self._handlers, self._reply, starts.last_nonce())
+            self._commands = Commands(self._handlers, self._post, starts.last_nonce())
         return self._commands
 
-    async def _reply(self, text):
-        """Publish an answer to a command. Raises OSError."""
+    async def connected(self, client):
+        """There is a connection: what waits for one goes out. Raises OSError."""
+        self.client = client
+        client.on_arrived = self._has_arrived
+        if self._commands:
+            await self._commands.connected()
+
+    def disconnected(self):
+        client, self.client = self.client, None
+        if self._commands and client:
+            self._commands.disconnected(len(client.posted))
+
+    def _has_arrived(self, pid):
+        if self._commands:
+            self._commands.has_arrived(pid)
+
+    async def _post(self, text):
+        """Send an answer to a command, and do not wait for the broker. Raises OSError."""
         if not self.client:
             raise OSError(ENOTCONN)
-        await self.client.publish(contract.device_topic(self._device, "reply"), text, qos=1)
+        try:
+            topic = contract.device_topic(self._device, "reply")
+            return await self.client.post(topic, text)
+        except MemoryError:
+            raise OSError(ENOMEM) from None

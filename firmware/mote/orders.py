@@ -10,6 +10,8 @@ from mote.commands import Refused
 
 IDENTIFY_S = 10
 _IDENTIFY_MAX_S = 300
+# What a Unix time fits into for the next two hundred years.
+_SINCE_MAX = 1 << 33
 
 
 class Orders:
@@ -60,7 +62,7 @@ class Orders:
 
     async def _replay(self, command):
         since = command.get("since")
-        if not isinstance(since, int) or since < 0:
+        if not isinstance(since, int) or not 0 <= since < _SINCE_MAX:
             raise Refused("since is a Unix time in whole seconds")
         return {"readings": self._delivery.replay(since * 1000)}
 

@@ -1,5 +1,7 @@
 """The command `config`: the configuration as it is, and another one on trial. Loaded for it."""
 
+import json
+
 from mote import config, memory, probation
 from mote.commands import Refused
 
@@ -22,7 +24,7 @@ def begin(changes, nonce):
         raise Refused("config must be of type object")
     try:
         _split_address(changes.get("mqtt"))
-        present = config.load()
+        present = _present()
         document = _merged(present, changes)
         _keep_passwords(document, present)
         probation.begin(document, nonce)
@@ -33,6 +35,15 @@ def begin(changes, nonce):
     except RuntimeError:
         # The stack is small, and a command may nest as deep as it likes.
         raise Refused("config is nested too deeply") from None
+
+
+def _present():
+    """The document on the flash. It was checked before it came there, or at the start."""
+    try:
+        with open(config.PATH) as file:
+            return json.load(file)
+    except ValueError:
+        return config.load()
 
 
 def _split_address(server):
@@ -65,7 +76,7 @@ def _merged(target, patch):
 
 def _keep_passwords(document, present):
     """A list is replaced as a whole: a network that is known keeps its password all the same."""
-    known = {one["ssid"]: one["password"] for one in present["wifi"]}
+    known = {one["ssid"]: one.get("password", "") for one in present["wifi"]}
     networks = document.get("wifi")
     for one in networks if isinstance(networks, list) else ():
         if isinstance(one, dict) and "password" not in one:

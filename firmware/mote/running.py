@@ -31,7 +31,7 @@ from mote.wifi import station
 LOGS_A_MINUTE = 10
 _BEAT_MS = 1_000
 # What obeys, and what else is needed while there is a connection.
-_ORDERS = ("mote.orders", "mote.reconfigure", "mote.probation")
+_ORDERS = ("mote.orders", "mote.reconfigure", "mote.probation", "mote.atomic_file")
 _CONNECTED = ("mote.session", "mote.sending") + _ORDERS
 # A reading may take this much longer than its interval before the board counts as stuck.
 _SLACK_MS = 30_000

@@ -21,10 +21,13 @@ from mote import (
     tasks,
     update,
 )
+from mote.mqtt.protocol import RECEIVE_MAX
 from mote.sending import Sending
 from mote.wifi import station
 
 INFO_EVERY_MS = 300_000
+# The will of an older connection comes one and a half keep-alives after it at the latest.
+_OLD_WILL_MS = 45_000
 _WIFI_STEP_MS = 500
 
 
@@ -46,22 +49,29 @@ class Session:
         works = []
         try:
             client.set_callback(lambda _, payload: self._node.obey().received(payload))
+            client.on_too_long = self._too_long
             await client.subscribe(self._topic("cmd"), 1)
             await client.announce()
-            self._node.client = client
+            await self._node.connected(client)
             led.show(self._shown)
             for work in self._works():
                 works.append(tasks.start(work))
             await client.closed.wait()
         except OSError as error:
             client.close(error)
+        except MemoryError:
+            # Beside a portal, mostly: the next attempt may find more.
+            client.close(OSError(ENOMEM))
         finally:
-            self._node.client = None
+            self._node.disconnected()
             for task in works:
                 task.cancel()
             client.close()
         log.warning("%s%s: %r" % (contract.LOG_DISCONNECTED, client.server, client.reason))
         return time.ticks_diff(time.ticks_ms(), since)
+
+    def _too_long(self, _, excerpt, size):
+        return self._node.obey().too_large(excerpt, size, RECEIVE_MAX)
 
     def _works(self):
         """What goes on while the connection holds."""
@@ -87,10 +97,15 @@ class Session:
         try:
             await self._tell_once()
             await self._announce_metrics()
+            pause_ms = _OLD_WILL_MS
             while True:
                 info = json.dumps(self._info())
                 await self._client.publish(self._topic("info"), info, True, 1)
-                await asyncio.sleep_ms(INFO_EVERY_MS)
+                info = None
+                await asyncio.sleep_ms(pause_ms)
+                # The late will of an older connection must not leave the board offline for good.
+                await self._client.tell_online()
+                pause_ms = INFO_EVERY_MS
         except OSError as error:
             self._client.close(error)
         except MemoryError:

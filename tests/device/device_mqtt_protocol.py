@@ -3,7 +3,7 @@
 import asyncio
 
 from mote.mqtt import connecting, packets, protocol
-from scripted_broker import Broker, publish_id, session
+from scripted_broker import PINGRESP, Broker, publish_id, session
 from umqtt.simple import MQTTException
 
 
@@ -130,7 +130,7 @@ async def test_a_message_that_comes_before_the_acknowledgement_is_not_swallowed(
 
     async with Broker(script) as broker:
         one = await session(broker)
-        one.set_callback(lambda topic, message: received.append((topic, message)))
+        one.set_callback(lambda topic, message: received.append((topic, bytes(message))))
         await one.publish("t", "1", qos=1)
         await asyncio.wait_for(one.closed.wait(), 60)
         assert received == [(b"c", b"hi")], received
@@ -241,7 +241,7 @@ async def test_a_message_that_is_too_long_for_the_heap_is_passed_over():
     async with Broker(script) as broker:
         one = protocol.Session("dev", "127.0.0.1", broker.port)
         arrived = asyncio.Event()
-        one.set_callback(lambda topic, message: (received.append(topic), arrived.set()))
+        one.set_callback(lambda topic, message: received.append(topic) or arrived.set())
         await one.connect(await connecting.connect(one.server, one.port))
         await asyncio.wait_for(arrived.wait(), 60)
         assert received == [b"small"], received
@@ -295,3 +295,106 @@ async def test_a_session_says_who_it_is_and_what_its_last_will_is():
     assert seen == [
         b"\x00\x04MQTT\x04\xee\x00\x14\x00\x03dev\x00\x01w\x00\x07offline\x00\x01u\x00\x01p"
     ], seen
+
+
+async def test_a_message_that_is_too_long_is_acknowledged_and_shown_by_its_ends():
+    shown, received = [], []
+
+    async def script(broker):
+        await broker.accept()
+        for pid, size in enumerate((6145, 6144 + 5504, 20_000, 12_291)):
+            body = b"H" * 300 + b"." * (size - 300 - 11 - 2 - 150) + b"T" * 150
+            await broker.send(packets.publish("devices/d", body, False, 1, pid + 1))
+            assert await broker.packet() == (0x40, bytes((0, pid + 1)))
+        await broker.send(packets.publish("devices/d", b"next", False, 1, 9))
+        assert await broker.packet() == (0x40, b"\x00\x09")
+
+    async with Broker(script) as broker:
+        one = protocol.Session("dev", "127.0.0.1", broker.port)
+        one.on_too_long = lambda topic, excerpt, size: shown.append((topic, bytes(excerpt), size))
+        one.set_callback(lambda topic, message: received.append(bytes(message)))
+        await one.connect(await connecting.connect(one.server, one.port))
+        await asyncio.wait_for(one.closed.wait(), 60)
+    assert received == [b"next"], received
+    assert [size for _, _, size in shown] == [6145, 11648, 20_000, 12_291]
+    for topic, excerpt, _ in shown:
+        assert topic == b"devices/d" and len(excerpt) == 512 - 11 - 2 + 128
+        assert excerpt[:300] == b"H" * 300 and excerpt[-128:] == b"T" * 128, excerpt
+
+
+async def test_a_message_that_just_fits_arrives_whole():
+    received = []
+    body = bytes(i % 251 for i in range(6144 - 11 - 2))
+
+    async def script(broker):
+        await broker.accept()
+        for pid in (1, 2):
+            await broker.send(packets.publish("devices/d", body, False, 1, pid))
+            assert await broker.packet() == (0x40, bytes((0, pid)))
+
+    async with Broker(script) as broker:
+        one = protocol.Session("dev", "127.0.0.1", broker.port)
+        one.set_callback(lambda topic, message: received.append(message == body))
+        await one.connect(await connecting.connect(one.server, one.port))
+        await asyncio.wait_for(one.closed.wait(), 60)
+    assert received == [True, True], received
+
+
+async def test_nothing_is_read_while_a_message_is_worked_on_and_it_costs_no_connection():
+    order = []
+
+    async def script(broker):
+        await broker.accept()
+        for pid in (1, 2):
+            await broker.send(packets.publish("c", b"%d" % pid, False, 1, pid))
+        while True:
+            packet = await broker.packet()
+            if packet[0] == 0xC0:
+                await broker.send(PINGRESP)
+            else:
+                order.append(packet)
+
+    async with Broker(script) as broker:
+        # The keep-alive asks after half a second, and the wait is longer than its patience.
+        one = protocol.Session("dev", "127.0.0.1", broker.port, keepalive=1)
+        done = asyncio.Event()
+
+        async def work(message):
+            order.append(message)
+            await asyncio.sleep_ms(1500)
+            order.append(b"done " + message)
+            if message == b"2":
+                done.set()
+
+        one.set_callback(lambda topic, message: work(bytes(message)))
+        await one.connect(await connecting.connect(one.server, one.port))
+        await asyncio.wait_for(done.wait(), 60)
+        while len(order) < 6:
+            await asyncio.sleep_ms(20)
+        assert not one.closed.is_set(), one.reason
+        one.close()
+    acknowledged = [entry for entry in order if isinstance(entry, tuple) and entry[0] == 0x40]
+    assert [e for e in order if isinstance(e, bytes)] == [b"1", b"done 1", b"2", b"done 2"], order
+    assert acknowledged[0] == (0x40, b"\x00\x01"), order
+    assert order.index(acknowledged[0]) > order.index(b"done 1")
+
+
+async def test_a_long_payload_arrives_whole_without_a_copy_of_it():
+    got = []
+    text = "ü" * 3000
+
+    async def script(broker):
+        await broker.accept()
+        for _ in range(2):
+            first, body = await broker.packet()
+            got.append((first, body))
+            if first & 0x06:
+                await broker.send(b"\x40\x02" + publish_id(body))
+
+    async with Broker(script) as broker:
+        one = await session(broker)
+        await one.publish("t", text, qos=1)
+        await one.publish("t", text.encode())
+        await asyncio.wait_for(one.closed.wait(), 60)
+    assert got[0] == (0x32, b"\x00\x01t\x00\x01" + text.encode())
+    assert got[1] == (0x30, b"\x00\x01t" + text.encode())

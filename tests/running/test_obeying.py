@@ -38,7 +38,7 @@ class Host:
 
         def wanted(topic: str, payload: str) -> bool:
             of_ours = topic == contract.device_topic("dev", "reply")
-            return of_ours and json.loads(payload)["nonce"] == nonce
+            return of_ours and json.loads(payload).get("nonce") == nonce
 
         async def found() -> dict[str, Any]:
             while True:

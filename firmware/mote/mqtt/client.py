@@ -22,9 +22,13 @@ class Client(Session):
         self._status = contract.device_topic(self.device, "status")
         self.set_last_will(self._status, contract.OFFLINE, True, 1)
 
-    async def announce(self):
+    async def tell_online(self):
         """Say `online`, retained. Raises OSError."""
         await self.publish(self._status, contract.ONLINE, retain=True, qos=1)
+
+    async def announce(self):
+        """Say `online`, for the first time on this connection. Raises OSError."""
+        await self.tell_online()
         log.info("%s%s:%d" % (contract.LOG_CONNECTED, self.server, self.port))
 
     async def leave(self):

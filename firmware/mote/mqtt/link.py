@@ -8,6 +8,8 @@ from mote import tasks
 WRITE_S = 10
 # Many PUBACKs come in one segment; one read for all of them is one wait instead of many.
 _CHUNK = 256
+# Of a long payload so much is handed on at once: a segment of TCP.
+_PIECE = 1400
 
 
 class Link:
@@ -22,8 +24,6 @@ class Link:
 
     async def read_exactly(self, count):
         """`count` bytes, however long they take. Raises OSError(ECONNRESET) at the end."""
-        if count > _CHUNK:
-            return await self._read_large(count)
         while len(self._ahead) < count:
             # Polling a closed socket would wait for ever.
             if self._closed:
@@ -35,35 +35,40 @@ class Link:
         data, self._ahead = self._ahead[:count], self._ahead[count:]
         return data
 
-    async def _read_large(self, count):
-        """As `read_exactly`, in the heap once: a long command finds no room for copies."""
-        data = bytearray(count)
+    async def read_into(self, buffer):
+        """Fill `buffer`, a memoryview, however long it takes; raises OSError as `read_exactly`."""
+        count = len(buffer)
         at = min(len(self._ahead), count)
-        data[:at], self._ahead = self._ahead[:at], self._ahead[at:]
+        buffer[:at], self._ahead = self._ahead[:at], self._ahead[at:]
         while at < count:
             if self._closed:
                 raise OSError(ENOTCONN)
-            got = await self._stream.readinto(memoryview(data)[at:])
+            got = await self._stream.readinto(buffer[at:])
             if got == 0:
                 raise OSError(ECONNRESET)
             # TLS may have nothing yet for what the network had.
             at += got or 0
-        return data
 
-    async def write(self, packet):
+    async def write(self, packet, payload=b""):
         """Send a packet whole, in one write, so that Nagle's algorithm has nothing to wait for.
 
-        Raises OSError(ETIMEDOUT) after 10 s. After an error the stream is of no use: a part of the
-        packet may be out.
+        A long `payload` is sent behind it, in pieces and without a copy. Raises OSError(ETIMEDOUT)
+        after 10 s without progress. After an error the stream is of no use: a part of the packet
+        may be out.
         """
         async with self._turn:
-            if self._closed:
-                raise OSError(ENOTCONN)
-            # Mostly it goes out at once; a time-out costs a task, so it is for the rest only.
-            sent = self._stream.s.write(packet) or 0
-            if sent < len(packet):
-                self._stream.write(packet[sent:])
-                await within(WRITE_S, self._stream.drain())
+            await self._write(packet)
+            for at in range(0, len(payload), _PIECE):
+                await self._write(payload[at : at + _PIECE])
+
+    async def _write(self, data):
+        if self._closed:
+            raise OSError(ENOTCONN)
+        # Mostly it goes out at once; a time-out costs a task, so it is for the rest only.
+        sent = self._stream.s.write(data) or 0
+        if sent < len(data):
+            self._stream.write(data[sent:])
+            await within(WRITE_S, self._stream.drain())
 
     def close(self):
         """Close both layers; a connection that is already gone is fine."""

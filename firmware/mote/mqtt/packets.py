@@ -28,12 +28,12 @@ def string(value):
     return struct.pack("!H", len(data)) + data
 
 
-def packet(first, *parts):
-    """A whole control packet: type and flags, remaining length (2.2.3), then the parts.
+def packet(first, *parts, more=0):
+    """A control packet: type and flags, remaining length (2.2.3), then the parts.
 
-    Raises ValueError above 268,435,455 bytes.
+    `more` bytes of it are sent behind what this returns. Raises ValueError above 268,435,455 bytes.
     """
-    size = sum(len(part) for part in parts)
+    size = sum(len(part) for part in parts) + more
     if size >= 1 << 28:
         raise ValueError("an MQTT packet holds 256 MB")
     head = bytearray((first,))
@@ -61,10 +61,11 @@ def connect(client, clean_session):
     return packet(CONNECT, string("MQTT"), struct.pack("!BBH", 4, flags, client.keepalive), payload)
 
 
-def publish(topic, payload, retain, qos, pid):
-    """PUBLISH (3.3); `pid` is left out at QoS 0."""
+def publish(topic, payload, retain, qos, pid, more=0):
+    """PUBLISH (3.3); `pid` is left out at QoS 0, `more` bytes of the payload come behind it."""
     first = PUBLISH | qos << _QOS_SHIFT | (RETAIN if retain else 0)
-    return packet(first, string(topic), struct.pack("!H", pid) if qos else b"", payload)
+    head = struct.pack("!H", pid) if qos else b""
+    return packet(first, string(topic), head, payload, more=more)
 
 
 def subscribe(topic, qos, pid):
@@ -85,7 +86,10 @@ def packet_id(body):
 
 
 def published(first, body):
-    """(topic, payload, pid) of a received PUBLISH; pid is 0 at QoS 0. Raises ProtocolError."""
+    """(topic, payload, pid) of a received PUBLISH; pid is 0 at QoS 0. Raises ProtocolError.
+
+    The payload is a part of `body`: a view of it, where that is one.
+    """
     qos = (first & _QOS_MASK) >> _QOS_SHIFT
     start = 2 + packet_id(body)
     pid = 0

@@ -6,6 +6,7 @@ packet for another, or leaves a socket open. Clause numbers are those of the OAS
 """
 
 import asyncio
+import gc
 import time
 from errno import ECONNRESET, ENOMEM, ENOTCONN, ETIMEDOUT
 
@@ -16,9 +17,17 @@ from mote.mqtt import link, packets
 from mote.mqtt.packets import ProtocolError
 
 ANSWER_S = 10
-# Bigger than the longest command, a configuration with its CA; more is thrown away unread.
+# Bytes of the one buffer for what arrives, bigger than the longest command: a configuration with
+# its CA. Of a longer message its beginning is kept, and its end.
 RECEIVE_MAX = 6144
-_DISCARD = 512
+_HEAD = 512
+_TAIL = 128
+# The answers of a broker are shorter.
+_ACKNOWLEDGEMENT_MAX = 16
+# Messages that were posted and are waited for; a dictionary of more grows in long pieces.
+_POSTED_MAX = 48
+# A longer payload is not copied into its packet.
+_LONG = 1024
 # How often answers that are due, and the silence of the broker, are looked at.
 _WATCH_MS = 1_000
 
@@ -27,6 +36,13 @@ class Session(MQTTClient):
     """One connection to a broker; a lost one is not used again.
 
     `closed` is set when it is gone, from then on every call raises OSError(ENOTCONN).
+
+    The callback gets (topic, payload), where the payload is a view of the receive buffer, and may
+    return an awaitable: nothing more is read before that is done. It must not wait for the broker.
+    A message that is too long goes to `on_too_long(topic, excerpt, size)` instead, with its
+    beginning and its end. A message is acknowledged when it is done; if the awaitable gives the
+    identifier of an answer that was posted, when the broker has that: a flood of commands waits in
+    the broker, and not in the heap.
     """
 
     def __init__(self, client_id, server, port=0, user=None, password=None, keepalive=0):
@@ -40,6 +56,16 @@ class Session(MQTTClient):
         self._tasks = []
         self._sent_ms = 0
         self._heard_ms = 0
+        self._buffer = None
+        self.on_too_long = None
+        # Packet identifier of a message that was posted -> of the one that it answers, or 0.
+        self.posted = {}
+        self._posted_ms = 0
+        # Told the packet identifier of what was posted when the broker has it.
+        self.on_arrived = None
+        # Whether a message is being worked on, and when the last one was done.
+        self._paused = False
+        self._resumed_ms = 0
 
     async def connect(self, over, clean_session=True):
         """Log in over an open link; returns whether the broker kept a session (3.2.2.2).
@@ -54,7 +80,7 @@ class Session(MQTTClient):
         except BaseException:
             over.close()
             raise
-        self._sent_ms = self._heard_ms = time.ticks_ms()
+        self._sent_ms = self._heard_ms = self._resumed_ms = time.ticks_ms()
         for work in (self._read(), self._watch()):
             self._tasks.append(tasks.start(self._until_lost(work)))
         return answer[2] & 1
@@ -65,13 +91,28 @@ class Session(MQTTClient):
         Any number may wait at the same time, and be acknowledged in any order. Raises OSError when
         the connection is gone, or when no acknowledgement comes for 10 s.
         """
-        payload = msg.encode() if isinstance(msg, str) else msg
-        if not qos:
-            await self._send(packets.publish(topic, payload, retain, 0, 0))
-            return
         awaited = _Answer(packets.PUBACK, asyncio.Event())
-        pid = self._expect(awaited)
-        await self._answered(awaited, packets.publish(topic, payload, retain, qos, pid))
+        pid = self._expect(awaited) if qos else 0
+        packet, payload = _split(topic, msg, retain, qos, pid)
+        if qos:
+            await self._answered(awaited, packet, payload)
+        else:
+            await self._send(packet, payload)
+
+    async def post(self, topic, msg):
+        """Send a message at QoS 1 and do not wait for the broker; its packet identifier.
+
+        It is in `posted` until it has arrived. Raises OSError as `publish`.
+        """
+        pid = self._next_id()
+        if not self.posted:
+            self._posted_ms = time.ticks_ms()
+        # Some brokers send more than their window: what is beyond is sent, and not kept.
+        if len(self.posted) < _POSTED_MAX:
+            self.posted[pid] = 0
+        packet, payload = _split(topic, msg, False, 1, pid)
+        await self._send(packet, payload)
+        return pid
 
     async def publish_all(self, messages, news):
         """Send (topic, payload) pairs at QoS 1, in one write, and do not wait for the broker.
@@ -89,10 +130,12 @@ class Session(MQTTClient):
         return awaited.left
 
     async def subscribe(self, topic, qos=0):
-        """Subscribe, with messages going to the callback as (topic, payload), both bytes.
+        """Subscribe, with messages going to the callback.
 
-        Raises MQTTException(0x80) when the broker refuses (3.9.3), OSError as `publish`.
+        Raises MQTTException(0x80) when the broker refuses (3.9.3), OSError as `publish`, and
+        MemoryError when there is no room for the receive buffer.
         """
+        self._reserve()
         awaited = _Answer(packets.SUBACK, asyncio.Event())
         pid = self._expect(awaited)
         if await self._answered(awaited, packets.subscribe(topic, qos, pid)) == 0x80:
@@ -136,27 +179,34 @@ class Session(MQTTClient):
 
     def _expect(self, awaited):
         """A packet identifier for what gets the answer `awaited`."""
+        pid = self._next_id()
+        self._awaited[pid] = awaited
+        awaited.left.append(pid)
+        return pid
+
+    def _next_id(self):
         # 1 to 65535, and none that still waits for its answer (2.3.1).
         while True:
             self.pid = self.pid % 0xFFFF + 1
-            if self.pid not in self._awaited:
-                self._awaited[self.pid] = awaited
-                awaited.left.append(self.pid)
+            if self.pid not in self._awaited and self.pid not in self.posted:
                 return self.pid
 
-    async def _send(self, packet):
+    async def _send(self, packet, payload=b""):
         if self.closed.is_set():
             raise OSError(ENOTCONN)
         try:
-            await self._link.write(packet)
+            if payload:
+                await self._link.write(packet, payload)
+            else:
+                await self._link.write(packet)
         except OSError as error:
             self.close(error)
             raise
         self._sent_ms = time.ticks_ms()
 
-    async def _answered(self, awaited, packet):
+    async def _answered(self, awaited, packet, payload=b""):
         try:
-            await self._send(packet)
+            await self._send(packet, payload)
             await awaited.news.wait()
             if awaited.left:
                 raise OSError(ENOTCONN)
@@ -179,15 +229,69 @@ class Session(MQTTClient):
         while True:
             first = (await self._link.read_exactly(1))[0]
             size = await self._remaining_length()
-            if size > RECEIVE_MAX:
-                # Not acknowledged either; a clean session does not send it again (4.4).
-                await self._discard(size)
+            if first & 0xF0 == packets.PUBLISH:
+                await self._take(first, size)
                 continue
+            if size > _ACKNOWLEDGEMENT_MAX:
+                raise ProtocolError("an answer of %d bytes" % size)
             body = await self._link.read_exactly(size)
             self._heard_ms = time.ticks_ms()
-            await self._handle(first, body)
-            # Not to be in the heap beside the next one.
-            body = None
+            await self._handle(first & 0xF0, body)
+
+    def _reserve(self):
+        # Once: a flood of long messages must not make Python's heap grow (MEMORY.md).
+        if self._buffer is None:
+            gc.collect()
+            self._buffer = bytearray(RECEIVE_MAX)
+
+    async def _take(self, first, size):
+        """Receive a message, hand it on and, when it is done, acknowledge it."""
+        self._reserve()
+        body = memoryview(self._buffer)
+        if size > RECEIVE_MAX:
+            body = body[: await self._excerpt(size)]
+        else:
+            body = body[:size]
+            await self._link.read_into(body)
+        self._heard_ms = time.ticks_ms()
+        topic, payload, pid = packets.published(first, body)
+        self._paused, answer = True, None
+        try:
+            if size > RECEIVE_MAX:
+                work = self.on_too_long and self.on_too_long(topic, payload, size)
+            else:
+                work = self.cb and self.cb(topic, payload)
+            # What a long message leads to needs memory itself: its buffer lives as long as it is
+            # read, and the next message reserves another.
+            body = payload = None
+            if size > _LONG:
+                self._buffer = None
+            if work:
+                answer = await work
+        finally:
+            self._paused = False
+            self._resumed_ms = time.ticks_ms()
+        if pid and answer in self.posted:
+            self.posted[answer] = pid
+        elif pid:
+            await self._send(packets.puback(pid))
+
+    async def _excerpt(self, size):
+        """Read a message that is too long; how many bytes of the buffer hold head and tail."""
+        body = memoryview(self._buffer)
+        await self._link.read_into(body[:_HEAD])
+        left, end = size - _HEAD, _HEAD
+        while True:
+            # What was read last may end a message whose last piece is shorter than a tail.
+            kept = min(end - _HEAD, _TAIL)
+            start = _HEAD + kept
+            body[_HEAD:start] = body[end - kept : end]
+            if not left:
+                return start
+            end = start + min(left, RECEIVE_MAX - _HEAD - _TAIL)
+            await self._link.read_into(body[start:end])
+            left -= end - start
+            self._heard_ms = time.ticks_ms()
 
     async def _remaining_length(self):
         size = shift = 0
@@ -200,23 +304,21 @@ class Session(MQTTClient):
             if shift > 21:
                 raise ProtocolError("a length of more than four bytes")
 
-    async def _discard(self, size):
-        while size:
-            size -= len(await self._link.read_exactly(min(size, _DISCARD)))
-            self._heard_ms = time.ticks_ms()
-
-    async def _handle(self, first, body):
-        kind = first & 0xF0
-        if kind == packets.PUBLISH:
-            topic, payload, pid = packets.published(first, body)
-            if self.cb:
-                self.cb(topic, payload)
-            if pid:
-                await self._send(packets.puback(pid))
+    async def _handle(self, kind, body):
+        if kind == packets.PUBACK and len(body) == 2 and packets.packet_id(body) in self.posted:
+            await self._has_arrived(packets.packet_id(body))
         elif kind in (packets.PUBACK, packets.SUBACK):
             self._arrived(kind, body)
         elif kind != packets.PINGRESP:
             raise ProtocolError("a packet that only a client sends")
+
+    async def _has_arrived(self, pid):
+        answered = self.posted.pop(pid)
+        self._posted_ms = time.ticks_ms()
+        if self.on_arrived:
+            self.on_arrived(pid)
+        if answered:
+            await self._send(packets.puback(answered))
 
     def _arrived(self, kind, body):
         pid = packets.packet_id(body)
@@ -240,19 +342,33 @@ class Session(MQTTClient):
         while True:
             await asyncio.sleep_ms(min(_WATCH_MS, quiet_ms or _WATCH_MS))
             now, answer_ms = time.ticks_ms(), int(ANSWER_S * 1000)
+            # While nothing is read, a broker that answers cannot be told from one that does not.
+            read_ms = -1 if self._paused else time.ticks_diff(now, self._resumed_ms)
             for awaited in self._awaited.values():
-                if time.ticks_diff(now, awaited.sent_ms) >= answer_ms:
+                if min(read_ms, time.ticks_diff(now, awaited.sent_ms)) >= answer_ms:
                     raise OSError(ETIMEDOUT)
+            # They are acknowledged in their order: each one is progress.
+            posted_ms = time.ticks_diff(now, self._posted_ms) if self.posted else -1
+            if min(read_ms, posted_ms) >= answer_ms:
+                raise OSError(ETIMEDOUT)
             heard_ms = time.ticks_diff(now, self._heard_ms)
             if pinged_ms is not None:
                 since_ping_ms = time.ticks_diff(now, pinged_ms)
                 if heard_ms <= since_ping_ms:
                     pinged_ms = None
-                elif since_ping_ms >= min(quiet_ms, answer_ms):
+                elif min(read_ms, since_ping_ms) >= min(quiet_ms, answer_ms):
                     raise OSError(ETIMEDOUT)
             elif quiet_ms and max(heard_ms, time.ticks_diff(now, self._sent_ms)) >= quiet_ms:
                 await self._send(packets.packet(packets.PINGREQ))
                 pinged_ms = now
+
+
+def _split(topic, msg, retain, qos, pid):
+    """A PUBLISH, and what of its payload is sent behind it because it is long."""
+    payload = memoryview(msg)
+    if len(payload) > _LONG:
+        return packets.publish(topic, b"", retain, qos, pid, len(payload)), payload
+    return packets.publish(topic, bytes(payload), retain, qos, pid), b""
 
 
 class _Answer:

@@ -71,7 +71,7 @@ class Conversation:
         """A command that is under way to `device` as long as the context is open."""
         nonce = secrets.token_hex(8)
         answers = self._waiting[nonce] = asyncio.Queue()
-        payload = config.for_board({**command, "nonce": nonce})
+        payload = config.for_board({"nonce": nonce, **command})
         self.hear_replies(device)
         try:
             yield Asked(self._client, contract.device_topic(device, "cmd"), payload, answers)

@@ -124,7 +124,8 @@ class Roster:
         online = message.payload == contract.ONLINE.encode()
         if message.retain:
             device.changed = 0 if online else self._gone_since.get(device.id, 0)
-        else:
+        elif online != device.online:
+            # A board repeats its status from time to time.
             device.changed = time.time()
             device.arrivals += online
         device.online = online
