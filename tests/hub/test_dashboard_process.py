@@ -70,10 +70,12 @@ def test_a_hub_that_is_killed_while_it_starts_leaves_nothing_behind(tmp_path) ->
     command = [MOTE, "hub", "--data", tmp_path, "--mqtt-host", "127.0.0.1", "--mqtt-port", "0"]
     with (tmp_path / "said").open("wb") as said:
         hub = subprocess.Popen([*command, "--port", "0"], stdout=said, stderr=said)
-        until(lambda: dashboards_of(hub.pid))
-        dashboard = dashboard_of(hub.pid)
-        hub.kill()
-        hub.wait()
+        try:
+            until(lambda: dashboards_of(hub.pid))
+            dashboard = dashboard_of(hub.pid)
+        finally:
+            hub.kill()
+            hub.wait()
         until(lambda: has_ended(dashboard))
     assert (tmp_path / "said").read_bytes() == b""
 
