@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import wire_format as wire
 from motekit.broker.limits import Limits
-from motekit.broker.server import within_descriptors
+from motekit.broker.server import is_loopback, within_descriptors
 from running_broker import V5, RunningBroker, until
 
 HERE = Path(__file__).parent
@@ -100,6 +100,23 @@ def test_as_many_connections_as_there_are_descriptors() -> None:
         )
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:192.0.2.1", False),
+        ("192.0.2.1", False),
+        ("fe80::1%eth0", False),
+        ("", False),
+    ],
+)
+def test_which_clients_are_on_this_computer(address: str, expected: bool) -> None:
+    assert is_loopback(address) is expected
 
 
 def test_nothing_is_acknowledged_while_the_store_fails_and_all_is_afterwards() -> None:

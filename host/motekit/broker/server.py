@@ -203,7 +203,7 @@ class _ClientProtocol(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if peer else ""
         server._set_time()
-        connection = server.broker.open(address, _is_loopback(address))
+        connection = server.broker.open(address, is_loopback(address))
         if connection is None:
             transport.abort()
             return
@@ -350,11 +350,15 @@ def within_descriptors(limits: Limits) -> Limits:
     )
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Return whether a client with this address is on this computer."""
     try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
+    # A listener for IPv6 and IPv4 sees the latter so.
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return (mapped or parsed).is_loopback
 
 
 def _keep_alive(connected: socket.socket | None) -> None:
