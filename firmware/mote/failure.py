@@ -17,6 +17,7 @@ NO_ANSWER = "no_answer"
 NOT_MQTT = "not_mqtt"
 BAD_LOGIN = "bad_login"
 TLS = "tls"
+NO_CA = "no_ca"
 NO_MEMORY = "no_memory"
 FLASH = "flash"
 

@@ -134,3 +134,9 @@ def test_what_is_no_address_is_refused_at_the_field_of_the_server():
             assert "host" in form.faults_by_field(error.faults)
         else:
             raise AssertionError(host)
+
+
+def test_any_server_is_accepted_only_where_it_is_ticked():
+    for fields, expected in (({}, False), ({"tls": "1"}, False), ({"insecure": "1"}, True)):
+        fields.update(ssid="Home", host="h")
+        assert form.document(fields, None)["mqtt"]["insecure"] is expected, fields

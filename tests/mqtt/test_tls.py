@@ -59,11 +59,16 @@ class Server:
         raise TimeoutError("mosquitto does not start")
 
     def login(
-        self, ca: str, host: str = "localhost", free: int = 100_000, largest: int = 90_000
+        self,
+        ca: str,
+        host: str = "localhost",
+        free: int = 100_000,
+        largest: int = 90_000,
+        insecure: bool = False,
     ) -> str:
         """What the firmware's client says of a login, with `ca` as its CA."""
         server = {"host": host, "port": self.port, "user": "", "password": "", "tls": True}
-        settings = json.dumps({"id": "dev", "mqtt": {**server, "ca": ca}})
+        settings = json.dumps({"id": "dev", "mqtt": {**server, "ca": ca, "insecure": insecure}})
         code = CLIENT.format(
             firmware=str(ROOT / "firmware"),
             umqtt=str(packages.folder("umqtt-simple")),
@@ -125,11 +130,23 @@ def test_a_ca_that_is_none_is_told_as_such(server: Server, authority: Authority)
     assert "no certificate in PEM form" in server.login("nonsense")
 
 
-def test_without_a_ca_the_connection_is_secret_but_not_verified(
+def test_without_a_ca_no_server_is_accepted(server: Server, authority: Authority) -> None:
+    server.start(authority.issue("localhost", server.folder))
+    assert server.login("").strip() == "no_ca"
+
+
+def test_who_asks_for_it_gets_a_connection_that_is_secret_but_not_verified(
     server: Server, authority: Authority
 ) -> None:
-    server.start(authority.issue("elsewhere.example", server.folder))
-    assert server.login("") == "connected"
+    server.start(authority.issue("anybody.example", server.folder))
+    assert server.login("", insecure=True) == "connected"
+
+
+def test_with_a_ca_the_server_is_verified_whatever_else_is_set(
+    server: Server, authority: Authority
+) -> None:
+    server.start(authority.issue("anybody.example", server.folder))
+    assert server.login(authority.pem, insecure=True) != "connected"
 
 
 @pytest.mark.parametrize(("free", "largest"), [(33_000, 30_000), (60_000, 16_000)])

@@ -25,7 +25,7 @@ async def test_without_the_memory_it_is_refused_and_with_it_the_bundle_is_judged
         home(tmp_path, listeners) as place,
         ear([], "-p", str(plain), "-q", "1", "-t", "#") as heard,
     ):
-        board = await place.board(mqtt={"host": SERVER, "tls": True})
+        board = await place.board(mqtt={"host": SERVER, "tls": True, "insecure": True})
         await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         # The board is at the TLS listener, whoever commands it at the other one.
         place.broker.port = plain

@@ -122,7 +122,7 @@ async def test_a_version_that_does_not_get_the_board_online_makes_room_for_the_o
 async def test_what_tls_has_lost_a_restart_gives_back(tmp_path) -> None:
     certificate = Authority("the home's own CA").issue(SERVER, tmp_path)
     async with home(tmp_path, f"allow_anonymous true\n{certificate}") as place:
-        board = await place.board(mqtt={"host": SERVER, "tls": True})
+        board = await place.board(mqtt={"host": SERVER, "tls": True, "insecure": True})
         await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         enough, board.core.beside = board.core.beside, (20_000, 18_000)
         await place.broker.stop()
@@ -136,7 +136,7 @@ async def test_what_tls_has_lost_a_restart_gives_back(tmp_path) -> None:
 async def test_a_board_that_never_had_the_memory_for_tls_goes_on_measuring(tmp_path) -> None:
     certificate = Authority("the home's own CA").issue(SERVER, tmp_path)
     async with home(tmp_path, f"allow_anonymous true\n{certificate}") as place:
-        board = await place.board(mqtt={"host": SERVER, "tls": True})
+        board = await place.board(mqtt={"host": SERVER, "tls": True, "insecure": True})
         board.core.beside = (20_000, 18_000)
         for _ in range(5):
             await board.wait_for_log("too little memory", 60, since=board.serial.count)

@@ -37,6 +37,9 @@ async def log_in(settings, progress=lambda step: None):
     `progress` is told "name", "server" and "login" as each step begins.
     """
     client, server = Client(settings), settings["mqtt"]
+    if server["tls"] and not server["ca"] and not server.get("insecure"):
+        # Encrypted, and with whom? Only who asked for that gets it.
+        raise Failure(failure.NO_CA)
     over = await connect(client.server, client.port, server["tls"], server["ca"], progress)
     try:
         await client.connect(over)

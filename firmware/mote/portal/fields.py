@@ -12,11 +12,12 @@ ORDER = (
     "user",
     "mqtt_password",
     "tls",
+    "insecure",
     "interval",
     "portal_password",
 )
 SECRETS = ("password", "mqtt_password", "portal_password")
-ADVANCED = ("user", "mqtt_password", "tls", "interval", "portal_password")
+ADVANCED = ("user", "mqtt_password", "tls", "insecure", "interval", "portal_password")
 # The choice "another network": its name is typed into the field beside it.
 OTHER = ""
 _DEFAULT_INTERVAL = 10
@@ -43,6 +44,7 @@ def entries(document, fields=None):
         "user": server.get("user", ""),
         "mqtt_password_kept": bool(server.get("password")),
         "tls": server.get("tls", False),
+        "insecure": server.get("insecure", False),
         "interval": document.get("interval", _DEFAULT_INTERVAL),
         "portal_password_kept": bool(document.get("portal_password")),
     }

@@ -16,6 +16,7 @@ PATHS = {
     "user": "mqtt.user",
     "mqtt_password": "mqtt.password",
     "tls": "mqtt.tls",
+    "insecure": "mqtt.insecure",
     "interval": "interval",
     "portal_password": "portal_password",
 }
@@ -133,13 +134,14 @@ def _address(fields):
     # The form shows the usual port before anybody has typed one.
     if port and not (":" in host and (picked or port in _USUAL_PORTS)):
         found["port"] = _number(port)
-    if "tls" in fields:
-        found["tls"] = True
+    for key in ("tls", "insecure"):
+        if key in fields:
+            found[key] = True
     try:
         server_address.normalize(found)
     except ValueError:
         pass
-    for key, usual in (("port", contract.MQTT_PORT), ("tls", False)):
+    for key, usual in (("port", contract.MQTT_PORT), ("tls", False), ("insecure", False)):
         if key not in found:
             found[key] = usual
     return found

@@ -65,8 +65,8 @@ class Page:
             return self._server_list()
         if name == "faults":
             return self._fault_list(words)
-        if name == "tls":
-            return " checked" if self._fields.get("tls") else ""
+        if name in ("tls", "insecure"):
+            return " checked" if self._fields.get(name) else ""
         if name == "advanced":
             wrong = any(field in ADVANCED for field in self._faults)
             return " open" if wrong or (self._failure and self._failure.step == "login") else ""
