@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -124,9 +125,12 @@ class Accounts:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else changes the accounts meanwhile, in this process or another."""
-        with self._path.with_name(LOCK_NAME).open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        lock = os.open(self._path.with_name(LOCK_NAME), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
 
     def _put(self, device: str, password: str) -> None:
         self._read()
