@@ -17,7 +17,8 @@ from motekit.hub import Hub, HubError
 from motekit.hub.accounts import Accounts
 from motekit.hub.folder_lock import FolderLock
 from motekit.hub.listening import ListenError, join, listen
-from motekit.hub.queries import StoreReader
+from motekit.hub.queries import Reading, StoreReader
+from motekit.hub.store import Store, StoreError
 from running_hub import fill, mote, running, small_disk
 
 MOTE = Path(sys.executable).with_name("mote")
@@ -207,6 +208,27 @@ def test_a_full_disk_is_said_once_and_nothing_acknowledged_is_lost(tmp_path: Pat
         assert f"the disk that holds {disk} is full: make room there" in lines[0]
         assert "stored again" in lines[1]
         assert json.loads(output)["readings"] == sent + 1
+
+
+def test_the_log_of_the_store_does_not_keep_a_small_disk_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "2m") as disk:
+        begin_ns = time.time_ns()
+        # Written again and again they take no more room in the store, but ever more in its log,
+        # which SQLite folds into the store at 4 MB.
+        readings = [Reading("a", "t", begin_ns + n, 1.0) for n in range(1_000)]
+        was_full = 0
+        for turns in (1, 200):
+            store = Store(disk / "readings.db")
+            try:
+                for _ in range(turns):
+                    try:
+                        store.write(readings)
+                    except StoreError:
+                        was_full += 1
+                        store.write(readings)
+            finally:
+                store.close()
+        assert was_full
 
 
 def test_a_hub_stops_and_does_not_start_on_a_full_disk_without_a_traceback(tmp_path: Path) -> None:

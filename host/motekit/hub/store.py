@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from motekit.hub import schema
 from motekit.hub.queries import Bucket, Device, Reading, StoreQueries, StoreReader
-from motekit.hub.store_errors import StoreError, explain, is_of_the_environment
+from motekit.hub.store_errors import StoreError, explain, is_full, is_of_the_environment
 
 __all__ = ["Bucket", "Contents", "Device", "Reading", "Store", "StoreError"]
 
@@ -137,8 +137,17 @@ class Store(StoreQueries):
                     raise
             except Exception as error:
                 if is_of_the_environment(error):
+                    self._fold_log()
                     raise StoreError(explain(error, self._path)) from error
                 raise
+
+    def _fold_log(self) -> None:
+        """Give back the room of the log, which SQLite does after a commit only: on a full disk none
+        would ever succeed again.
+        """
+        if is_full(self._path.parent):
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _insert(self, readings: Sequence[Reading]) -> None:
         values: list[object] = []
