@@ -17,7 +17,7 @@ SIDE_BY_SIDE := -n 4 --dist loadfile
 SOLVE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header
 
-.PHONY: help demo test check bench soak pictures commands lock clean
+.PHONY: help demo test engines check bench soak pictures commands lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,11 @@ demo: $(READY) ## Broker, store, dashboard and four virtual boards; SECONDS=60 r
 test: $(READY) ## Everything that proves the project, installing what it needs
 	@$(BIN)/python tests/system_packages.py
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	@$(MAKE) --no-print-directory engines
+	@$(BIN)/python tests/measure.py time test_s $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+engines: $(READY) ## What the tests need and cannot make in passing; ONLY=soak for `make soak`
+	@$(BIN)/python tests/engines.py --only "$(ONLY)"
 
 check: $(READY) ## The quick half: lint, types and tests without network namespaces or a browser
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

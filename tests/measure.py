@@ -1,14 +1,19 @@
 """Runs the parts of `make bench` or `make soak` and prints their figures.
 
-`python tests/measure.py bench|soak [--only PREFIX]`. A part is a file of `tests/bench` or
-`tests/soak` with `NAMES`, the figures that it gives, and `run(figure)`. One that takes long has
-`PARTS` too, names of figures of which PREFIX may choose some, and `run(figure, parts)`. A figure is
-a line `bench <name> <value> <unit>` and an entry of the flat object in `build/figures.json`.
+`python tests/measure.py bench|soak [--only PREFIX]`; `python tests/measure.py time NAME COMMAND...`
+runs a command and keeps how many seconds it took when it succeeds.
+
+A part is a file of `tests/bench` or `tests/soak` with `NAMES`, the figures that it gives, and
+`run(figure)`. One that takes long has `PARTS` too, names of figures of which PREFIX may choose
+some, and `run(figure, parts)`. One with `ENGINES` needs these (see `engines`): they are made before
+its time begins. A figure is a line `bench <name> <value> <unit>` and an entry of the flat object in
+`build/figures.json`.
 """
 
 import argparse
 import importlib.util
 import json
+import subprocess
 import sys
 import time
 import traceback
@@ -38,13 +43,39 @@ def parts(kind: str, only: str) -> list[ModuleType]:
     return found
 
 
+def timed(name: str, command: list[str]) -> int:
+    """Run `command` and return its exit code; with 0, keep its seconds as the figure `name`."""
+    began = time.monotonic()
+    code = subprocess.run(command).returncode
+    if code == 0:
+        seconds = round(time.monotonic() - began, 1)
+        print(f"bench {name} {seconds:g} s", flush=True)
+        keep(name, seconds)
+    return code
+
+
+def prepared(part: ModuleType) -> bool:
+    """Make the engines of a part; False when one cannot be made."""
+    wanted = getattr(part, "ENGINES", ())
+    if not wanted:
+        return True
+    import engines
+
+    return not engines.prepare(wanted, lambda text: print(f"# {text}", flush=True))
+
+
 def main() -> int:
+    if sys.argv[1:2] == ["time"] and len(sys.argv) > 3:
+        return timed(sys.argv[2], sys.argv[3:])
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=["bench", "soak"])
     parser.add_argument("--only", default="", metavar="PREFIX", help="figures that begin so")
     given = parser.parse_args()
     failed = False
     for part in parts(given.kind, given.only):
+        if not prepared(part):
+            failed = True
+            continue
         began = time.monotonic()
         print(f"# {part.__name__}: {(part.__doc__ or '').splitlines()[0]}", flush=True)
 

@@ -7,12 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from motekit import places
 from motesim import VirtualBoard
-from npm_packages import installed
+from npm_packages import PAGE, installed
 
 HERE = Path(__file__).parent
-PAGE = places.PROVISIONING / "web"
 READY, PROVISIONING, PROVISIONED = 2, 3, 4
 # Longer than any trial; what is awaited comes sooner.
 PATIENCE_S = 200
@@ -61,7 +59,7 @@ class Client:
 @asynccontextmanager
 async def client(board: VirtualBoard) -> AsyncIterator[Client]:
     """The SDK with the port of `board`, as if a person had picked it."""
-    folder = await asyncio.to_thread(installed, PAGE)
+    folder = installed(PAGE)
     process = await asyncio.create_subprocess_exec(
         "node", str(HERE / "web_serial.mjs"), str(folder), board.serial_path,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,

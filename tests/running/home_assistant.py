@@ -4,21 +4,19 @@ As a program, with the folder of its packages as argument: reads a JSON object o
 payloads and prints one of topics and what Home Assistant objects to. `objections` runs it.
 """
 
-import hashlib
 import json
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
-
-REQUIREMENTS = Path(__file__).with_suffix(".txt")
 
 
 def objections(messages: dict[str, str]) -> dict[str, str]:
     """What Home Assistant objects to in discovery messages, by topic; nothing, when all is well."""
+    import home_assistant_packages
+
+    folder = home_assistant_packages.ENGINE.path()
     done = subprocess.run(
         # Without our own packages: it has other versions of some of them.
-        [sys.executable, "-I", "-S", __file__, str(_packages())],
+        [sys.executable, "-I", "-S", __file__, str(folder)],
         input=json.dumps(messages),
         capture_output=True,
         text=True,
@@ -27,29 +25,6 @@ def objections(messages: dict[str, str]) -> dict[str, str]:
     assert not done.returncode, done.stderr
     found: dict[str, str] = json.loads(done.stdout)
     return found
-
-
-def _packages() -> Path:
-    """The folder with Home Assistant, installed once into the cache."""
-    from motekit import places
-
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
-    tag = f"{sys.version_info.major}.{sys.version_info.minor}"
-    target = places.cache() / f"home-assistant-{tag}-{digest}"
-    if not target.is_dir():
-        with tempfile.TemporaryDirectory(dir=places.cache()) as scratch:
-            made = Path(scratch) / "made"
-            pip = [sys.executable, "-m", "pip", "install", "-q", "--target", str(made)]
-            only = ["--no-deps", "--only-binary", ":all:", "-r", str(REQUIREMENTS)]
-            subprocess.run([*pip, *only], check=True)
-            try:
-                # Renamed when whole: an interrupted run leaves nothing that looks finished.
-                made.rename(target)
-            except OSError:
-                # Another process was faster.
-                if not target.is_dir():
-                    raise
-    return target
 
 
 def _judge(topic: str, payload: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from running_stack import RunningStack
 
 NAMES = ("grafana_checks",)
+ENGINES = ("test", "traefik", "loki", "promtail", "alloy", "grafana")
 PICTURES = Path(__file__).parents[2] / "build" / "pictures"
 DATABASES = ("mote-readings", "mote-minutes", "mote-hours", "mote-operations")
 DASHBOARDS = {

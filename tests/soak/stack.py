@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 NAMES = ("stack_lost",)
+ENGINES = ("test",)
 READINGS = 200_000
 PER_SECOND = 2_000
 ROUNDS = 3

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from running_stack import RunningStack
 
 NAMES = ("stack_full_edges",)
+ENGINES = ("test", "traefik", "loki", "promtail", "alloy")
 # Images that are published only (Grafana, MQTTX) are tested where they can be pulled.
 HEAVY = ["traefik", "loki", "log-shipper"]
 LOGGING = {"docker-guard", "fleet", "influxdb", "log-shipper", "mosquitto", "redis", "telegraf"}

@@ -8,14 +8,15 @@ import local_images
 import pytest
 from running_stack import CORE, VALUES, RunningStack
 
-# Building the images the first time takes minutes; afterwards seconds.
-FIRST_BUILD_S = 1500
+# Of a test, with the stack that it may have to start: many waits, each as long as a busy machine
+# may need. Nothing is compiled or fetched here: `make engines` has done that.
+LIMIT_S = 1500
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents and item.get_closest_marker("stack"):
-            item.add_marker(pytest.mark.timeout(FIRST_BUILD_S))
+            item.add_marker(pytest.mark.timeout(LIMIT_S))
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import go_programs
+import image_source
+from motekit import places
 from motekit.stack.compose import OLDEST, compose_version
 
+FOLDER = places.cache() / "stack"
 _START_S = 240
 # It leaves the machine's own network alone: other tests route through it.
 _OPTIONS = ["--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false"]
@@ -22,29 +25,41 @@ def lacking() -> str:
     """Why this machine cannot run the stack's tests, empty when it can."""
     if sys.platform != "linux":
         return "the stack's own images are built on Linux only"
-    needed = ["docker"]
-    if not _answers():
-        needed.append("dockerd")
-    if os.environ.get("STACK_IMAGES") != "published":
-        needed += ["go", "cargo", "gcc", "mosquitto", "mosquitto_sub", "busybox"]
-        needed += ["redis-server", "redis-cli", "haproxy"]
-    missing = [program for program in needed if not shutil.which(program)]
+    needed = []
+    if not image_source.all_published():
+        needed += ["busybox", "redis-server", "redis-cli", "haproxy"]
+        if not image_source.is_published("MOSQUITTO_IMAGE"):
+            needed += ["mosquitto", "mosquitto_sub"]
+        if not image_source.is_published("TELEGRAF_IMAGE"):
+            needed += ["go"]
+        if not image_source.is_published("INFLUXDB_IMAGE"):
+            needed += ["go", "cargo", "gcc"]
+    missing = [program for program in dict.fromkeys(needed) if not shutil.which(program)]
     if missing:
         return (
-            f"the stack's tests need {', '.join(missing)}: Docker, and for images of our own Go "
-            "1.26 and Rust; with STACK_IMAGES=published they pull the published ones"
+            f"the stack's tests need {', '.join(missing)}: for images of our own Go 1.26 and Rust; "
+            "with STACK_IMAGES=published they pull the published ones"
         )
-    if not _answers() and os.geteuid() != 0:
-        return "no Docker Engine answers, and only root can start one"
-    return ""
+    return lacking_docker()
+
+
+def lacking_docker() -> str:
+    """Why this machine cannot run Docker, empty when it can."""
+    if not shutil.which("docker"):
+        return "Docker is not installed"
+    if _answers():
+        return ""
+    if not shutil.which("dockerd"):
+        return "no Docker Engine answers, and there is no dockerd to start one"
+    return "" if os.geteuid() == 0 else "no Docker Engine answers, and only root can start one"
 
 
 @contextmanager
 def running() -> Iterator[None]:
     """Docker with Compose, in the environment of this process."""
-    with _daemon():
+    with daemon():
         if (compose_version() or (0, 0)) < OLDEST:
-            plugins = go_programs.CACHE / "docker" / "cli-plugins"
+            plugins = FOLDER / "docker" / "cli-plugins"
             plugins.mkdir(parents=True, exist_ok=True)
             # Another run may be using the one that is there.
             new = plugins / f"new-{os.getpid()}"
@@ -55,11 +70,12 @@ def running() -> Iterator[None]:
 
 
 @contextmanager
-def _daemon() -> Iterator[None]:
+def daemon() -> Iterator[None]:
+    """Docker Engine, without Compose."""
     if _answers():
         yield
         return
-    folder = go_programs.CACHE / "engine"
+    folder = FOLDER / "engine"
     folder.mkdir(parents=True, exist_ok=True)
     # A socket's path has 107 characters at most: a checkout may lie deep.
     socket = Path(f"/run/mote-docker-{os.getpid()}.sock")

@@ -1,17 +1,19 @@
-"""Programs of the stack built from their Go modules, by pinned version, kept in build/cache."""
+"""Programs of the stack built from their Go modules, by pinned version: `make engines`."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from motekit import places
+import image_source
+import prepared
+from motekit.stack.compose import OLDEST, compose_version
 from motekit.stack.installation import versions
-from one_at_a_time import alone
-
-CACHE = places.cache() / "stack"
 
 
 @dataclass(frozen=True)
@@ -30,20 +32,41 @@ class GoProgram:
     # A folder of files that stand in for the module's own, so that less is compiled.
     ours: Path | None = None
 
+    group: str = "test"
+    needed: Callable[[], bool] = lambda: True
+
+    @property
+    def engine(self) -> prepared.Engine:
+        """What `make engines` makes of it."""
+        ours = ""
+        if self.ours:
+            files = sorted(path for path in self.ours.rglob("*") if path.is_file())
+            ours = hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+        options = (self.module, self.package, self.tags, self.flags, self.flux, self.apart, ours)
+        return prepared.Engine(
+            self.name,
+            self.version,
+            partial(_build, self),
+            " ".join((*options, str(sorted(_QUICK.items())) if self.flux else "")),
+            self.group,
+            partial(_lacking, self),
+            self.needed,
+        )
+
     def path(self) -> Path:
-        """The program, built at the first call (a minute or two)."""
-        target = CACHE / f"{self.name}-{self.version}"
-        # Two processes that want it at once make it once.
-        with alone(target.with_name(f"{target.name}.lock")):
-            if not target.exists():
-                _build(self, target)
-        return target
+        """The program. Raises NotPreparedError when `make engines` has not built it."""
+        return self.engine.path()
+
+
+def _made_here(variable: str) -> Callable[[], bool]:
+    """Whether the image of this variable is made here, so that its program is needed."""
+    return lambda: not image_source.is_published(variable)
 
 
 # Telegraf with the plugins that telegraf.conf uses, and no others: 24 MB, not 300.
 _TELEGRAF_TAGS = (
     "custom,inputs.mqtt_consumer,inputs.internal,outputs.influxdb_v2,outputs.health,"
-    "parsers.value,parsers.influx,parsers.json,processors.enum,secretstores.docker"
+    "parsers.value,parsers.grok,parsers.json,processors.enum,secretstores.docker"
 )
 TELEGRAF = GoProgram(
     "telegraf",
@@ -51,6 +74,7 @@ TELEGRAF = GoProgram(
     "v" + versions()["TELEGRAF_IMAGE"].partition(":")[2],
     "cmd/telegraf",
     _TELEGRAF_TAGS,
+    needed=_made_here("TELEGRAF_IMAGE"),
 )
 # 5 and not 2: it leaves out the builder of images, which took more time than all the rest.
 COMPOSE = GoProgram(
@@ -59,6 +83,8 @@ COMPOSE = GoProgram(
     "v5.1.2",
     "cmd",
     flags="-s -w -X github.com/docker/compose/v5/internal.Version=v5.1.2",
+    # The machine's own is used where it is new enough.
+    needed=lambda: (compose_version() or (0, 0)) < OLDEST,
 )
 # The newest 2.x of which the module proxy has the code, the checksum database the sum, and this
 # Go compiles it. The API without its pages; flux is a library in Rust that the module carries.
@@ -69,6 +95,7 @@ INFLUXD = GoProgram(
     "cmd/influxd",
     "sqlite_foreign_keys,sqlite_json,noasm",
     flux="github.com/influxdata/flux",
+    needed=_made_here("INFLUXDB_IMAGE"),
 )
 # The command line that the published image has as well; its module lists no versions of its own.
 INFLUX = GoProgram(
@@ -76,6 +103,7 @@ INFLUX = GoProgram(
     "github.com/influxdata/influx-cli/v2",
     "v2.2.1-0.20221028161653-3285a03e9e28",
     "cmd/influx",
+    needed=_made_here("INFLUXDB_IMAGE"),
 )
 # Checks the workflows of .github; PyPI has but a downloader of it.
 ACTIONLINT = GoProgram(
@@ -91,6 +119,8 @@ TRAEFIK = GoProgram(
     "github.com/traefik/traefik/v3",
     "v" + versions()["TRAEFIK_IMAGE"].partition(":")[2],
     "cmd/traefik",
+    group="soak",
+    needed=_made_here("TRAEFIK_IMAGE"),
 )
 _PUSH = "github.com/grafana/loki/pkg/push"
 LOKI = GoProgram(
@@ -99,6 +129,8 @@ LOKI = GoProgram(
     "v" + versions()["LOKI_IMAGE"].partition(":")[2],
     "cmd/loki",
     apart=_PUSH,
+    group="soak",
+    needed=_made_here("LOKI_IMAGE"),
 )
 PROMTAIL = GoProgram(
     "promtail",
@@ -106,6 +138,8 @@ PROMTAIL = GoProgram(
     "v" + versions()["PROMTAIL_IMAGE"].partition(":")[2],
     "clients/cmd/promtail",
     apart=_PUSH,
+    group="soak",
+    needed=_made_here("PROMTAIL_IMAGE"),
 )
 _ALLOY = versions()["ALLOY_IMAGE"].partition(":")[2]
 # With its four components that we use: with all of them it takes several times as long.
@@ -117,18 +151,36 @@ ALLOY = GoProgram(
     flags=f"-s -w -X github.com/grafana/alloy/internal/build.Version={_ALLOY}",
     apart="github.com/grafana/alloy/syntax",
     ours=Path(__file__).parent / "images" / "alloy",
+    group="soak",
+    needed=_made_here("ALLOY_IMAGE"),
 )
 
 
-def _build(program: GoProgram, target: Path) -> None:
+_PROGRAMS = [COMPOSE, TELEGRAF, INFLUX, ACTIONLINT, INFLUXD, TRAEFIK, LOKI, PROMTAIL, ALLOY]
+
+
+def engines() -> list[prepared.Engine]:
+    """All of them for `make engines`, the short ones first."""
+    return [
+        one
+        for program in _PROGRAMS
+        for one in ([_flux(program)] if program.flux else []) + [program.engine]
+    ]
+
+
+def _lacking(program: GoProgram) -> str:
+    needed = ["go", "cargo", "gcc"] if program.flux else ["go"]
+    missing = [one for one in needed if not shutil.which(one)]
+    return f"{', '.join(missing)} is not installed" if missing else ""
+
+
+def _build(program: GoProgram, scratch: Path, tell: prepared.Tell) -> Path:
     """Compile `program` where its module lies: its own replacements and sums hold there.
 
     Only what this program imports is fetched; a module of our own around it would fetch it all.
     """
-    scratch = target.with_name(f"{target.name}.building")
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
     environment = os.environ | {"CGO_ENABLED": "1" if program.flux else "0"}
+    tell("fetching its source")
     # Outside of any module: our own folders must not count.
     module = source_of(scratch, environment, f"{program.module}@{program.version}")
     if program.ours:
@@ -136,7 +188,11 @@ def _build(program: GoProgram, target: Path) -> None:
         subprocess.run(["chmod", "-R", "u+w", module], check=True)
         shutil.copytree(program.ours, module, dirs_exist_ok=True)
     if program.flux:
-        environment["PKG_CONFIG_PATH"] = str(_libflux(scratch, module, environment, program.flux))
+        library = _flux(program).path()
+        environment["PKG_CONFIG_PATH"] = str(library)
+        # Go keeps a compiled package by its sources and this variable, not by what pkg-config says:
+        # without it, it links where the library was in an earlier build.
+        environment["CGO_LDFLAGS"] = f"-O2 -g -L{library}"
     made = scratch / program.name
     options = ["-trimpath", "-buildvcs=false", f"-ldflags={program.flags}"]
     options += [f"-tags={program.tags}", "-o", str(made)]
@@ -146,9 +202,9 @@ def _build(program: GoProgram, target: Path) -> None:
         edit = ["go", "mod", "edit", f"-dropreplace={program.apart}", str(scratch / "go.mod")]
         run(edit, scratch, environment)
         options += [f"-modfile={scratch / 'go.mod'}", "-mod=mod"]
+    tell("fetching what it imports, and compiling it")
     run(["go", "build", *options, f"./{program.package}"], module, environment)
-    made.replace(target)
-    shutil.rmtree(scratch)
+    return made
 
 
 def source_of(folder: Path, environment: dict[str, str], name: str) -> Path:
@@ -157,24 +213,43 @@ def source_of(folder: Path, environment: dict[str, str], name: str) -> Path:
     return Path(json.loads(told)["Dir"])
 
 
-def _libflux(scratch: Path, module: Path, environment: dict[str, str], name: str) -> Path:
-    """Compile the Rust half of flux; the folder of its `flux.pc`."""
-    source = source_of(module, environment, name)
+def _flux(program: GoProgram) -> prepared.Engine:
+    """The Rust half of flux as the program wants it, with its `flux.pc`."""
+    return prepared.Engine(
+        "libflux",
+        f"for-{program.name}-{program.version}",
+        partial(_build_flux, program),
+        f"{program.module} {program.flux} {sorted(_QUICK.items())}",
+        lacking=partial(_lacking, program),
+        needed=program.needed,
+    )
+
+
+def _build_flux(program: GoProgram, scratch: Path, tell: prepared.Tell) -> Path:
+    environment = dict(os.environ)
+    tell("fetching its source")
+    module = source_of(scratch, environment, f"{program.module}@{program.version}")
+    source = source_of(module, environment, program.flux)
     for part in ("libflux", "stdlib"):
         shutil.copytree(source / part, scratch / part)
     subprocess.run(["chmod", "-R", "u+w", scratch], check=True)
     libflux = scratch / "libflux"
-    (libflux / "flux.pc").write_text(
-        f"Name: Flux\nDescription: Flux\nVersion: 0\nCflags: -I{libflux}/include\n"
-        f"Libs: -L{libflux}/target/release -l:libflux.a -ldl -lpthread -lm\n"
-    )
     # Without its feature `strict`, which turns the warnings of newer compilers into errors, and
     # without the shared library that nobody links.
     cargo = ["cargo", "rustc", "--release", "--locked", "-p", "flux", "--lib"]
     cargo += ["--crate-type", "staticlib", "--no-default-features", "--features", "cffi"]
     toolchain = {"RUSTUP_TOOLCHAIN": "stable"} if shutil.which("rustup") else {}
+    tell("fetching what it imports, and compiling it (Rust)")
     run(cargo, libflux, environment | _QUICK | toolchain)
-    return libflux
+    made, place = scratch / "made", _flux(program).place
+    made.mkdir()
+    shutil.copy(libflux / "target" / "release" / "libflux.a", made)
+    shutil.copytree(libflux / "include", made / "include")
+    (made / "flux.pc").write_text(
+        f"Name: Flux\nDescription: Flux\nVersion: 0\nCflags: -I{place}/include\n"
+        f"Libs: -L{place} -l:libflux.a -ldl -lpthread -lm\n"
+    )
+    return made
 
 
 # The tests compile few scripts with it: a minute of a smaller and faster library saves nothing.
@@ -187,9 +262,7 @@ _QUICK = {
 
 def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
     """What a step of a build prints; raises RuntimeError with the end of its errors."""
-    # Other tests run beside it, and some of them measure time.
-    polite = ["nice", "-n", "19", *command]
-    done = subprocess.run(polite, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr or done.stdout)[-4000:]
         raise RuntimeError(f"{' '.join(command[:3])} failed:\n{said}")

@@ -7,12 +7,11 @@ stack pins 13, so what it shows proves the files that we give it, and not Grafan
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import go_programs
+import prepared
 import programs_on_disk
-from one_at_a_time import alone
 
 NAME, SHOWN = "github.com/grafana/grafana", "10.0.0"
 VERSION = "v1.9.2-0.20230609164553-81d85ce8028d"
@@ -53,22 +52,10 @@ $.plot = Object.assign(() => ({}), { plugins: [] });
 _PUBLIC = "build dashboards emails fonts gazetteer img lib maps robots.txt views".split()  # noqa: SIM905
 
 
-def folder(tell: Callable[[str], None] = print) -> Path:
-    """The built program with its pages; the first call takes a quarter of an hour on two cores.
-
-    `tell` is told how far it is. Raises RuntimeError when a step of the build fails.
-    """
-    target = go_programs.CACHE / f"grafana-{VERSION}"
-    with alone(target.with_name(f"{target.name}.lock")):
-        if not target.exists():
-            _build(target, tell)
-    return target
-
-
 def put(root: Path) -> None:
     """Put it below `root` where the published image has it."""
     home = root / "usr/share/grafana"
-    shutil.copytree(folder(), home, symlinks=True)
+    shutil.copytree(ENGINE.path(), home, symlinks=True)
     (root / "etc/grafana").mkdir(parents=True)
     shutil.copy(home / "conf" / "sample.ini", root / "etc/grafana/grafana.ini")
     shutil.copy(home / "conf" / "ldap.toml", root / "etc/grafana/ldap.toml")
@@ -78,22 +65,16 @@ def put(root: Path) -> None:
         programs_on_disk.copy(library, root / str(library)[1:])
 
 
-def _build(target: Path, tell: Callable[[str], None]) -> None:
-    if not shutil.which("node"):
-        raise RuntimeError("Grafana's pages are built with Node.js: see mote doctor")
-    scratch = target.with_name(f"{target.name}.building")
-    if scratch.exists():
-        shutil.rmtree(scratch)
-    scratch.mkdir()
-    tell(f"# Grafana {SHOWN}: fetching its source")
+def _build(scratch: Path, tell: prepared.Tell) -> Path:
+    tell("fetching its source")
     module = go_programs.source_of(scratch, dict(os.environ), f"{NAME}@{VERSION}")
     source = scratch / "source"
     shutil.copytree(module, source)
     subprocess.run(["chmod", "-R", "u+w", source], check=True)
     made = scratch / "made"
-    tell("# Grafana: compiling the server, five to ten minutes")
+    tell("compiling the server")
     _server(source, made)
-    tell("# Grafana: fetching the packages of its pages, five minutes")
+    tell("fetching the packages of its pages")
     environment = os.environ | _YARN
     yarn = ["node", *map(str, (source / ".yarn/releases").glob("yarn-*.cjs"))]
     wanted = (source / "package.json").read_text()
@@ -101,10 +82,9 @@ def _build(target: Path, tell: Callable[[str], None]) -> None:
         wanted = wanted.replace(elsewhere, version)
     (source / "package.json").write_text(wanted)
     go_programs.run([*yarn, "install", "--no-immutable"], source, environment)
-    tell("# Grafana: building its pages, ten to twenty minutes")
+    tell("building its pages")
     _pages(source, made, yarn, environment)
-    made.replace(target)
-    shutil.rmtree(scratch)
+    return made
 
 
 def _server(source: Path, made: Path) -> None:
@@ -135,3 +115,11 @@ def _pages(source: Path, made: Path, yarn: list[str], environment: dict[str, str
     for file in plugins.rglob("*"):
         if file.is_file() and (file.name == "plugin.json" or "img" in file.parts):
             programs_on_disk.copy(file, made / "public/app/plugins" / file.relative_to(plugins))
+
+
+def _lacking() -> str:
+    missing = [one for one in ("go", "gcc", "node") if not shutil.which(one)]
+    return f"{', '.join(missing)} is not installed" if missing else ""
+
+
+ENGINE = prepared.Engine("grafana", SHOWN, _build, VERSION, "soak", _lacking)

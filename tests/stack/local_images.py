@@ -2,7 +2,8 @@
 
 Each has the paths, users, entry point and variables of the published one, and the same service in
 it: Debian's mosquitto, Redis and HAProxy, the others from their modules; `mote` is made by its own
-Dockerfile. `STACK_IMAGES=published` uses the published images. Of Grafana there is only an older
+Dockerfile. Where a registry answers, the published images of some are used (see `image_source`);
+`STACK_IMAGES=published` uses the published ones of all. Of Grafana there is only an older
 one (see `grafana_source`), and none of MQTTX: no package registry has all that their build needs.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import go_programs
 import grafana_source
+import image_source
 import mote_image
 import programs_on_disk
 from motekit.stack.installation import versions
@@ -61,6 +63,8 @@ IMAGES = [
             "/usr/sbin/mosquitto": "mosquitto",
             "/usr/bin/mosquitto_sub": "mosquitto_sub",
             "/usr/bin/mosquitto_pub": "mosquitto_pub",
+            # Debian has it below the folder of the machine's architecture.
+            "/usr/lib/mosquitto_dynamic_security.so": "*/mosquitto_dynamic_security.so",
         },
         ["/mosquitto/config", "/mosquitto/data", "/mosquitto/log"],
         "/docker-entrypoint.sh",
@@ -202,11 +206,16 @@ GRAFANA = LocalImage(
 
 
 def bring(also: Sequence[LocalImage] = ()) -> None:
-    """Make the images, `also` those that take long; the published ones come with `up`."""
-    if os.environ.get("STACK_IMAGES") != "published":
-        for image in [*IMAGES, *also]:
+    """Make the images that are not the published ones, and `also` those of heavy programs.
+
+    Raises NotPreparedError where a program is missing that `make engines` makes.
+    """
+    if image_source.all_published():
+        return
+    for image in [*IMAGES, *also]:
+        if not image_source.is_published(image.variable):
             build(image)
-        _build_mote()
+    _build_mote()
 
 
 def build(image: LocalImage) -> None:
@@ -277,7 +286,10 @@ def _fill(root: Path, image: LocalImage, programs: dict[str, Path]) -> None:
 def _found(program: str | go_programs.GoProgram) -> Path:
     if isinstance(program, go_programs.GoProgram):
         return program.path()
-    found = shutil.which(program)
+    if "/" in program:
+        found = next(iter(map(str, Path("/usr/lib").glob(program))), None)
+    else:
+        found = shutil.which(program)
     assert found, f"{program} is missing: see mote doctor"
     return Path(found)
 

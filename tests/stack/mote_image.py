@@ -10,7 +10,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import go_programs
+import mote
+import prepared
 import programs_on_disk
 import pydantic_core._pydantic_core
 from motekit import places
@@ -61,7 +62,7 @@ def put_python(root: Path) -> None:
             programs_on_disk.copy(Path(file.locate()), root / _PIP[1:] / file)
     (root / "usr/bin").mkdir(parents=True)
     (root / "usr/bin/env").symlink_to("/bin/busybox")
-    shutil.copytree(_downloaded(), root / _WHEELS[1:])
+    shutil.copytree(WHEELS.path(), root / _WHEELS[1:])
 
 
 def python_digest() -> str:
@@ -96,16 +97,17 @@ def _has_buildx() -> bool:
     return not subprocess.run(["docker", "buildx", "version"], capture_output=True).returncode
 
 
-def _downloaded() -> Path:
-    """The packages of the lock, fetched once."""
-    target = go_programs.CACHE / f"wheels-{python_digest()}"
-    if not target.exists():
-        scratch = target.with_suffix(".fetching")
-        shutil.rmtree(scratch, ignore_errors=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
-        command += ["--require-hashes", "--requirement", str(LOCK), "--dest", str(scratch)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"pip cannot fetch the packages of {LOCK}:\n{done.stderr[-2000:]}")
-        scratch.rename(target)
+def _download(scratch: Path, tell: prepared.Tell) -> Path:
+    """Fetch the packages of the lock."""
+    tell("fetching")
+    target = scratch / "wheels"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:"]
+    command += ["--require-hashes", "--requirement", str(LOCK), "--dest", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"pip cannot fetch the packages of {LOCK}:\n{done.stderr[-2000:]}")
     return target
+
+
+# The packages that the image of `mote` installs.
+WHEELS = prepared.Engine("mote-wheels", mote.__version__, _download, python_digest())

@@ -76,7 +76,7 @@ class ApiClient:
 @asynccontextmanager
 async def api_client(cloud: Cloud) -> AsyncIterator[ApiClient]:
     """A client that is connected."""
-    folder = await asyncio.to_thread(installed, HERE)
+    folder = installed(HERE)
     process = await asyncio.create_subprocess_exec(
         "node", HERE / "api_client.mjs", folder,
         env=os.environ | cloud.reached,

@@ -1,20 +1,15 @@
 """The fixture of sim/wokwi/python, with the real wokwi-client, against the stand-in for Wokwi."""
 
-import hashlib
 import os
-import subprocess
-import sys
-import venv
 from pathlib import Path
 
 import pytest
+import wokwi_environment
 from client_programs import ended
 from motekit import places
-from one_at_a_time import alone
 from wokwi_cloud import open_cloud
 
 FOLDER = places.CHECKOUT / "sim" / "wokwi" / "python"
-REQUIREMENTS = FOLDER / "requirements.txt"
 # As sim/wokwi/README.md has it.
 EXAMPLE = ("-m", "pytest", "-rs", "-p", "no:cacheprovider", "-c", os.devnull, FOLDER)
 WAIT = """
@@ -35,16 +30,7 @@ INHERITED = ("PATH", "HOME", "TMPDIR", "LANG")
 @pytest.fixture(scope="module")
 def python() -> Path:
     """Of an environment of its own: wokwi-client wants older websockets than the hub."""
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:12]
-    folder = places.cache() / f"wokwi-client-{digest}"
-    found = folder / "bin" / "python"
-    with alone(folder.with_suffix(".lock")):
-        if not (folder / "ready").exists():
-            venv.create(folder, clear=True)
-            command = [sys.executable, "-m", "pip", "--quiet", "--python", found, "install"]
-            subprocess.run([*command, "--require-hashes", "-r", REQUIREMENTS], check=True)
-            (folder / "ready").touch()
-    return found
+    return wokwi_environment.ENGINE.path() / "bin" / "python"
 
 
 async def run(python: Path, *arguments: str | Path, **environment: str) -> tuple[int, str]:
