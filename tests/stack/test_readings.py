@@ -65,14 +65,15 @@ def test_a_device_cannot_write_what_is_anothers(stack: RunningStack) -> None:
     publish(thief, "sensors/victim/temperature", "66")
     publish(thief, "sensors/victim/deeper/temperature", "66")
     publish(thief, "backfill/victim", f"sensors,device=victim,metric=temperature value=66 {now}")
-    # A line that names another device counts for the one that sent it.
+    # A line that names another device is refused.
     publish(thief, "backfill/thief", f"sensors,device=victim,metric=temperature value=67 {now}")
     publish(thief, "devices/victim/status", "online", retain=True)
     publish(thief, "sensors/thief/last", "1")
     eventually(lambda: stack.rows("SELECT value FROM sensors WHERE metric='last'"))
+    publish(thief, "backfill/thief", f"sensors,device=thief,metric=temperature value=68 {now}")
     mine = "SELECT value FROM sensors WHERE device='thief' AND metric='temperature'"
     eventually(lambda: stack.rows(mine))
-    assert [row["value"] for row in stack.rows(mine)] == [67]
+    assert [row["value"] for row in stack.rows(mine)] == [68]
     assert not stack.rows("SELECT value FROM sensors WHERE device='victim'")
     assert not stack.rows("SELECT online FROM status WHERE device='victim'", "operations")
 
@@ -104,7 +105,7 @@ def test_nobody_gets_in_without_the_right_password(
     stack: RunningStack, user: str, password: str
 ) -> None:
     refused: list[str] = []
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=user)
     if user:
         client.username_pw_set(user, password)
     client.on_connect = lambda _client, _data, _flags, code, _properties: refused.append(str(code))
@@ -117,7 +118,7 @@ def test_nobody_gets_in_without_the_right_password(
 
 
 def test_tls_proves_the_broker_by_our_own_authority(stack: RunningStack) -> None:
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="porch")
     client.username_pw_set("porch", stack.passwords("porch")["porch"])
     client.tls_set(str(stack.installation.authority / "ca.crt"))
     client.connect_timeout = PATIENCE_S
@@ -133,6 +134,41 @@ def test_tls_proves_the_broker_by_our_own_authority(stack: RunningStack) -> None
     stranger.connect_timeout = PATIENCE_S
     with pytest.raises(ssl.SSLCertVerificationError):
         stranger.connect("localhost", stack.tls_port)
+
+
+def test_the_good_neighbors_of_a_bad_line_are_stored(stack: RunningStack) -> None:
+    """One message with every bad line that there is, and a good one after each."""
+    now = time.time_ns()
+    line = "sensors,device=mixed,metric={} value={} {}"
+    second = 10**9
+    bad = [
+        line.format("bad", 1.5, 99999999999999999999),
+        line.format("bad", 1.5, 9223372036854775808),
+        line.format("bad", 1.5, now // 10**6),
+        line.format("bad", 1.5, now // second),
+        line.format("bad", 1.5, now + 2 * 3600 * second),
+        line.format("bad", 1.5, 1_577_836_799 * second),
+        line.format("bad", 1.5, -now),
+        line.format("bad", "nan", now),
+        line.format("bad", "1e400", now),
+        line.format("bad", "1_000", now),
+        line.format("BAD", 1.5, now),
+        f"sensors,device=other,metric=bad value=1 {now}",
+        f"sensors,device=mixed,metric=bad,more=x value=1 {now}",
+        "",
+        "\x00\x00",
+        "x" * 9000,
+    ]
+    good = [line.format("good", n, now - (n + 1) * second) for n in range(len(bad))]
+    mixed = [one for pair in zip(bad, good, strict=True) for one in pair]
+    publish(stack.client("mixed"), "backfill/mixed", "\n".join(mixed))
+    query = "SELECT value FROM sensors WHERE device='mixed'"
+    eventually(lambda: len(stack.rows(query)) >= len(good))
+    rows = stack.rows(query)
+    assert [(row["time"], row["value"]) for row in reversed(rows)] == [
+        (now - (n + 1) * second, n) for n in range(len(good))
+    ]
+    assert not stack.rows("SELECT value FROM sensors WHERE metric='bad'")
 
 
 BAD_LIVE = ["", "abc", "nan", "inf", "-inf", "1e400", "1,5", "21.5 °C", "\x00", "9" * 5000]

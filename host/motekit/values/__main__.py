@@ -2,9 +2,9 @@
 
 import argparse
 import logging
-import threading
 from pathlib import Path
 
+from motekit.supervision import keep_in_thread
 from motekit.values.archive import Archive
 from motekit.values.collector import Collector
 from motekit.values.page import Page
@@ -33,7 +33,7 @@ def main() -> None:
     archive = Archive(given.influx, given.secrets / "influxdb_token")
     collector = Collector(shelf, archive, given.broker, USER, mqtt_password)
     page = Page(shelf, lambda: collector.healthy, _PORT)
-    threading.Thread(target=page.serve_forever, daemon=True).start()
+    keep_in_thread("the page", page.serve_forever)
     collector.run()
 
 

@@ -30,8 +30,9 @@ class Archive:
         Raises ArchiveError.
         """
         query = (
+            # Without an end, a reading dated in the future would hide all others.
             f'SELECT last("value") FROM "sensors" WHERE time > now() - {seconds:.0f}s '
-            'GROUP BY "device", "metric"'
+            'AND time <= now() GROUP BY "device", "metric"'
         )
         asked = urllib.parse.urlencode({"db": _BUCKET, "epoch": "ms", "q": query})
         request = urllib.request.Request(f"{self._url}/query?{asked}")
@@ -44,5 +45,8 @@ class Archive:
         except (OSError, ValueError, LookupError) as error:
             raise ArchiveError(f"the database does not answer: {error}") from error
         for series in found.get("series", ()):
+            tags = series.get("tags", {})
             time_ms, value = series["values"][0]
-            yield series["tags"]["device"], series["tags"]["metric"], float(value), time_ms / 1000
+            # Whoever else writes into this bucket need not keep to our tags.
+            if tags.get("device") and tags.get("metric") and isinstance(value, int | float):
+                yield tags["device"], tags["metric"], float(value), time_ms / 1000

@@ -1,10 +1,11 @@
 """From the broker to Redis: the newest of each metric, each device's state."""
 
-import contextlib
-import json
 import logging
-import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
+from typing import TypeVar
 
 import paho.mqtt.client as mqtt
 from mote import contract
@@ -12,11 +13,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from motekit import payloads
+from motekit.limited_log import LimitedLog
 from motekit.payloads import PayloadError
+from motekit.supervision import guarded, keep_in_thread
 from motekit.values.archive import Archive, ArchiveError
 from motekit.values.shelf import News, Shelf, ShelfError
 
 LOGGER = logging.getLogger(__name__)
+_T = TypeVar("_T")
 # What comes within this time is put down at once: a thousand readings of a metric are one write.
 PUT_EVERY_S = 0.2
 # The database is asked for what was missed, at the start for all that it has in full (a week), then
@@ -28,6 +32,8 @@ _ON_THE_WAY_S = 300.0
 _STAMPS_S = 5.0
 _RETRY_S = 1.0
 _KEEPALIVE_S = 20
+# A board has a few; more are refused, or one device could fill Redis for all.
+METRICS_MAX = 256
 TOPICS = ("sensors/+/+", "backfill/+", "devices/+/status", "devices/+/info")
 
 
@@ -46,16 +52,23 @@ class Collector:
         self._archive = archive
         self._compared: float | None = None
         self._news: dict[str, News] = {}
+        # When the newest reading of each metric was made, at most now: a time in the future would
+        # keep what comes after it from being the newest.
         self._times: dict[str, dict[str, float]] = {}
-        self._lock = threading.Lock()
+        self._online: dict[str, bool] = {}
+        self._lock = Lock()
         self._subscribed = False
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=user, clean_session=True)
+        self._log = LimitedLog(LOGGER)
+        self.refused = 0
+        # The broker makes up a client id: with a fixed one, others could disconnect this.
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="", clean_session=True)
         self._client.username_pw_set(user, password)
         self._client.reconnect_delay_set(1, 10)
-        self._client.on_connect = self._connected
-        self._client.on_disconnect = self._disconnected
-        self._client.on_subscribe = self._heard
-        self._client.on_message = self._message
+        # An exception in one of these would end the client's thread, and nobody would know.
+        self._client.on_connect = guarded("connecting to the broker", self._connected)
+        self._client.on_disconnect = guarded("losing the broker", self._disconnected)
+        self._client.on_subscribe = guarded("subscribing", self._heard)
+        self._client.on_message = guarded("a message of the broker", self._message)
         self._client.connect_async(host, port, _KEEPALIVE_S)
 
     @property
@@ -64,10 +77,15 @@ class Collector:
         return self._subscribed
 
     def run(self) -> None:
-        """Work for ever."""
-        self._times = self._known()
+        """Run until the process ends."""
+        now = time.time()
+        self._times = {
+            device: {metric: min(measured, now) for metric, measured in one.items()}
+            for device, one in self._asked(self._shelf.times).items()
+        }
+        self._online = self._asked(self._shelf.online)
         self._client.loop_start()
-        threading.Thread(target=self._compare, daemon=True).start()
+        keep_in_thread("comparing with the database", self._compare)
         while True:
             time.sleep(PUT_EVERY_S)
             self._put()
@@ -79,7 +97,7 @@ class Collector:
             missed = _START_S if self._compared is None else began - self._compared + _ON_THE_WAY_S
             try:
                 for device, metric, value, measured in self._archive.last(missed):
-                    with self._lock:
+                    with self._lock, suppress(PayloadError):
                         if measured > self._times.get(device, {}).get(metric, 0) + _STAMPS_S:
                             self._reading(device, metric, value, measured)
                 self._compared = began
@@ -87,10 +105,11 @@ class Collector:
                 LOGGER.warning("%s; trying again", error)
             time.sleep(COMPARE_EVERY_S)
 
-    def _known(self) -> dict[str, dict[str, float]]:
+    def _asked(self, question: Callable[[], _T]) -> _T:
+        """Return what Redis answers, as soon as it does."""
         while True:
             try:
-                return self._shelf.times()
+                return question()
             except ShelfError as error:
                 LOGGER.warning("%s; trying again", error)
                 time.sleep(_RETRY_S)
@@ -130,48 +149,69 @@ class Collector:
     def _message(self, _client: object, _data: object, message: mqtt.MQTTMessage) -> None:
         level = message.topic.split("/")
         payload = bytes(message.payload)
-        if not contract.is_device_id(level[1]):
-            return
         with self._lock:
-            if level[0] == "sensors":
-                with contextlib.suppress(PayloadError):
-                    value = payloads.parse_value(payload.strip())
-                    if contract.is_metric(level[2]):
-                        self._reading(level[1], level[2], value, time.time())
-            elif level[0] == "backfill":
+            if level[0] == "backfill":
                 for line in payload.splitlines():
-                    with contextlib.suppress(PayloadError):
-                        metric, time_ns, read = payloads.parse_backfill_line(
-                            level[1], line, time.time_ns()
-                        )
-                        self._reading(level[1], metric, read, time_ns / 1e9)
+                    self._checked(message.topic, line, self._backfill, level[1], line)
+            elif level[0] == "sensors":
+                self._checked(message.topic, payload, self._live, level[1], level[2], payload)
             else:
-                self._state(level[1], level[2], payload, message.retain)
+                changed = None if message.retain else time.time()
+                state = self._status if level[2] == "status" else self._info
+                self._checked(message.topic, payload, state, level[1], payload, changed)
+
+    def _checked(
+        self, topic: str, payload: bytes, take: Callable[..., None], device: str, *values: object
+    ) -> None:
+        """Refuse what breaks the contract, alone: count it and log it at a limited rate."""
+        try:
+            if not contract.is_device_id(device):
+                raise PayloadError("not the topic of a device")
+            take(device, *values)
+        except PayloadError as error:
+            self.refused += 1
+            text = "Payload refused on %.120r: %s: %.60r"
+            self._log.log(logging.WARNING, "refused", text, topic, error, payload[:60])
+
+    def _live(self, device: str, metric: str, payload: bytes) -> None:
+        value = payloads.parse_value(payload.strip())
+        if not contract.is_metric(metric):
+            raise PayloadError("not the topic of a metric")
+        self._reading(device, metric, value, time.time())
+
+    def _backfill(self, device: str, line: bytes) -> None:
+        metric, time_ns, value = payloads.parse_backfill_line(device, line, time.time_ns())
+        self._reading(device, metric, value, time_ns / 1e9)
 
     def _reading(self, device: str, metric: str, value: float, measured: float) -> None:
         known = self._times.setdefault(device, {})
         # What a device kept while it was offline may be older than what is here already.
         if measured < known.get(metric, 0):
             return
-        known[metric] = measured
+        if metric not in known and len(known) >= METRICS_MAX:
+            raise PayloadError(f"more than {METRICS_MAX} metrics of one device")
+        known[metric] = min(measured, time.time())
         news = self._news.setdefault(device, News())
         news.values[metric] = value
         news.times[metric] = measured
 
-    def _state(self, device: str, leaf: str, payload: bytes, retained: bool) -> None:
+    def _status(self, device: str, payload: bytes, changed: float | None) -> None:
+        """Take a status; `changed` is None for what the broker kept: nobody knows since when."""
+        if len(payload) > contract.ID_MAX or not payload.isalpha():
+            raise PayloadError("not a status")
+        online = payload == contract.ONLINE.encode()
         news = self._news.setdefault(device, News())
-        if leaf == "status":
-            news.state["online"] = int(payload.decode(errors="replace") == contract.ONLINE)
-            # Of what the broker kept nobody knows since when it is so.
-            if not retained:
-                news.state["changed"] = time.time()
-            return
-        try:
-            info = json.loads(payload)
-        except ValueError:
-            return
-        if isinstance(info, dict):
-            news.state["info"] = json.dumps(info)
+        news.state["online"] = int(online)
+        # Boards repeat their status: it is so since they said it first.
+        if changed is not None and self._online.get(device) != online:
+            news.state["changed"] = changed
+        self._online[device] = online
+
+    def _info(self, device: str, payload: bytes, _changed: float | None) -> None:
+        # An empty payload takes a retained message away and says nothing.
+        if payload:
+            info = payloads.to_json(payloads.parse_json_object(payload))
+            self._news.setdefault(device, News()).state["info"] = info
 
 
 def _merged(older: dict[str, News], newer: dict[str, News]) -> dict[str, News]:

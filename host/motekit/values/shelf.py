@@ -5,12 +5,14 @@
 (metric → Unix seconds).
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis
+
+from motekit import payloads
+from motekit.payloads import PayloadError
 
 DEVICES = "devices"
 # An answer that takes longer is none; the next attempt comes soon.
@@ -72,6 +74,16 @@ class Shelf:
             for device, one in zip(devices, found, strict=True)
         }
 
+    def online(self) -> dict[str, bool]:
+        """Whether each device was online when it was last heard. Raises ShelfError."""
+        devices = self._devices()
+        found = self._hashes(f"device:{device}" for device in devices)
+        return {
+            device: one["online"] == "1"
+            for device, one in zip(devices, found, strict=True)
+            if "online" in one
+        }
+
     def everything(self) -> list[dict[str, Any]]:
         """All devices by name, each as `mote devices --json` shows it. Raises ShelfError."""
         devices = sorted(self._devices())
@@ -105,9 +117,17 @@ def _as_object(
         "id": device,
         "online": state.get("online") == "1",
         "changed": float(state["changed"]) if "changed" in state else None,
-        "info": json.loads(state.get("info", "{}")),
+        "info": _info(state.get("info", "{}")),
         "readings": {
             metric: {"value": float(value), "time": float(times[metric])}
             for metric, value in sorted(values.items())
         },
     }
+
+
+def _info(text: str) -> dict[str, Any]:
+    """Return a device's info; nothing for what an earlier version kept without a check."""
+    try:
+        return payloads.parse_json_object(text.encode(errors="replace"))
+    except PayloadError:
+        return {}
