@@ -1,19 +1,41 @@
 """What `mote stack doctor` looks at, from Docker up to a login at the broker."""
 
 import datetime
+import errno
+import re
 import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from motekit.credentials import OWNER
 from motekit.stack import certificates
 from motekit.stack.compose import Compose, Service, StackError, check_docker
-from motekit.stack.installation import Installation
+from motekit.stack.installation import PROFILES, Installation
 
 _GIB = 2**30
 _LEAST_FREE = 2 * _GIB
 _LOGIN_S = 5.0
+_PORT_MAX = 65535
+# The setting of each port of this machine, whose it is, and in which profiles.
+_PORTS = (
+    ("MOTE_MQTT_PORT", "mosquitto", PROFILES),
+    ("MOTE_MQTT_TLS_PORT", "mosquitto", PROFILES),
+    ("MOTE_GRAFANA_PORT", "grafana", PROFILES),
+    ("MOTE_HTTP_PORT", "traefik", ("full",)),
+    ("MOTE_HTTPS_PORT", "traefik", ("full",)),
+)
+_DEFAULTS = {
+    "MOTE_MQTT_PORT": "1883",
+    "MOTE_MQTT_TLS_PORT": "8883",
+    "MOTE_GRAFANA_PORT": "3000",
+    "MOTE_HTTP_PORT": "80",
+    "MOTE_HTTPS_PORT": "443",
+}
+# Linux: the address is in hexadecimal, and so is the state (include/net/tcp_states.h).
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
+_LISTEN = "0A"
 
 
 @dataclass(frozen=True)
@@ -40,8 +62,8 @@ def look(installation: Installation) -> Iterator[Finding]:
     yield _room(installation)
     yield _certificate(installation)
     services = Compose(installation).services()
+    yield from _ports(installation, services)
     if not services:
-        yield from _ports(installation)
         yield Finding("services", False, "nothing runs: mote stack up")
         return
     for one in services:
@@ -76,18 +98,56 @@ def _certificate(installation: Installation) -> Finding:
     )
 
 
-def _ports(installation: Installation) -> Iterator[Finding]:
-    settings = installation.settings()
-    for key in ("MOTE_MQTT_PORT", "MOTE_MQTT_TLS_PORT", "MOTE_GRAFANA_PORT"):
+def _ports(installation: Installation, services: list[Service]) -> Iterator[Finding]:
+    """Look at every port that a service of the chosen profile publishes and does not have yet."""
+    for key, owner, profiles in _PORTS:
+        if installation.profile not in profiles:
+            continue
+        try:
+            port = _port(installation, key)
+        except StackError as error:
+            yield Finding(f"{key} in the settings", False, str(error))
+            continue
+        if any(one.name == owner and port in one.ports for one in services):
+            continue
+        yield Finding(
+            f"port {port} is free for {owner}",
+            not _is_taken(port),
+            f"another program has it (sudo ss -tlnp 'sport = :{port}'): stop it, or change {key} "
+            f"in {installation.settings_file}; then mote stack up",
+        )
+
+
+def _port(installation: Installation, key: str) -> int:
+    """Return a port of the settings; one that an earlier version did not know has its default."""
+    text = installation.settings().get(key) or _DEFAULTS[key]
+    if not re.fullmatch(r"[0-9]+", text) or not 0 < int(text) <= _PORT_MAX:
+        raise StackError(
+            f"{key} is {text!r}, which is no port: write a number from 1 to {_PORT_MAX} into "
+            f"{installation.settings_file}"
+        )
+    return int(text)
+
+
+def _is_taken(port: int) -> bool:
+    """Whether a program listens on `port` of any address of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return True
+        else:
+            return False
+    # Only root may bind the ports below 1024; what listens can be seen by everybody.
+    tables = [path for path in map(Path, _TABLES) if path.exists()]
+    if not tables:
         with socket.socket() as probe:
             probe.settimeout(1)
-            taken = probe.connect_ex(("127.0.0.1", int(settings[key]))) == 0
-        yield Finding(
-            f"port {settings[key]} is free",
-            not taken,
-            f"another program has it (sudo ss -tlnp): stop it, or change {key} in "
-            f"{installation.settings_file}",
-        )
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+    rows = [line.split() for path in tables for line in path.read_text().splitlines()[1:]]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == _LISTEN for row in rows)
 
 
 def _service(one: Service) -> Finding:
@@ -101,11 +161,14 @@ def _login(installation: Installation) -> Finding:
     import paho.mqtt.client as mqtt
     from paho.mqtt.enums import CallbackAPIVersion
 
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="mote-doctor")
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="")
     client.username_pw_set(OWNER, installation.secret("mqtt"))
     answers: list[str] = []
     client.on_connect = lambda _client, _data, _flags, code, _properties: answers.append(str(code))
-    port = int(installation.settings()["MOTE_MQTT_PORT"])
+    try:
+        port = _port(installation, "MOTE_MQTT_PORT")
+    except StackError as error:
+        return Finding("login at the broker", False, str(error))
     try:
         client.connect("127.0.0.1", port)
         until = datetime.datetime.now() + datetime.timedelta(seconds=_LOGIN_S)
