@@ -1,5 +1,8 @@
 """The backend's files: secrets, accounts, certificates, where alerts go."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from motekit.credentials import AccountError, new_password
 from motekit.stack import certificates
 from motekit.stack.accounts import Accounts
 from motekit.stack.alerting import contact_points, own_address
-from motekit.stack.installation import SECRETS, Installation
+from motekit.stack.installation import DOCKER, SECRETS, Installation
 
 
 @pytest.fixture
@@ -35,7 +38,7 @@ def test_what_was_lost_is_made_again_and_the_rest_stays(made: Installation) -> N
     lost.unlink()
     assert made.make() == ["secret owner/mqtt_password", "accounts of the services"]
     changed = {path for path, text in contents(made).items() if before[path] != text}
-    assert changed == {lost, made.broker / "passwd"}
+    assert changed == {lost, made.broker / "accounts.json"}
 
 
 def test_secrets_are_random_and_for_their_owner_alone(made: Installation, tmp_path: Path) -> None:
@@ -67,22 +70,48 @@ FROM_MOSQUITTO = (
 )
 
 
-def test_accounts_are_in_mosquittos_own_format(tmp_path: Path) -> None:
-    path = tmp_path / "passwd"
-    path.write_text(FROM_MOSQUITTO)
-    accounts = Accounts(path)
-    accounts.keep({"greenhouse": "a password of mosquitto"})
-    assert path.read_text() == FROM_MOSQUITTO
-    accounts.keep({"greenhouse": "another"})
-    assert path.read_text() != FROM_MOSQUITTO
+def test_accounts_of_an_earlier_version_are_taken_over(tmp_path: Path) -> None:
+    path, old = tmp_path / "accounts.json", tmp_path / "passwd"
+    old.write_text(FROM_MOSQUITTO)
+    accounts = Accounts(path, old)
+    assert accounts.devices() == ["greenhouse"]
+    assert not accounts.keep({"greenhouse": "a password of mosquitto"})
+    assert not old.exists()
+    taken = path.read_text()
+    (client,) = json.loads(taken)["clients"]
+    _, _, _, salt, digest = FROM_MOSQUITTO.strip().split("$")
+    assert client == {
+        "username": "greenhouse",
+        "clientid": "greenhouse",
+        "salt": salt,
+        "password": digest,
+        "iterations": 101,
+        "roles": [],
+    }
+    assert not Accounts(path, old).keep({"greenhouse": "a password of mosquitto"})
+    assert path.read_text() == taken
+    assert accounts.keep({"greenhouse": "another"})
+    assert path.read_text() != taken
 
 
 def test_accounts_are_added_all_or_none(tmp_path: Path) -> None:
-    accounts = Accounts(tmp_path / "passwd")
+    accounts = Accounts(tmp_path / "accounts.json")
     first = accounts.add(["a", "b"])
     assert len(set(first.values())) == 2
-    assert not any(password in (tmp_path / "passwd").read_text() for password in first.values())
-    for bad in ("a", "telegraf", "owner", "with space", "colon:inside", "x" * 33, "line\nbreak"):
+    assert not any(
+        password in (tmp_path / "accounts.json").read_text() for password in first.values()
+    )
+    for bad in (
+        "a",
+        "telegraf",
+        "telegraf-readings",
+        "grafana-live",
+        "owner",
+        "with space",
+        "colon:inside",
+        "x" * 33,
+        "line\nbreak",
+    ):
         with pytest.raises(AccountError):
             accounts.add(["new", bad])
     assert accounts.devices() == ["a", "b"]
@@ -196,3 +225,48 @@ def test_grafana_starts_anew_when_its_contact_points_change(made: Installation) 
     assert after != before
     made.choose("full")
     assert "GF_SERVER_ROOT_URL=https://" in environment()
+
+
+# Hides the packages that the image of `mote` does not have, then runs a module or `mote`.
+_IN_THE_IMAGE = """
+import importlib.metadata, re, runpy, sys
+lock, module, *sys.argv[1:] = sys.argv[1:]
+def plain(names):
+    return {re.sub("[-_.]+", "-", one).lower() for one in names}
+kept = plain([*re.findall(r"^([\\w.-]+)==", open(lock).read(), re.M), "motekit", "pip"])
+owners = importlib.metadata.packages_distributions()
+hidden = {name for name, found in owners.items() if not plain(found) & kept}
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in hidden:
+            raise ModuleNotFoundError(f"{name} is not in the image")
+sys.meta_path.insert(0, Hide())
+if "/" in module:
+    runpy.run_path(module, run_name="__main__")
+else:
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "expected"),
+    [
+        ("motekit.values", ["--help"], "redis_password"),
+        (
+            str(DOCKER / "mote" / "mote"),
+            ["fleet", "--accounts", "{accounts}", "--devices=1", "--broker=mqtt://127.0.0.1:1"],
+            "no MQTT server answers",
+        ),
+    ],
+    ids=["last-values", "fleet"],
+)
+def test_the_services_in_the_image_of_mote_need_nothing_else(
+    tmp_path: Path, module: str, arguments: list[str], expected: str
+) -> None:
+    accounts = tmp_path / "accounts.csv"
+    accounts.write_text("fleet-01,secret\n")
+    lock = DOCKER / "mote" / "requirements.lock"
+    given = [one.format(accounts=accounts) for one in arguments]
+    command = [sys.executable, "-c", _IN_THE_IMAGE, lock, module, *given]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert expected in done.stdout + done.stderr, done.stderr

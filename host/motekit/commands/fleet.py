@@ -119,7 +119,6 @@ def command(
     Without --user it logs in to a hub of this machine as its owner.
     """
     from motekit.fleet.fleet import Fleet
-    from motekit.fleet.in_hub import InHub
     from motekit.fleet.in_influx import InInflux
     from motekit.fleet.plan import Plan, PlanError, allow_connections, read_accounts
     from motekit.fleet.verify import VerifyError
@@ -127,6 +126,9 @@ def command(
     try:
         source: Source | None = None
         if verify is Where.hub:
+            # The image of `mote` for Docker has no hub.
+            from motekit.fleet.in_hub import InHub
+
             source = InHub(data or places.data() / "hub")
         elif verify is Where.influx:
             source = InInflux(influx_url, bucket, org, _secret(token_file))
