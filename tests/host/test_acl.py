@@ -16,7 +16,7 @@ from house_of_one import Broker
 from motekit import acl
 from motekit.hub import rights
 from motekit.stack import mosquitto_acl
-from motekit.stack.accounts import Accounts
+from motekit.stack.accounts import UNBOUND, Accounts
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 pytestmark = pytest.mark.anyio
@@ -90,7 +90,11 @@ class Client:
     """A client of a real library at the broker; `heard` are the topics that came."""
 
     def __init__(self, port: int, user: str) -> None:
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            "" if user in UNBOUND else user,
+            protocol=MQTTProtocolVersion.MQTTv5,
+        )
         self._client.username_pw_set(user, "secret")
         self._client.max_inflight_messages_set(0)
         self.heard: set[str] = set()
@@ -103,6 +107,7 @@ class Client:
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert self._done.acquire(timeout=WAIT_S)
+        assert self._client.is_connected(), f"the broker refuses {user}"
 
     def _published(
         self, _client: object, _data: object, mid: int, code: object, _more: object
@@ -128,12 +133,14 @@ class Client:
 
 @pytest.fixture
 async def broker(tmp_path: Path) -> Iterator[Broker]:
-    accounts = Accounts(tmp_path / "passwd")
+    accounts = Accounts(tmp_path / "accounts.json")
     accounts.keep(dict.fromkeys([*USERS, "pl+nt", "pl#nt"], "secret"))
+    (plugin,) = Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
     # As docker/mosquitto/mosquitto.conf has it: what is asked for here comes in one burst.
     made = Broker(
         tmp_path,
-        f"allow_anonymous false\npassword_file {tmp_path}/passwd\n"
+        f"allow_anonymous false\nplugin {plugin}\n"
+        f"plugin_opt_config_file {tmp_path}/accounts.json\n"
         f"acl_file {mosquitto_acl.PATH}\nmax_queued_messages 100000\nmax_inflight_messages 0\n",
     )
     await made.start()

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import image_source
 import paho.mqtt.client as mqtt
+from motekit.stack.accounts import UNBOUND
 from motekit.stack.installation import DOCKER, Installation
 from motesim.network.ports import free_port
 from paho.mqtt.enums import CallbackAPIVersion
@@ -44,13 +46,14 @@ class RunningStack:
             "MOTE_GRAFANA_PORT": self.grafana_port,
         }
         self.profile = profile
-        self.services = [] if os.environ.get("STACK_IMAGES") == "published" else services
+        self.services = [] if image_source.all_published() else services
         self.environment = os.environ | {
             "MOTE_STATE": str(self.installation.state),
             "COMPOSE_PROJECT_NAME": f"mote-test-{os.getpid()}-{self.port}",
             "COMPOSE_PROFILES": profile,
         }
         self._passwords: dict[str, str] = {}
+        self._clients: dict[str, mqtt.Client] = {}
 
     def start(self) -> None:
         """`mote stack init` with our ports, then `mote stack up`."""
@@ -113,10 +116,18 @@ class RunningStack:
         return done.stdout
 
     def client(self, user: str, password: str | None = None) -> mqtt.Client:
-        """An MQTT client, connected as `user` and running; a device's login unless told."""
+        """An MQTT client, connected as `user` and running; a device's login unless told.
+
+        That of a device takes the place of its earlier one.
+        """
         if password is None:
             password = self.passwords(user)[user]
-        client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        if earlier := self._clients.pop(user, None):
+            earlier.disconnect()
+            earlier.loop_stop()
+        # A device's client id is its name; services and people are free to choose.
+        client_id = "" if user in UNBOUND else user
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id)
         client.username_pw_set(user, password)
         client.reconnect_delay_set(1, 1)
         client.max_inflight_messages_set(500)
@@ -125,6 +136,8 @@ class RunningStack:
         client.connect_async("127.0.0.1", self.port)
         client.loop_start()
         eventually(client.is_connected)
+        if client_id:
+            self._clients[user] = client
         return client
 
     def passwords(self, *devices: str) -> dict[str, str]:

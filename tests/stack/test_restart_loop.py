@@ -10,7 +10,7 @@ pytestmark = pytest.mark.stack
 
 
 def test_a_restart_loop_is_told_and_what_ends_it_is_healthy(images: None, tmp_path: Path) -> None:
-    stack = RunningStack(tmp_path / "state", ["mosquitto"])
+    stack = RunningStack(tmp_path / "state: here, and there", ["mosquitto"])
     stack.mote("init", "--name", "localhost")
     stack.set_ports()
     queue = stack.installation.data / "mosquitto" / "mosquitto.db"

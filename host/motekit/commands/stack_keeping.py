@@ -112,14 +112,15 @@ def restore(
 
 
 def upgrade(context: typer.Context, as_json: Json = False) -> None:
-    """Bring the services to the versions in docker/versions.env: pull, backup, start, check."""
+    """Bring the services to this version of Mote: pull, back up, start, check."""
     from motekit.stack.installation import DOCKER, versions
 
     installation = stack_shared.made(context)
     compose = stack_shared.compose(installation)
     with stack_shared.failures_told():
         changes = compose.outdated()
-    if not changes:
+    reconfigured = installation.stale()
+    if not changes and not reconfigured:
         said = "Everything that runs has the version of docker/versions.env already."
         if as_json:
             print_json({"upgraded": {}, "backup": None})
@@ -128,20 +129,26 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
         return
     for name, (old, new) in changes.items():
         echo(f"{name}: {old} → {new}", err=as_json)
+    for name in reconfigured:
+        echo(f"{name}: new configuration", err=as_json)
     with stack_shared.failures_told():
-        compose.pull(list(changes))
+        if changes:
+            compose.pull(list(changes))
     target = installation.backups / f"before-upgrade-{time.strftime('%Y%m%d-%H%M%S')}.backup"
     _backup(installation, compose, target, os.environ.get(PASSPHRASE, ""))
     variable = {image: key for key, image in versions().items()}
     lines = sorted({f"  {variable.get(new, new)}={old}" for old, new in changes.values()})
     back = (
-        f"To go back, put this into {DOCKER / 'versions.env'}:",
+        "To go back, check out the version of Mote that was here before"
+        + (f", or put this into {DOCKER / 'versions.env'}:" if lines else ""),
         *lines,
         f"then: mote stack restore --yes {target}",
     )
     try:
         with stack_shared.failures_told():
-            compose.start(list(changes))
+            stack_shared.make(installation, None)
+            if services := sorted({*changes, *reconfigured} & set(compose.created())):
+                compose.start(services)
             stack_shared.wait(compose, [])
     except typer.Exit:
         echo(*back, err=True)

@@ -1,25 +1,52 @@
-"""Who may log in to the broker: one account a device, one a service, in mosquitto's own format."""
+"""The accounts of the broker: one for each device and each service.
+
+They are the configuration of Mosquitto's dynamic security plugin, which binds an account to a
+client id. Rights are not in it: they follow from `motekit.acl`.
+"""
 
 import base64
 import hashlib
+import json
 import secrets
 from pathlib import Path
+from typing import Any
 
-from motekit import credentials, private_files
+from motekit import acl, credentials, private_files
 from motekit.credentials import OWNER, new_typed_password
 
-SERVICES = ("telegraf", "grafana", "refill", "last-values", "health")
+# Accounts without a fixed client id: services have several sessions, people several clients.
+UNBOUND = (OWNER, *acl.SERVICES)
+# Sessions of the services in an installation whose settings have no MOTE_CLIENT_ID_SUFFIX: no
+# device may have such a name, as its client id is its name.
+CLIENT_IDS = (
+    *(f"telegraf-{name}" for name in ("readings", "backfill", "status", "info", "broker")),
+    "grafana-live",
+)
+_RESERVED = (*UNBOUND, *CLIENT_IDS)
 # PBKDF2 with SHA-512, as `mosquitto_passwd` writes it. The passwords are 99 random bits or more,
 # so its default of 101 rounds is plenty, and a thousand boards can come back at once.
 _ROUNDS = 101
 _SALT_BYTES = 12
 
 
-class Accounts:
-    """The accounts in mosquitto's password file `path`, which holds hashes only."""
+# What the plugin does with topics: nothing, the access control list decides.
+_DEFAULTS = {
+    "publishClientSend": False,
+    "publishClientReceive": False,
+    "subscribe": False,
+    "unsubscribe": False,
+}
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+
+class Accounts:
+    """The accounts in file `path`, which holds hashes of passwords only.
+
+    `password_file` is where earlier versions kept them; it is read where there is no `path` yet.
+    """
+
+    def __init__(self, path: Path, password_file: Path | None = None) -> None:
+        self.path = path
+        self._password_file = password_file
 
     def add(self, devices: list[str]) -> dict[str, str]:
         """Make an account for each device; their passwords, which are kept nowhere.
@@ -40,7 +67,7 @@ class Accounts:
     @staticmethod
     def check(device: str) -> None:
         """Raises AccountError for a name that no device may have."""
-        credentials.check(device, (OWNER, *SERVICES))
+        credentials.check(device, _RESERVED)
 
     def put(self, device: str, password: str) -> None:
         """Let `device` log in with `password`, and no longer with the one before it."""
@@ -51,13 +78,13 @@ class Accounts:
     def remove(self, device: str) -> None:
         """Remove the account of `device`. Raises AccountError when there is none."""
         known = self._read()
-        if device in (OWNER, *SERVICES) or known.pop(device, None) is None:
+        if device in UNBOUND or known.pop(device, None) is None:
             raise credentials.unknown(device, "mote stack list")
         self._write(known)
 
     def devices(self) -> list[str]:
         """The devices that have an account."""
-        return sorted(name for name in self._read() if name not in (OWNER, *SERVICES))
+        return sorted(name for name in self._read() if name not in UNBOUND)
 
     def keep(self, logins: dict[str, str]) -> bool:
         """See to it that each name logs in with its password; True when that was not so."""
@@ -67,19 +94,39 @@ class Accounts:
             for name, password in logins.items()
             if not _matches(known.get(name, ""), password)
         }
-        if new:
+        converted = not self.path.exists()
+        if new or converted:
             self._write(known | new)
+        if converted and self._password_file:
+            self._password_file.unlink(missing_ok=True)
         return bool(new)
 
     def _read(self) -> dict[str, str]:
-        if not self._path.exists():
+        """Return each name with its hash, in the form of `mosquitto_passwd`."""
+        if self.path.exists():
+            document = json.loads(self.path.read_text(encoding="utf-8"))
+            return {one["username"]: _joined(one) for one in document["clients"]}
+        if self._password_file is None or not self._password_file.exists():
             return {}
-        lines = self._path.read_text(encoding="utf-8").splitlines()
+        lines = self._password_file.read_text(encoding="utf-8").splitlines()
         return {name: rest for name, _, rest in (line.partition(":") for line in lines)}
 
     def _write(self, known: dict[str, str]) -> None:
-        text = "".join(f"{name}:{hashed}\n" for name, hashed in sorted(known.items()))
-        private_files.write(self._path, text)
+        clients = [_client(name, hashed) for name, hashed in sorted(known.items())]
+        document = {"defaultACLAccess": _DEFAULTS, "clients": clients, "groups": [], "roles": []}
+        private_files.write(self.path, json.dumps(document, indent=1) + "\n")
+
+
+def _client(name: str, hashed: str) -> dict[str, Any]:
+    """Return an account as the plugin has it; a device's client id is its name."""
+    _, _, rounds, salt, digest = hashed.split("$")
+    bound = {} if name in UNBOUND else {"clientid": name}
+    login = {"salt": salt, "password": digest, "iterations": int(rounds)}
+    return {"username": name, **bound, **login, "roles": []}
+
+
+def _joined(client: dict[str, Any]) -> str:
+    return f"$7${client['iterations']}${client['salt']}${client['password']}"
 
 
 def _salted(password: str) -> str:

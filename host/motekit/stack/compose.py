@@ -99,6 +99,10 @@ class Compose:
                 "the images of docker/versions.env here with `docker load`, and start again"
             )
 
+    def created(self) -> list[str]:
+        """Return the services that have a container, running or not. Raises StackError."""
+        return self._asked("ps", "--all", "--services").split()
+
     def outdated(self) -> dict[str, tuple[str, str]]:
         """Services whose image is not the pinned one: what they have, and what is pinned."""
         wanted = json.loads(self._asked("config", "--format", "json"))["services"]

@@ -1,7 +1,9 @@
 """One installation of the backend: the folder of its secrets, certificates, accounts and data."""
 
+import hashlib
 import json
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +52,10 @@ MOTE_DOCKER_GROUP={group}
 MOTE_INFLUXDB_MEMORY=2G
 MOTE_INFLUXDB_GOMEMLIMIT=1600MiB
 
+# Ends the client ids of the services at the broker, so that nobody else can take their sessions.
+# Leave it as it is: with another one, readings that wait for Telegraf would wait for ever.
+MOTE_CLIENT_ID_SUFFIX=-{suffix}
+
 # Where alerts go; what stays empty sends nothing. A mail server as host:port. SMTP_PASSWORD is read
 # by `mote stack up`, which puts it where only Grafana sees it.
 ALERT_EMAIL=
@@ -91,6 +97,8 @@ _BROKER_SECRETS = {
     "last-values": "last-values/mqtt_password",
 }
 PROFILES = ("core", "full")
+# Services that read files of docker/<service> at their start.
+_CONFIGURED = ("mosquitto", "telegraf", "refill")
 
 
 class Installation:
@@ -107,7 +115,7 @@ class Installation:
         self.data = self.state / "data"
         self.backups = self.state / "backups"
         self.losses = self.data / "refill" / "losses"
-        self.accounts = Accounts(self.broker / "passwd")
+        self.accounts = Accounts(self.broker / "accounts.json", self.broker / "passwd")
 
     @property
     def made(self) -> bool:
@@ -129,7 +137,9 @@ class Installation:
             found = ",".join(names or certificates.own_names())
             socket, group = full.docker_socket()
             user = self._user(rootless)
-            text = _SETTINGS.format(user=user, names=found, socket=socket, group=group)
+            text = _SETTINGS.format(
+                user=user, names=found, socket=socket, group=group, suffix=secrets.token_hex(16)
+            )
             private_files.write(self.settings_file, text)
             did.append(f"settings in {self.settings_file}")
         elif names:
@@ -149,10 +159,27 @@ class Installation:
         self._write_logins()
         self._write_full_logins()
         self._write_contacts()
+        for service in self.stale():
+            private_files.write(self._revision(service), _revision_of(service))
         known = self.settings()["MOTE_NAMES"].split(",")
         if certificates.ensure(self.authority, self.certificates, known):
             did.append(f"certificate for {', '.join(known)}")
         return did
+
+    def stale(self) -> list[str]:
+        """Return the services whose configuration in docker/ changed since `make`.
+
+        Compose creates a container anew when its environment changes, and not when a file does.
+        """
+        return [
+            service
+            for service in _CONFIGURED
+            if not self._revision(service).exists()
+            or self._revision(service).read_text(encoding="utf-8") != _revision_of(service)
+        ]
+
+    def _revision(self, service: str) -> Path:
+        return self.state / "revisions" / f"{service}.env"
 
     def settings(self) -> dict[str, str]:
         """The settings of this installation."""
@@ -188,7 +215,7 @@ class Installation:
     def exposed(self) -> list[Path]:
         """Files with secrets that others than their owner may read."""
         private = [self.settings_file, *self.secrets.rglob("*"), *self.authority.glob("*.key")]
-        private += [self.broker / "passwd", self.certificates / "server.key"]
+        private += [self.accounts.path, self.certificates / "server.key"]
         return [path for path in private if path.is_file() and path.stat().st_mode & 0o077]
 
     def make_folders(self, rootless: bool) -> None:
@@ -211,7 +238,7 @@ class Installation:
         data = ("mosquitto", "influxdb", "grafana", "refill", *full.DATA)
         below += [self.data / name for name in data]
         below += [self.broker / "health", self.broker / "refill", self.contacts.parent]
-        below += [self.state / name for name in ("redis", "traefik")]
+        below += [self.state / name for name in ("redis", "traefik", "revisions")]
         for path in (*top, *below):
             private_files.folder(path)
 
@@ -259,6 +286,14 @@ class Installation:
 def _write_if_new(path: Path, text: str) -> None:
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         private_files.write(path, text)
+
+
+def _revision_of(service: str) -> str:
+    """Return the line of an environment that changes with the files of docker/<service>."""
+    digest = hashlib.sha256()
+    for path in sorted((DOCKER / service).iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return f"MOTE_REVISION={digest.hexdigest()}\n"
 
 
 def versions() -> dict[str, str]:

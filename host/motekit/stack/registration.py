@@ -85,7 +85,9 @@ class Registration:
                 client.loop_stop()
 
     def _client(self, user: str, password: str) -> mqtt.Client:
-        client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        # The broker lets a device in with its own client id only.
+        client_id = "" if user == OWNER else user
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id)
         client.username_pw_set(user, password)
         client.reconnect_delay_set(1, 1)
         client.connect_async("127.0.0.1", int(self._installation.settings()["MOTE_MQTT_PORT"]))

@@ -1,0 +1,104 @@
+"""Nobody takes the session of Telegraf: what it was about to store arrives. And the way there."""
+
+import json
+import os
+import re
+
+import paho.mqtt.client as mqtt
+import pytest
+from motekit.stack.accounts import CLIENT_IDS
+from paho.mqtt.enums import CallbackAPIVersion
+from running_stack import PATIENCE_S, RunningStack, eventually
+
+pytestmark = pytest.mark.stack
+
+
+def refused(stack: RunningStack, client_id: str, port: int, transport: str = "tcp") -> str:
+    """What the broker answers a device that connects with somebody else's client id."""
+    answers: list[str] = []
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, transport=transport)
+    client.username_pw_set("impostor", stack.passwords("impostor")["impostor"])
+    client.on_connect = lambda _client, _data, _flags, code, _more: answers.append(str(code))
+    client.connect_timeout = PATIENCE_S
+    host = "127.0.0.1"
+    if transport == "websockets":
+        host = stack.address("mosquitto")
+    elif port == stack.tls_port:
+        client.tls_set(str(stack.installation.authority / "ca.crt"))
+    client.connect_async(host, port)
+    client.loop_start()
+    eventually(lambda: answers)
+    client.loop_stop()
+    return answers[0]
+
+
+def test_readings_that_wait_for_telegraf_survive_every_device(stack: RunningStack) -> None:
+    suffix = stack.installation.settings()["MOTE_CLIENT_ID_SUFFIX"]
+    assert len(suffix) > 30
+    stack.passwords("impostor", "honest")
+    stack.compose("stop", "telegraf")
+    try:
+        client = stack.client("honest")
+        for number in range(5):
+            client.publish("sensors/honest/number", str(number), qos=1).wait_for_publish(PATIENCE_S)
+        for name in CLIENT_IDS:
+            for port, transport in (
+                (stack.port, "tcp"),
+                (stack.tls_port, "tcp"),
+                (9001, "websockets"),
+            ):
+                assert refused(stack, f"{name}{suffix}", port, transport) == "Not authorized"
+    finally:
+        stack.compose("start", "telegraf")
+    query = "SELECT value FROM sensors WHERE device='honest'"
+    eventually(lambda: len(stack.rows(query)) == 5)
+    assert [row["value"] for row in stack.rows(query)] == [0, 1, 2, 3, 4]
+
+
+def test_telegraf_has_the_client_ids_that_nobody_else_knows(stack: RunningStack) -> None:
+    suffix = stack.installation.settings()["MOTE_CLIENT_ID_SUFFIX"]
+    logged = stack.compose("logs", "--no-log-prefix", "mosquitto")
+    for name in CLIENT_IDS:
+        if name.startswith("telegraf-"):
+            assert f"as {name}{suffix} (" in logged, name
+            assert f"as {name} (" not in logged, name
+
+
+def test_an_installation_of_an_earlier_version_is_upgraded(stack: RunningStack) -> None:
+    """Accounts in a password file, client ids without a suffix: logins and what waits are kept."""
+    installation = stack.installation
+    password = stack.passwords("veteran")["veteran"]
+    suffix = installation.settings()["MOTE_CLIENT_ID_SUFFIX"]
+    stack.set(MOTE_CLIENT_ID_SUFFIX="")
+    stack.mote("up", *stack.services)
+    accounts = installation.accounts.path
+    old = accounts.with_name("passwd")
+    known = json.loads(accounts.read_text())["clients"]
+    lines = [
+        f"{one['username']}:$7${one['iterations']}${one['salt']}${one['password']}\n"
+        for one in known
+    ]
+    old.write_text("".join(lines))
+    owner = accounts.stat()
+    accounts.unlink()
+    for path in (installation.state / "revisions").iterdir():
+        path.unlink()
+    os.chown(old, owner.st_uid, owner.st_gid)
+    text = installation.settings_file.read_text()
+    installation.settings_file.write_text(re.sub(r"MOTE_CLIENT_ID_SUFFIX=.*\n", "", text))
+    try:
+        said = stack.mote("upgrade")
+        assert "mosquitto: new configuration" in said and "telegraf: new configuration" in said
+        assert not old.exists()
+        taken = {one["username"]: one for one in json.loads(accounts.read_text())["clients"]}
+        assert taken == {one["username"]: one for one in known}
+        assert "MOTE_CLIENT_ID_SUFFIX" not in installation.settings()
+        client = stack.client("veteran", password)
+        client.publish("sensors/veteran/age", "40", qos=1).wait_for_publish(PATIENCE_S)
+        query = "SELECT value FROM sensors WHERE device='veteran'"
+        assert eventually(lambda: stack.rows(query))[0]["value"] == 40
+        assert "already" in stack.mote("upgrade")
+    finally:
+        with installation.settings_file.open("a") as file:
+            file.write(f"MOTE_CLIENT_ID_SUFFIX={suffix}\n")
+        stack.mote("up", *stack.services)
