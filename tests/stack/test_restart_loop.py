@@ -18,7 +18,8 @@ def test_a_restart_loop_is_told_and_what_ends_it_is_healthy(images: None, tmp_pa
     queue.chmod(0o644)
     try:
         failed = stack.run("stack", "up", "mosquitto", "--json")
-        assert failed.returncode == 1 and not failed.stdout
+        assert failed.returncode == 1
+        assert json.loads(failed.stdout)["error"].startswith("not healthy: mosquitto (restarted ")
         last = failed.stderr.splitlines()[-1]
         assert last.startswith("mote: not healthy: mosquitto (restarted "), failed.stderr
         assert "its log ends" in failed.stderr and "mote stack doctor" in last
