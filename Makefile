@@ -14,10 +14,14 @@ RUN_SECONDS := $(if $(filter command%,$(origin SECONDS)),$(SECONDS))
 # and tests the backend on Docker. ARGS="-n 0" runs one after the other.
 SIDE_BY_SIDE := -n 4 --dist loadfile
 
+# Without whole boards, hubs, browsers and Docker: tests/conftest.py says which files are `slow`.
+QUICK := not slow and not netns and not browser and not node and not stack
+QUICK_TESTS := tests/house tests/device tests/broker tests/host tests/hub tests/stack/test_engines.py
+
 SOLVE := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-header
 
-.PHONY: help demo test engines check bench soak pictures commands lock clean
+.PHONY: help demo test test-now engines check check-now bench soak pictures commands lock clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,17 +30,23 @@ demo: $(READY) ## Broker, store, dashboard and four virtual boards; SECONDS=60 r
 	@exec $(BIN)/mote demo $(if $(RUN_SECONDS),--seconds $(RUN_SECONDS))
 
 test: $(READY) ## Everything that proves the project, installing what it needs
+	@$(BIN)/python tests/measure.py time test_s $(MAKE) --no-print-directory test-now
+
+test-now:
 	@$(BIN)/python tests/system_packages.py
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(MAKE) --no-print-directory engines
-	@$(BIN)/python tests/measure.py time test_s $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+	@$(BIN)/python tests/engines.py
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 engines: $(READY) ## What the tests need and cannot make in passing; ONLY=soak for `make soak`
 	@$(BIN)/python tests/engines.py --only "$(ONLY)"
 
-check: $(READY) ## The quick half: lint, types and tests without network namespaces or a browser
+check: $(READY) ## In two minutes: lint, types, and the tests of units and of the device's code
+	@$(BIN)/python tests/measure.py time check_s $(MAKE) --no-print-directory check-now
+
+check-now:
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not netns and not browser" $(ARGS)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(QUICK)" $(QUICK_TESTS) $(ARGS)
 
 bench: $(READY) ## Figures, beside those of others where there are any; ONLY=<prefix> for a part
 	@$(BIN)/python tests/measure.py bench --only "$(ONLY)"

@@ -25,6 +25,24 @@ hypothesis.settings.load_profile("any machine")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 
 
+# Files of tests/host and tests/hub whose tests start boards, hubs or many commands and wait for
+# them: `make check` leaves them out.
+SLOW = set(
+    """
+    backup commands dashboard_cookies dashboard_process every_command flash_image fleet_logins
+    fleet_run fleet_verify hostile_text hub hub_api image_command monitor orders orders_config
+    orders_hub provision_class provision_one provision_problems rollout running_a_hub
+    update_bundles
+    """.split()  # noqa: SIM905
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem.removeprefix("test_") in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("netns"):
         lacking = [p for p in ("ip", "dnsmasq", "udhcpc") if not shutil.which(p)]
