@@ -27,9 +27,12 @@ KNOWN = {
     "version": 1,
     "id": "plant1",
     "wifi": [{"ssid": "Old", "password": "old secret"}],
-    "mqtt": {"host": "broker", "port": 8883, "user": "u", "password": "p", "tls": True, "ca": ""},
+    "mqtt": {
+        "host": "broker", "port": 8883, "user": "u", "password": "p", "tls": True,
+        "insecure": True, "ca": "",
+    },
     "interval": 60,
-}
+}  # fmt: skip
 
 
 class Network:
