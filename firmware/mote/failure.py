@@ -18,6 +18,8 @@ NOT_MQTT = "not_mqtt"
 BAD_LOGIN = "bad_login"
 TLS = "tls"
 NO_CA = "no_ca"
+NO_TLS = "no_tls"
+NEEDS_TLS = "needs_tls"
 NO_MEMORY = "no_memory"
 FLASH = "flash"
 

@@ -14,7 +14,7 @@ from mote.wifi import station
 REJOIN_AFTER = 3
 # What Python has taken from TLS once it does not give back: only a restart does.
 _RESTART_AFTER = 3
-_SILENCE = (failure.NAME_NOT_FOUND, failure.UNREACHABLE, failure.NO_ANSWER)
+_SILENCE = (failure.NAME_NOT_FOUND, failure.UNREACHABLE, failure.NO_ANSWER, failure.NO_TLS)
 # What is loaded for the portal alone.
 _PORTAL = ("mote.setup_network", "mote.portal", "mote.trial", "mote.qr")
 _STEP_MS = 1_000

@@ -59,6 +59,24 @@ def test_a_port_behind_the_server_is_understood():
     assert form.document({"host": "fe80::1", "port": ""}, None)["mqtt"]["host"] == "fe80::1"
 
 
+def test_tls_has_a_port_of_its_own_unless_another_is_entered():
+    def server(known=None, **fields):
+        found = form.document(dict(fields, ssid="Home", tls="1"), known)["mqtt"]
+        assert found["tls"]
+        return found["host"], found["port"]
+
+    for port in ("", "1883", " 8883 "):
+        assert server(host="a.example", port=port) == ("a.example", 8883), port
+    assert server(host="a.example", port="8884") == ("a.example", 8884)
+    # A port that stands in the address was meant.
+    assert server(host="a.example:1883", port="1883") == ("a.example", 1883)
+    plain = form.document({"ssid": "Home", "host": "a.example", "port": "8883"}, None)["mqtt"]
+    assert (plain["port"], plain["tls"]) == (8883, False)
+    # Settings that came another way stay as they are.
+    known = dict(KNOWN, mqtt={"host": "a.example", "port": 1883, "tls": True})
+    assert server(known, host="a.example", port="1883") == ("a.example", 1883)
+
+
 def test_what_the_form_does_not_show_stays():
     assert form.document({"ssid": "Home", "host": "h"}, KNOWN)["sensors"] == KNOWN["sensors"]
     assert KNOWN["id"] == "old", "the known document itself is not changed"

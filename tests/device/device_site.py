@@ -132,14 +132,19 @@ async def test_a_trial_that_fails_is_explained_and_can_be_changed_or_saved_anywa
     status = json.loads(text(await portal.handle(request("GET", "/status"))))
     assert status["state"] == FAILED and status["steps"] == ["fail", "", "", "", ""]
     page = text(await portal.handle(request("GET", "/progress")))
-    assert "password was not accepted" in page and "Save anyway" in page
+    assert "password was not accepted" in page and "Save anyway" not in page
+    await portal.handle(request("POST", "/save-anyway"))
+    assert portal.state == FAILED, "a refused password is not saved"
     await portal.handle(request("POST", "/edit"))
     form = text(await portal.handle(request("GET", "/")))
     assert 'value="plant1"' in form and "home secret" not in form
     # Another try, and this time the person knows better.
     await portal.handle(request("POST", "/save", GOOD))
     portal.failed_with(Failure(failure.NO_ANSWER))
-    assert "did not answer" in text(await portal.handle(request("GET", "/progress")))
+    page = text(await portal.handle(request("GET", "/progress")))
+    assert "did not answer" in page and "Save anyway" in page
+    # The error has the focus, with and without JavaScript.
+    assert '<section class="bad" role="alert" tabindex="-1" autofocus>' in page
     await portal.handle(request("POST", "/save-anyway"))
     assert portal.state == SAVED and config.load()["id"] == "plant1"
 
@@ -238,3 +243,46 @@ async def test_a_damaged_configuration_is_said_in_friendly_words():
     portal, _ = site(reason="damaged")
     page = text(await portal.handle(request("GET", "/")))
     assert "The saved settings were damaged" in page
+
+
+async def test_a_password_for_an_open_network_is_told_before_anything_is_tried():
+    for name in ("ssid=%3Cb%3E%22%27%26", "ssid=&ssid_other=%3Cb%3E%22%27%26"):
+        portal, tried = site()
+        entries = ("id=plant1&%s&password=needless+one&host=mqtt.local" % name).encode()
+        response = await portal.handle(request("POST", "/save", entries))
+        page = text(response)
+        assert response.status == 422 and not tried and portal.state == FORM
+        assert "This network has no password. Leave the field empty." in page
+        assert "needless one" not in page
+    # With the field empty it is tried, and a password of the time before it was open is gone.
+    old = (
+        '{"version": 1, "id": "plant1", "wifi": [{"ssid": "<b>\\"\'&", "password": "old secret"}],'
+    )
+    settings = config.checked(json.loads(old + '"mqtt": {"host": "mqtt.local"}}'))
+    portal, tried = site(settings, "button")
+    entries = b"id=plant1&ssid=%3Cb%3E%22%27%26&password=&host=mqtt.local"
+    assert (await portal.handle(request("POST", "/save", entries))).status == 303
+    assert tried[0]["wifi"][0]["password"] == ""
+
+
+async def test_a_language_that_was_chosen_is_spoken_from_then_on():
+    portal, _ = site()
+    page = text(await portal.handle(request("GET", "/", accept_language="fr")))
+    assert 'lang="fr"' in page and '<a href="/?lang=de" lang="de">Deutsch</a>' in page
+    chosen = request("GET", "/", accept_language="fr")
+    chosen.query = "lang=ar"
+    page = text(await portal.handle(chosen))
+    assert '<html lang="ar" dir="rtl">' in page
+    refused = await portal.handle(request("POST", "/save", b"id=+", accept_language="fr"))
+    assert '<html lang="ar"' in text(refused)
+    for odd in ("lang=../en", "lang=xx", "lang=", "x=de"):
+        chosen.query = odd
+        assert text(await portal.handle(chosen)).startswith("<!doctype html>")
+
+
+async def test_what_was_saved_says_where_the_dashboard_is():
+    portal, _ = site()
+    await portal.handle(request("POST", "/save", GOOD))
+    portal.succeeded(portal._document)
+    page = text(await portal.handle(request("GET", "/progress")))
+    assert "All set" in page and "shows its address. Server: <bdi>mqtt.local</bdi>" in page

@@ -175,7 +175,7 @@ def test_each_failure_to_log_in_is_told_and_corrected(chromium, tmp_path) -> Non
             wrong = Entries(PASSWORD, port=GUARDED, mqtt_password="the wrong one")
             await fails(house, page, wrong, failure.BAD_LOGIN)
             right = Entries(port=GUARDED, mqtt_password=LOGIN, tls=True)
-            await fails(house, page, right, failure.TLS)
+            await fails(house, page, right, failure.NO_TLS)
             enough, house.board.core.beside = house.board.core.beside, (20_000, 18_000)
             await fails(house, page, right, failure.NO_MEMORY)
             house.board.core.beside = enough

@@ -65,9 +65,10 @@ class Server:
         free: int = 100_000,
         largest: int = 90_000,
         insecure: bool = False,
+        tls: bool = True,
     ) -> str:
         """What the firmware's client says of a login, with `ca` as its CA."""
-        server = {"host": host, "port": self.port, "user": "", "password": "", "tls": True}
+        server = {"host": host, "port": self.port, "user": "", "password": "", "tls": tls}
         settings = json.dumps({"id": "dev", "mqtt": {**server, "ca": ca, "insecure": insecure}})
         code = CLIENT.format(
             firmware=str(ROOT / "firmware"),
@@ -122,7 +123,12 @@ def test_an_expired_certificate_is_refused(server: Server, authority: Authority)
 
 def test_a_server_without_tls_is_told_as_such(server: Server, authority: Authority) -> None:
     server.start("")
-    assert "tls " in server.login(authority.pem)
+    assert "no_tls " in server.login(authority.pem)
+
+
+def test_a_server_that_expects_tls_is_told_as_such(server: Server, authority: Authority) -> None:
+    server.start(authority.issue("localhost", server.folder))
+    assert "needs_tls " in server.login("", tls=False)
 
 
 def test_a_ca_that_is_none_is_told_as_such(server: Server, authority: Authority) -> None:

@@ -17,7 +17,7 @@ from mote.failure import Failure
 from mote.mqtt import known_addresses
 from mote.mqtt.client import Client
 from mote.mqtt.link import Link
-from mote.mqtt.packets import ProtocolError
+from mote.mqtt.packets import CLOSED, TLS_ALERT, ProtocolError
 
 CONNECT_MS = 10_000
 _STEP_MS = 20
@@ -46,7 +46,7 @@ async def log_in(settings, progress=lambda step: None):
     except MQTTException as error:
         raise _refused(error.args[0]) from None
     except ProtocolError as error:
-        raise Failure(failure.NOT_MQTT, str(error)) from None
+        raise await _no_mqtt(error, client, server) from None
     except (OSError, ValueError, MemoryError) as error:
         raise _lost(error, server["tls"]) from None
     return client
@@ -76,12 +76,35 @@ async def connect(host, port, tls=False, ca="", progress=lambda step: None):
         raise
 
 
+async def _no_mqtt(error, client, server):
+    """The Failure of a server that does not answer in MQTT, which may be for want of TLS."""
+    told = str(error)
+    if server["tls"]:
+        return Failure(failure.NO_TLS if told == CLOSED else failure.NOT_MQTT, told)
+    needs_tls = told == TLS_ALERT
+    if told == CLOSED:
+        # Most servers say nothing to a client that speaks without TLS: they are asked.
+        from mote.mqtt import tls
+
+        over = None
+        try:
+            over = await connect(client.server, client.port)
+            needs_tls = await tls.expected_by(over)
+        except (Failure, OSError):
+            pass
+        if over:
+            over.close()
+    return Failure(failure.NEEDS_TLS if needs_tls else failure.NOT_MQTT, told)
+
+
 def _lost(error, of_tls):
-    # mbedTLS has ValueError, ENOMEM and negative numbers; the rest is the network's, but a
-    # server that does not speak TLS hangs up in the middle of the handshake.
-    its_own = (ENOMEM, ECONNRESET) if of_tls else ()
-    if isinstance(error, OSError) and error.errno > 0 and error.errno not in its_own:
-        return _server_failure(error)
+    # mbedTLS has ValueError, ENOMEM and negative numbers; the rest is the network's, but a server
+    # that does not speak TLS hangs up in the middle of the handshake, or waits for the rest of it.
+    if isinstance(error, OSError) and error.errno > 0:
+        if of_tls and error.errno in (ECONNRESET, ETIMEDOUT):
+            return Failure(failure.NO_TLS, "errno %s" % error.errno)
+        if not of_tls or error.errno != ENOMEM:
+            return _server_failure(error)
     from mote.mqtt import tls
 
     return tls.explained(error)

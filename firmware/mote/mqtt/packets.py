@@ -13,6 +13,11 @@ _QOS_SHIFT = 1
 _QOS_MASK = 0x06
 
 
+# What a ProtocolError says of a server that may want TLS, or not.
+CLOSED = "closed without an answer"
+TLS_ALERT = "a TLS alert"
+
+
 class ProtocolError(Exception):
     """The other side broke MQTT 3.1.1, or does not speak it."""
 

@@ -169,10 +169,11 @@ class Session(MQTTClient):
         except OSError as error:
             # 3.2.2.3: a server that cannot read CONNECT closes without an answer.
             if error.errno == ECONNRESET:
-                raise ProtocolError("closed without an answer") from None
+                raise ProtocolError(packets.CLOSED) from None
             raise
         if answer[0] != packets.CONNACK or answer[1] != 2:
-            raise ProtocolError("not a CONNACK")
+            # The type of an alert (RFC 8446, 5.1), which is no packet of MQTT.
+            raise ProtocolError(packets.TLS_ALERT if answer[0] == 0x15 else "not a CONNACK")
         if answer[3]:
             raise MQTTException(answer[3])
         return answer

@@ -1,16 +1,21 @@
 """TLS over a connection: a server that proves who it is (RFC 8446, RFC 6125)."""
 
+import os
 import ssl
 from binascii import a2b_base64
 from errno import ENOMEM
 
 from mote import failure, memory
 from mote.failure import Failure
+from mote.mqtt import link
 
 # What a handshake takes beside Python's heap, and of it the buffer for what is received. With less,
 # mbedTLS says that a good certificate is not trusted (MEMORY.md).
 _HANDSHAKE = 33 * 1024
 _BUFFER = 17 * 1024
+# Types of records (RFC 8446, 5.1).
+ALERT_RECORD, _HANDSHAKE_RECORD = 0x15, 0x16
+_ANSWER_S = 3
 
 
 def secured(sock, host, ca):
@@ -43,7 +48,22 @@ def explained(error):
         return Failure(failure.NO_MEMORY)
     # mbedTLS gives one line for each thing that is wrong with a certificate.
     what = str(error.args[-1]).strip().replace("\n", ", ")
-    return Failure(failure.NO_MEMORY if "ALLOC_FAILED" in what else failure.TLS, what)
+    if "ALLOC_FAILED" in what:
+        return Failure(failure.NO_MEMORY, what)
+    # What came is no record of TLS, or nothing came at all.
+    no_tls = "INVALID_RECORD" in what or "CONN_EOF" in what
+    return Failure(failure.NO_TLS if no_tls else failure.TLS, what)
+
+
+async def expected_by(over):
+    """True when the server at the other end of an open link answers in TLS."""
+    # A ClientHello with one cipher suite and no extensions (RFC 5246, 7.4.1.2): whatever the
+    # server thinks of it, it says so in a record of TLS.
+    hello = b"\x03\x03" + os.urandom(32) + b"\0\0\x02\xc0\x2f\x01\0"
+    size = len(hello)
+    await over.write(bytes((_HANDSHAKE_RECORD, 3, 1, 0, size + 4, 1, 0, 0, size)) + hello)
+    answer = await link.within(_ANSWER_S, over.read_exactly(1))
+    return answer[0] in (_HANDSHAKE_RECORD, ALERT_RECORD)
 
 
 def certificates_of(pem):

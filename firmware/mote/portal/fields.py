@@ -17,7 +17,9 @@ ORDER = (
     "portal_password",
 )
 SECRETS = ("password", "mqtt_password", "portal_password")
-ADVANCED = ("user", "mqtt_password", "tls", "insecure", "interval", "portal_password")
+ADVANCED = ("insecure", "interval", "portal_password")
+# The word for a password that was entered for a network without one.
+NO_PASSWORD = "no_password"
 # The choice "another network": its name is typed into the field beside it.
 OTHER = ""
 _DEFAULT_INTERVAL = 10

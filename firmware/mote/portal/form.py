@@ -76,6 +76,11 @@ def document(fields, known, draft=None):
     # A server that was found and picked counts before what is typed.
     address = _address(fields)
     host = address["host"]
+    port = fields.get("port", "").strip()
+    known_tls = host == server.get("host") and address["tls"] and server.get("tls")
+    if known_tls and port == str(server.get("port")):
+        # Settings that came another way may have TLS on the other port.
+        address["port"] = server["port"]
     if host != server.get("host"):
         # A password is for one server: it does not follow to another.
         server.pop("password", None)
@@ -141,9 +146,12 @@ def _address(fields):
         server_address.normalize(found)
     except ValueError:
         pass
-    for key, usual in (("port", contract.MQTT_PORT), ("tls", False), ("insecure", False)):
+    for key in ("tls", "insecure"):
         if key not in found:
-            found[key] = usual
+            found[key] = False
+    # So does somebody who switches TLS on and leaves the port alone.
+    if "port" not in found or (found["tls"] and ":" not in host and port in _USUAL_PORTS):
+        found["port"] = contract.MQTT_TLS_PORT if found["tls"] else contract.MQTT_PORT
     return found
 
 

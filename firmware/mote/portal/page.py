@@ -11,7 +11,7 @@ _FALLBACK = "en"
 
 class Page:
     """One answer. `site` has: state, name, reason, fields, networks, faults, failure, servers,
-    traceback, can_save, step_classes().
+    traceback, can_save, server, step_classes().
 
     It shows the state at its beginning: how long it is must not change while it is sent.
     """
@@ -21,7 +21,7 @@ class Page:
         self._state, self._name, self._reason = site.state, site.name, site.reason
         self._fields, self._networks, self._servers = site.fields, site.networks, site.servers
         self._failure, self._traceback = site.failure, site.traceback
-        self._can_save = site.can_save
+        self._can_save, self._server = site.can_save, site.server
         self._steps = site.step_classes()
 
     def pieces(self, language, packed):
@@ -49,6 +49,7 @@ class Page:
             "found": bool(self._servers),
             "none": not self._networks,
             "can_save": self._can_save,
+            "at": bool(self._server),
         }.get(kind, kind == self._state)
 
     def fill(self, name, words):
@@ -65,11 +66,14 @@ class Page:
             return self._server_list()
         if name == "faults":
             return self._fault_list(words)
+        if name == "server":
+            return escape(self._server)
         if name in ("tls", "insecure"):
             return " checked" if self._fields.get(name) else ""
         if name == "advanced":
             wrong = any(field in ADVANCED for field in self._faults)
-            return " open" if wrong or (self._failure and self._failure.step == "login") else ""
+            no_ca = self._failure and self._failure.reason == "no_ca"
+            return " open" if wrong or no_ca else ""
         if name == "other":
             chosen = self._fields.get("ssid") or not self._networks
             return " checked" if chosen and not self._listed() else ""
@@ -98,7 +102,8 @@ class Page:
             if name not in self._faults:
                 continue
             label = words["wifi" if name == "ssid" else name]
-            yield '<li><a href="#%s">%s</a> %s</li>' % (name, label, escape(self._faults[name]))
+            told = words.get(self._faults[name]) or escape(self._faults[name])
+            yield '<li><a href="#%s">%s</a> %s</li>' % (name, label, told)
 
     def _network_list(self, words):
         chosen = self._fields.get("ssid", OTHER)

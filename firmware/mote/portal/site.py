@@ -35,6 +35,8 @@ class Site:
         self.traceback = traceback
         self.networks = board.scan()
         self.servers = []
+        # Chosen on the page; empty: the one that the browser asks for.
+        self.language = ""
         self.fields = fields.prefilled(name, settings)
         self.failure = None
         self._board = board
@@ -56,9 +58,19 @@ class Site:
 
     @property
     def can_save(self):
-        """True while what failed could still be right: not without a server, nor on a bad flash."""
+        """True while what failed could still be right.
+
+        Not without a server, with a password that the WiFi refused, or on a bad flash.
+        """
         reason = self.failure and self.failure.reason
-        return bool(self._document and self._document["mqtt"]["host"]) and reason != failure.FLASH
+        if reason in (failure.FLASH, failure.WRONG_PASSWORD):
+            return False
+        return bool(self._document and self._document["mqtt"]["host"])
+
+    @property
+    def server(self):
+        """The host of the MQTT server that was entered or found, or an empty text."""
+        return self._document["mqtt"]["host"] if self._document else ""
 
     def try_network(self, put_first):
         """Begin the trial of a WiFi alone: `put_first(document)` gives one with it in front.
@@ -68,7 +80,8 @@ class Site:
         if self.state in (TRYING, SAVED):
             return False
         document = put_first(self._document or self._known)
-        if _faults(document):
+        first = document["wifi"][0]
+        if _faults(document) or (first.get("password") and self._is_open(first["ssid"])):
             return False
         self.fields = fields.entries(document)
         self._begin(document, True)
@@ -189,22 +202,34 @@ class Site:
 
     def _entered(self, body):
         """The document of what was entered, and what is wrong with it, by field."""
-        document = self._document_of(body)
+        document, needless = self._document_of(body)
         # What reads a form makes room for what checks it.
         memory.discard(_FORM)
         faults = _faults(document)
         if faults:
             faults = _by_field(faults)
             memory.discard(_FORM)
+        if needless:
+            faults = dict(faults, password=fields.NO_PASSWORD)
         return document, faults
+
+    def _is_open(self, ssid):
+        """True for a network in reach that asks for no password."""
+        return any(one.ssid == ssid and one.supported and not one.secured for one in self.networks)
 
     def _document_of(self, body):
         from mote.portal import form
 
         entered = form.decode(body)
         document = form.document(entered, self._known, self._document)
+        network = document["wifi"][0]
+        needless = False
+        if self._is_open(network["ssid"]):
+            # One that was kept is of the time before it was open.
+            needless = bool(entered.get("password"))
+            network["password"] = ""
         self.fields = fields.entries(document, entered)
-        return document
+        return document, needless
 
     def _save_anyway(self, request):
         if self.state == FAILED and self.can_save:
@@ -245,7 +270,10 @@ class Site:
         # Loaded for visitors, see `setup_network`.
         from mote.portal.page import Page, language
 
-        wanted = language(request.headers.get("accept-language", ""))
+        name, _, chosen = request.query.partition("=")
+        if name == "lang":
+            self.language = chosen
+        wanted = language(self.language or request.headers.get("accept-language", ""))
         packed = "gzip" in request.headers.get("accept-encoding", "")
         page = Page(self, faults)
         return http.Response(
