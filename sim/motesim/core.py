@@ -25,6 +25,7 @@ WIDTH_RATIO = 1.45
 # Python's heap, and the other heap's free bytes, also in one piece.
 SET_UP_PYTHON_HEAP = 97_984
 SET_UP_BESIDE = (51_120, 49_152)
+RUNNING_BESIDE = (34_056, 32_768)
 # Bytes of the table of 640 names that a chip makes for the firmware; here one for 1280 is there
 # before (power_on.py), and the heap is smaller instead.
 NAMES = 640 * 11
@@ -44,7 +45,8 @@ class Core:
         self.celsius = 42.0
         # Free, and free in one piece, of the memory that is not Python's: on the official image
         # with an MQTT connection, when Python's heap has grown to what it is here (MEMORY.md).
-        self.beside = (34_056, 32_768)
+        self._beside = RUNNING_BESIDE
+        self.beside_is_set = False
         self.set_up_beside = SET_UP_BESIDE
         # The least that was free of it since set-up mode began.
         self.beside_low = SET_UP_BESIDE[0]
@@ -176,6 +178,20 @@ class Core:
     def chip_beside_low(self, free: int) -> None:
         """The other heap has never had less than this free."""
         self.beside_low = free
+
+    @property
+    def beside(self) -> tuple[int, int]:
+        """Free bytes of the other heap, and of its largest block, in running mode."""
+        return self._beside
+
+    @beside.setter
+    def beside(self, figures: tuple[int, int]) -> None:
+        """Tell the board these figures in every mode."""
+        self._beside = figures
+        self.beside_is_set = figures != RUNNING_BESIDE
+
+    def chip_beside_is_set(self) -> bool:
+        return self.beside_is_set
 
     def nvs_set(self, namespace: str, key: str, value: int | str) -> None:
         self._nvs[namespace, key] = value

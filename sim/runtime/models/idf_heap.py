@@ -50,7 +50,7 @@ def access_point_opened():
 
 def info(capabilities):
     """Total, free, largest and least free of each region (`esp32.idf_heap_info`)."""
-    if _limit is None:
+    if _limit is None or world.ask("chip.beside_is_set"):
         return world.ask("chip.idf_heap", capabilities)
     _grow_if_needed()
     free = _left()
