@@ -44,6 +44,7 @@ class Entries:
     port: int = 1883
     mqtt_password: str = ""
     tls: bool = False
+    insecure: bool = False
 
 
 @asynccontextmanager
@@ -74,6 +75,11 @@ async def send(page: Page, entries: Entries) -> None:
     if entries.mqtt_password:
         await secret.fill(entries.mqtt_password)
     await page.get_by_label("Secure connection (TLS)").set_checked(entries.tls)
+    any_server = page.get_by_label("Accept any server")
+    if entries.insecure and not await any_server.is_visible():
+        await page.get_by_text("Advanced", exact=True).click()
+    if await any_server.is_visible():
+        await any_server.set_checked(entries.insecure)
     await page.get_by_role("button", name="Try and save").click()
 
 
@@ -175,11 +181,13 @@ def test_each_failure_to_log_in_is_told_and_corrected(chromium, tmp_path) -> Non
             wrong = Entries(PASSWORD, port=GUARDED, mqtt_password="the wrong one")
             await fails(house, page, wrong, failure.BAD_LOGIN)
             right = Entries(port=GUARDED, mqtt_password=LOGIN, tls=True)
+            await fails(house, page, right, failure.NO_CA)
+            right.insecure = True
             await fails(house, page, right, failure.NO_TLS)
             enough, house.board.core.beside = house.board.core.beside, (20_000, 18_000)
             await fails(house, page, right, failure.NO_MEMORY)
             house.board.core.beside = enough
-            right.mqtt_password, right.tls = "", False
+            right.mqtt_password, right.tls, right.insecure = "", False, False
             await works(page, right)
 
     asyncio.run(walk())
