@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -80,10 +81,13 @@ def prepare(only: Sequence[str] = ("test",), say: Callable[[str], None] = print)
 
 
 def _choose_images(group: str, say: Callable[[str], None]) -> None:
-    if engine.lacking_docker():
-        return
-    with engine.daemon():
-        image_source.choose(group, lambda text: say(f"Images of Docker ({group}): {text}"))
+    if not engine.lacking_docker():
+        tell = partial(_say_of_images, group, say)
+        image_source.choose(group, tell, engine.daemon)
+
+
+def _say_of_images(group: str, say: Callable[[str], None], text: str) -> None:
+    say(f"Images of Docker ({group}): {text}")
 
 
 @contextmanager

@@ -1,9 +1,9 @@
 """Grafana itself on our files: data sources, dashboards, alerts, and pictures of its pages.
 
 A Grafana 10 built from source (see `grafana_source`), as the pinned 13 cannot be had without a
-registry of images; the first run builds it, a quarter of an hour on two cores. It does not
-know what a rule is to do when its query fails by the name that 13 has for it, and it has no plugins
-for MQTT and Redis: these three data sources of profile `full` are not asked.
+registry of images; `make engines ONLY=soak` builds it, a quarter of an hour on two cores. It does
+not know what a rule is to do when its query fails by the name that 13 has for it, and it has no
+plugins for MQTT and Redis: these three data sources of profile `full` are not asked.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Profile `full` with its heavy engines: every edge that Traefik and Loki are part of.
 
-The first run builds Traefik, Loki, Promtail and Alloy: half an hour on two cores.
+`make engines ONLY=soak` builds Traefik, Loki, Promtail and Alloy, half an hour on two cores; so
+does this part where they are missing.
 """
 
 import json

@@ -92,8 +92,10 @@ def daemon() -> Iterator[None]:
     try:
         until = time.monotonic() + _START_S
         while not _answers():
-            assert daemon.poll() is None, f"dockerd ended: {(folder / 'log').read_text()[-2000:]}"
-            assert time.monotonic() < until, "dockerd does not answer"
+            if daemon.poll() is not None:
+                raise RuntimeError(f"dockerd ended: {(folder / 'log').read_text()[-2000:]}")
+            if time.monotonic() > until:
+                raise RuntimeError("dockerd does not answer")
             time.sleep(0.2)
         _clear()
         yield

@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from motekit import places
 from motekit.stack.installation import versions
@@ -44,18 +45,26 @@ def is_published(variable: str) -> bool:
     return versions()[variable] in json.loads(_DECISION.read_text(encoding="utf-8"))
 
 
-def choose(group: str, tell: Callable[[str], None]) -> None:
-    """Pull the images of `group` where the registry answers; a Docker Engine has to run."""
+def choose(
+    group: str, tell: Callable[[str], None], engine: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """Pull the images of `group` where the registry answers, with the Docker Engine of `engine`."""
     if "STACK_IMAGES" in os.environ:
         tell(f"STACK_IMAGES={os.environ['STACK_IMAGES']}")
         return
     known = json.loads(_DECISION.read_text(encoding="utf-8")) if _DECISION.exists() else []
     wanted = [versions()[variable] for variable in CANDIDATES[group]]
-    pulled = [name for name in wanted if name in known and _is_here(name)]
-    if len(pulled) < len(wanted):
-        answers = registry_answers()
-        tell(f"the registry {'answers' if answers else 'does not answer: images are made here'}")
-        pulled += [one for one in wanted if answers and one not in pulled and _pull(one, tell)]
+    answers = registry_answers()
+    tell(f"the registry {'answers' if answers else 'does not answer: images are made here'}")
+    pulled: list[str] = []
+    if answers or set(known) & set(wanted):
+        try:
+            with engine():
+                pulled = [name for name in wanted if name in known and _is_here(name)]
+                missing = [name for name in wanted if name not in pulled]
+                pulled += [name for name in missing if answers and _pull(name, tell)]
+        except RuntimeError as error:
+            tell(f"no Docker Engine, so images are made here: {error}")
     others = [name for name in known if name not in wanted]
     _DECISION.parent.mkdir(parents=True, exist_ok=True)
     _DECISION.write_text(json.dumps(sorted({*others, *pulled})) + "\n", encoding="utf-8")

@@ -4,6 +4,8 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -173,7 +175,7 @@ def test_what_cannot_be_pulled_is_made_here(
     monkeypatch.setattr(image_source, "registry_answers", lambda: True)
     image_source._DECISION.write_text(json.dumps([mosquitto, "kept:1"]))
     said: list[str] = []
-    image_source.choose("test", said.append)
+    image_source.choose("test", said.append, nullcontext)
     assert image_source.is_published("MOSQUITTO_IMAGE")
     assert image_source.is_published("TELEGRAF_IMAGE")
     assert not image_source.is_published("INFLUXDB_IMAGE")
@@ -183,11 +185,29 @@ def test_what_cannot_be_pulled_is_made_here(
     assert "kept:1" in json.loads(image_source._DECISION.read_text())
 
 
+@contextmanager
+def broken() -> Iterator[None]:
+    """A Docker Engine that does not start."""
+    raise RuntimeError("dockerd ended: no space left on device")
+    yield
+
+
+def test_without_a_registry_or_a_docker_engine_images_are_made_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for answers, expected in ((False, "does not answer"), (True, "no space left")):
+        image_source._DECISION.unlink(missing_ok=True)
+        monkeypatch.setattr(image_source, "registry_answers", lambda found=answers: found)
+        said: list[str] = []
+        image_source.choose("test", said.append, broken)
+        assert expected in said[-1] and not image_source.is_published("TELEGRAF_IMAGE")
+
+
 def test_the_environment_decides_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(prepared.NotPreparedError, match="make engines"):
         image_source.is_published("TELEGRAF_IMAGE")
     for value, published in (("published", True), ("local", False)):
         monkeypatch.setenv("STACK_IMAGES", value)
-        image_source.choose("test", print)
+        image_source.choose("test", print, broken)
         assert image_source.is_published("TELEGRAF_IMAGE") == published
         assert not image_source._DECISION.exists()
