@@ -86,6 +86,15 @@ def write(path, text):
     os.rename(_NEW, path)
 
 
+def saved_id():
+    """The id in the saved document, None where it cannot be read."""
+    try:
+        with open(PATH) as f:
+            return json.load(f)["id"]
+    except (OSError, ValueError, KeyError, TypeError, MemoryError):
+        return None
+
+
 def keep():
     """What is saved stays: there is no probation, or it is over."""
     _remove(OLD)

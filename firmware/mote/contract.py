@@ -18,6 +18,8 @@ ONLINE = "online"
 OFFLINE = "offline"
 # True in the `info` of a board that crashed too often to measure, and can be mended over MQTT.
 SAFE_MODE = "safe_mode"
+# In the `info` of a board whose connections the server keeps closing: how often in a row.
+EVICTED = "evicted"
 BAUD = 115200
 
 # Serial log, `<level> <ms> <part>: <text>`: the texts that people's scripts and our tests wait for.
@@ -29,6 +31,7 @@ LOG_JOINED = "wifi: joined "
 LOG_JOIN_FAILED = "wifi: not joined: "
 LOG_CONNECTED = "mqtt: connected to "
 LOG_DISCONNECTED = "mqtt: lost "
+LOG_EVICTED = "mqtt: the server keeps closing the connection: does another client use the id "
 LOG_FIRST_READING = "run: first reading published"
 LOG_PUBLISHED = "run: published "
 LOG_PROBATION_FAILED = "run: the new configuration did not get the board online"

@@ -1,8 +1,11 @@
 """What running and safe mode have in common: hearing commands, and answering them."""
 
-from errno import ENOMEM, ENOTCONN
+from errno import ECONNRESET, ENOMEM, ENOTCONN
 
-from mote import contract, starts
+from mote import contract, log, patience, starts
+
+# So many connections in a row that the server closes at once are no chance.
+EVICTIONS = 3
 
 
 class Obeying:
@@ -14,6 +17,8 @@ class Obeying:
         self.client = None
         self._device = settings["id"]
         self._commands = None
+        # How often in a row the server has closed a connection soon after the login.
+        self.evictions = 0
 
     def obey(self):
         """What obeys: loaded with the first command, most boards never get one."""
@@ -35,6 +40,15 @@ class Obeying:
         client, self.client = self.client, None
         if self._commands and client:
             self._commands.disconnected(len(client.posted))
+
+    def closed_by_server(self, reason, held_ms):
+        """A connection ended for `reason`. A server ends the older of two with one id (3.1.4)."""
+        if held_ms >= patience.CONNECTION_STEADY_MS:
+            self.evictions = 0
+        elif isinstance(reason, OSError) and reason.errno == ECONNRESET:
+            self.evictions += 1
+            if self.evictions >= EVICTIONS:
+                log.error(contract.LOG_EVICTED + self._device)
 
     def _has_arrived(self, pid):
         if self._commands:

@@ -29,6 +29,7 @@ from mote.store.ring import Ring
 from mote.wifi import station
 
 LOGS_A_MINUTE = 10
+_WITHDRAW_S = 5
 _BEAT_MS = 1_000
 # What obeys, and what else is needed while there is a connection.
 _ORDERS = ("mote.orders", "mote.reconfigure", "mote.probation", "mote.atomic_file")
@@ -70,12 +71,24 @@ class _Running(Obeying):
             await self._leave.wait()
             self.delivery.keep()
             if self.client:
+                await self._withdraw()
                 await self.client.leave()
         finally:
             log.tap = None
             for task in works:
                 task.cancel()
         return self._why
+
+    async def _withdraw(self):
+        """With another id the board may not clear what it announced under this one."""
+        if config.saved_id() in (self._device, None):
+            return
+        from mote import homeassistant
+
+        try:
+            await tasks.within(_WITHDRAW_S, homeassistant.withdraw(self.client, self._device))
+        except (OSError, MemoryError, asyncio.TimeoutError):
+            log.warning("run: Home Assistant keeps the entries of %s" % self._device)
 
     def _end(self, *why):
         self._why = why

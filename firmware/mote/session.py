@@ -22,6 +22,7 @@ from mote import (
     update,
 )
 from mote.mqtt.protocol import RECEIVE_MAX
+from mote.obeying import EVICTIONS
 from mote.sending import Sending
 from mote.wifi import station
 
@@ -68,7 +69,9 @@ class Session:
                 task.cancel()
             client.close()
         log.warning("%s%s: %r" % (contract.LOG_DISCONNECTED, client.server, client.reason))
-        return time.ticks_diff(time.ticks_ms(), since)
+        held_ms = time.ticks_diff(time.ticks_ms(), since)
+        self._node.closed_by_server(client.reason, held_ms)
+        return held_ms
 
     def _too_long(self, _, excerpt, size):
         return self._node.obey().too_large(excerpt, size, RECEIVE_MAX)
@@ -142,7 +145,11 @@ class Session:
         from mote import homeassistant
 
         metrics = [name for sensor in self._node.sensors for name in sensor.names]
-        await homeassistant.announce(self._client, self._device, metrics, board.chip())
+        complete = all(sensor.names for sensor in self._node.sensors)
+        interval_s = self._node.settings["interval"]
+        await homeassistant.announce(
+            self._client, self._device, metrics, board.chip(), interval_s, complete
+        )
         memory.forget("mote.homeassistant", "mote.units")
 
     def _info(self):
@@ -152,6 +159,8 @@ class Session:
         info["queue"] = len(node.delivery)
         info["lost"] = node.delivery.lost
         info["clock"] = node.clock.known
+        if node.evictions >= EVICTIONS:
+            info[contract.EVICTED] = node.evictions
         return info
 
 
