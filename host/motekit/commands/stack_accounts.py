@@ -17,6 +17,8 @@ ADD = explained("mote stack add greenhouse cellar")
 REMOVE = explained("mote stack remove greenhouse")
 LIST = explained("mote stack list --json")
 SECRET = explained("mote stack secret grafana")
+# The broker lets a device in with that client id only.
+_CLIENT_ID_NOTE = "Devices without Mote need the user name as MQTT client id, too."
 
 
 def add(
@@ -38,7 +40,7 @@ def add(
         return
     for user, password in passwords.items():
         echo_login(user, password)
-    echo(*LOGIN_NOTES, err=True)
+    echo(*LOGIN_NOTES, _CLIENT_ID_NOTE, err=True)
 
 
 def remove(
