@@ -82,6 +82,8 @@ async def _join(online):
         log.info("run: the known WiFi is back, the portal closes")
         online.portal.close()
         online.portal = None
+        # Its servers end in the next turn of the loop, and hold their modules until then.
+        await asyncio.sleep_ms(_STEP_MS)
         memory.forget(*_PORTAL)
 
 

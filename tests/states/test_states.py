@@ -121,7 +121,7 @@ async def test_without_room_for_phones_beside_the_portal_is_opened_alone(tmp_pat
     async with walk(tmp_path, wifi_up=False) as w:
         await w.board.cut_power()
         # As many sensors would leave it: the portal opens, its page finds no room.
-        w.board.core.heap -= 26_000
+        w.board.core.heap -= 22_000
         await w.board.power_on()
         await w.sees(contract.LOG_SETUP, timeout=60)
         while not any("no memory for phones" in line for line in w.board.log):
