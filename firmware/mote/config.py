@@ -36,7 +36,7 @@ def load():
     except OSError:
         raise ConfigError([MISSING]) from None
     except json_text.JsonError as error:
-        raise ConfigError([("config.json", "is not JSON: %s" % error)]) from None
+        raise ConfigError([("config.json", "is damaged: not JSON: %s" % error)]) from None
     except MemoryError:
         raise ConfigError([("config.json", "is damaged: not JSON")]) from None
     finally:

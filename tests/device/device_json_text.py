@@ -61,7 +61,9 @@ def test_a_damaged_file_is_told_with_its_line():
     try:
         config.load()
     except config.ConfigError as error:
-        assert error.faults == [("config.json", "is not JSON: line 2: 'id' is there twice")]
+        assert error.faults == [
+            ("config.json", "is damaged: not JSON: line 2: 'id' is there twice")
+        ]
     else:
         raise AssertionError("accepted")
     finally:
