@@ -1,6 +1,6 @@
 """Starts Mote from one of two folders, /app_a and /app_b (UPDATES.md). No update changes this file.
 
-Ctrl-C leads to the REPL; anything else that ends Mote restarts the board.
+Ctrl-C and a key lead to the REPL; anything else that ends Mote restarts the board.
 """
 
 import json

@@ -15,6 +15,7 @@ from mote import (
     led,
     log,
     memory,
+    patience,
     starts,
     system,
     tasks,
@@ -30,15 +31,28 @@ _COLLECT_EVERY = 16 * 1024
 
 
 def main():
-    """Run until power-off. Returns only by KeyboardInterrupt, with the watchdog kept quiet."""
+    """Run until power-off. Raises KeyboardInterrupt when the REPL is wanted, with the watchdog fed.
+
+    Ctrl-C alone is not enough: it may be noise on the line, or the end of a terminal program.
+    """
+    try:
+        _run_until_fault()
+    except KeyboardInterrupt:
+        from mote import console
+
+        system.keep_alive_for_repl()
+        log.info("%s%d s" % (contract.LOG_STOPPED, patience.REPL_UNUSED_MS // 1000))
+        if not console.key_within(patience.REPL_UNUSED_MS):
+            system.restart("nobody typed after Ctrl-C")
+        raise
+
+
+def _run_until_fault():
     gc.threshold(_COLLECT_EVERY)
     told = (contract.LOG_BOOT, __version__, board.chip(), system.reset_cause())
     log.info("%s%s on %s after %s" % told)
     try:
         asyncio.run(_live())
-    except KeyboardInterrupt:
-        system.keep_alive_for_repl()
-        raise
     except Exception as error:
         sys.print_exception(error)
         micropython.kbd_intr(3)

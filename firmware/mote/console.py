@@ -1,4 +1,4 @@
-"""Listens on the serial port: to Ctrl-C, and to the commands of Improv (IMPROV.md)."""
+"""Listens on the serial port: to Ctrl-C, to the commands of Improv (IMPROV.md), to any key."""
 
 import asyncio
 import select
@@ -15,6 +15,23 @@ _STEP_MS = 50
 _SILENT_TURNS = 10
 # A client that is there speaks every few seconds; others have the memory of one that is gone.
 _GONE_TURNS = 1200
+# Programs wait for it after Ctrl-C, before they type.
+_PROMPT = ">>> "
+
+
+def key_within(timeout_ms):
+    """Wait for the first byte typed, and leave it to the REPL. False when none came in time.
+
+    The prompt is shown at once; the REPL, which runs only after this program, shows it again.
+    """
+    # Ctrl-C is a byte like any other: the REPL shall have it, too.
+    micropython.kbd_intr(-1)
+    print(_PROMPT, end="")
+    poller = select.poll()
+    poller.register(sys.stdin, select.POLLIN)
+    typed = bool(poller.poll(timeout_ms))
+    print()
+    return typed
 
 
 async def listen(partner, unanswered=None):

@@ -39,6 +39,7 @@ LOG_UPDATE_TRIAL = "update: on trial: "
 LOG_UPDATED = "update: stays: "
 LOG_ROLLED_BACK = "update: rolled back: "
 LOG_RESTART = "app: restarting: "
+LOG_STOPPED = "app: stopped by Ctrl-C; type for the REPL, or the board restarts in "
 LOG_HEAP = "setup: least free heap "
 LOG_SLEEP = "app: sleeping for "
 

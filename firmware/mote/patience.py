@@ -28,6 +28,8 @@ QUICK_RESETS = 3
 # After so many crashes in a row only the portal starts; a run of this length breaks the row.
 CRASHES = 5
 STEADY_MS = 300_000
+# After Ctrl-C at the serial port a key opens the REPL. Without one the board restarts.
+REPL_UNUSED_MS = 300_000
 # Safe mode tries the firmware once more when nobody came.
 SAFE_MODE_MS = 600_000
 # A configuration that came over MQTT and does not get the board online makes room for the old one.

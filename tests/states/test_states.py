@@ -187,3 +187,32 @@ async def test_a_broker_that_is_gone_opens_no_portal_and_is_found_again(tmp_path
         await board.wait_for_log(contract.LOG_CONNECTED, 60, since=since)
         assert sum(contract.LOG_JOINED in line for line in board.log) == 1
         assert not any(contract.LOG_SETUP in line for line in board.log)
+
+
+@way("stopped")
+async def test_a_stray_ctrl_c_stops_the_board_until_nobody_has_typed_for_a_while(tmp_path) -> None:
+    async with walk(tmp_path) as w:
+        await w.sees(contract.LOG_FIRST_READING)
+        w.board.serial.type(b"\x03")
+        await w.sees(contract.LOG_STOPPED + "3 s", contract.LOG_RESTART, contract.LOG_FIRST_READING)
+        assert w.noted("crashes") in (None, 0)
+
+
+async def test_a_stray_ctrl_c_in_set_up_leads_back_to_the_portal(tmp_path) -> None:
+    async with walk(tmp_path, configured=False) as w:
+        await w.sees(contract.LOG_SETUP)
+        w.board.serial.type(b"\x03")
+        await w.sees(contract.LOG_STOPPED, contract.LOG_RESTART, contract.LOG_SETUP)
+
+
+async def test_whoever_types_after_ctrl_c_keeps_the_repl(tmp_path) -> None:
+    async with walk(tmp_path, REPL_UNUSED_MS=10_000) as w:
+        await w.sees(contract.LOG_FIRST_READING)
+        w.board.serial.type(b"\x03")
+        await w.sees(contract.LOG_STOPPED)
+        # A script runs, then nobody types, both for longer than that.
+        w.board.serial.type(b"import time; time.sleep(12); print('awake ' + 'again')\r")
+        await w.sees("awake again")
+        w.board.serial.type(b"print(time.sleep(12), 'still ' + 'here')\r")
+        await w.sees("still here")
+        assert not any(contract.LOG_RESTART in line for line in w.board.log)

@@ -27,6 +27,7 @@ SHORT = {
     "SAVED_TOLD_MS": 1_500,
     "SAVED_UNTOLD_MS": 60_000,
     "QUICK_RESET_MS": 3_000,
+    "REPL_UNUSED_MS": 3_000,
     "SAFE_MODE_MS": 4_000,
     "PROBATION_MS": 6_000,
     "UPDATE_TRIAL_MS": 6_000,
@@ -41,20 +42,21 @@ def patience() -> dict[str, int]:
 
 
 def hurried(
-    folder: Path, *, crash: bool = False, crash_in_safe_mode: bool = False, **times_ms: int
+    folder: Path,
+    *,
+    crash: bool = False,
+    crash_in_safe_mode: bool = False,
+    session_ms: dict[str, int] | None = None,
+    **times_ms: int,
 ) -> Path:
     """A tree for a board whose times are `SHORT`, or those given.
 
-    With `crash`, running mode raises at once.
+    With `crash`, running mode raises at once. `session_ms` are times of session.py.
     """
     source = folder / "source"
     shutil.copytree(places.FIRMWARE, source, ignore=shutil.ignore_patterns("__pycache__"))
-    file = source / "mote" / "patience.py"
-    text = file.read_text(encoding="utf-8")
-    for name, value in (SHORT | times_ms).items():
-        text, count = re.subn(rf"^{name} = [\d_]+$", f"{name} = {value}", text, flags=re.M)
-        assert count == 1, name
-    file.write_text(text, encoding="utf-8")
+    _set_times(source / "mote" / "patience.py", SHORT | times_ms)
+    _set_times(source / "mote" / "session.py", session_ms or {})
     for module, fault, wanted in (
         ("running", "a bad release", crash),
         ("rescue", "no rescue", crash_in_safe_mode),
@@ -63,6 +65,14 @@ def hurried(
             with (source / "mote" / f"{module}.py").open("a") as file:
                 file.write(f"\n\nraise RuntimeError('{fault}')\n")
     return firmware.build(boards.default_for("esp32"), source)
+
+
+def _set_times(file: Path, times_ms: dict[str, int]) -> None:
+    text = file.read_text(encoding="utf-8")
+    for name, value in times_ms.items():
+        text, count = re.subn(rf"^{name} = [\d_]+$", f"{name} = {value}", text, flags=re.M)
+        assert count == 1, name
+    file.write_text(text, encoding="utf-8")
 
 
 class Walk:
