@@ -16,6 +16,7 @@ from mote import (
     led,
     log,
     memory,
+    patience,
     starts,
     system,
     tasks,
@@ -38,6 +39,7 @@ class Session:
     """
 
     _shown = "connected"
+    _since = 0
 
     def __init__(self, node, client):
         self._node = node
@@ -46,7 +48,8 @@ class Session:
 
     async def hold(self):
         """From the login to the loss of the connection; how many ms it held."""
-        client, since = self._client, time.ticks_ms()
+        client = self._client
+        self._since = time.ticks_ms()
         works = []
         try:
             client.set_callback(lambda _, payload: self._node.obey().received(payload))
@@ -69,9 +72,12 @@ class Session:
                 task.cancel()
             client.close()
         log.warning("%s%s: %r" % (contract.LOG_DISCONNECTED, client.server, client.reason))
-        held_ms = time.ticks_diff(time.ticks_ms(), since)
+        held_ms = self._held_ms()
         self._node.closed_by_server(client.reason, held_ms)
         return held_ms
+
+    def _held_ms(self):
+        return time.ticks_diff(time.ticks_ms(), self._since)
 
     def _too_long(self, _, excerpt, size):
         return self._node.obey().too_large(excerpt, size, RECEIVE_MAX)
@@ -159,6 +165,8 @@ class Session:
         info["queue"] = len(node.delivery)
         info["lost"] = node.delivery.lost
         info["clock"] = node.clock.known
+        if self._held_ms() >= patience.CONNECTION_STEADY_MS:
+            node.evictions = 0
         if node.evictions >= EVICTIONS:
             info[contract.EVICTED] = node.evictions
         return info

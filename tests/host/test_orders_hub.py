@@ -37,6 +37,7 @@ async def test_the_owner_sees_the_boards_and_since_when_one_is_gone(tmp_path: Pa
         shown = await asyncio.to_thread(mote, "devices", "--once", "--json", *options)
         (told,) = json.loads(shown.stdout)
         assert shown.returncode == DONE and told["info"]["version"] == "0.1.0"
+        assert told["hint"] is None
         assert not told["online"] and began <= told["changed"] <= time.time()
         asked = await asyncio.to_thread(mote, "restart", "plant1", "--wait", "0", *options)
         assert asked.returncode == FAILED and "plant1 is offline since " in asked.stderr
@@ -44,6 +45,14 @@ async def test_the_owner_sees_the_boards_and_since_when_one_is_gone(tmp_path: Pa
         await say(hub, login, "devices/plant1/status", "online")
         shown = await asyncio.to_thread(mote, "devices", "--once", *options)
         assert "safe mode" in shown.stdout and hub.store.devices()[0].state == "safe mode"
+        assert "evicts" not in shown.stdout
+        await say(hub, login, "devices/plant1/info", json.dumps({contract.EVICTED: 3}))
+        shown = await asyncio.to_thread(mote, "devices", "--once", *options)
+        hint = "plant1: another client with the same id evicts it again and again"
+        assert hint in shown.stdout
+        shown = await asyncio.to_thread(mote, "devices", "--once", "--json", *options)
+        assert json.loads(shown.stdout)[0]["hint"].startswith(hint)
+        await say(hub, login, "devices/plant1/info", json.dumps({contract.SAFE_MODE: True}))
         # An info that is no object is refused; the one before it stays.
         await say(hub, login, "devices/plant1/info", "[1]")
         assert hub.ingest.refused == 1 and hub.store.devices()[0].state == "safe mode"

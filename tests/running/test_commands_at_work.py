@@ -57,6 +57,22 @@ async def test_identify_flashes_the_led_for_its_time(tmp_path) -> None:
         assert last - since < 8 * 20 + 5
 
 
+async def test_a_second_identify_does_not_end_the_first_early(tmp_path) -> None:
+    async with commanded(tmp_path) as host:
+        light = Light(host.board)
+        # Of three the one that ends last counts, whenever it came.
+        assert (await host.ask("n1", cmd="identify", seconds=2))["ok"]
+        asked = asyncio.get_running_loop().time()
+        assert (await host.ask("n2", cmd="identify", seconds=8))["ok"]
+        assert (await host.ask("n3", cmd="identify", seconds=0.2))["ok"]
+        await light.keeps(IDENTIFY, 1)
+        at_work = len(light.seen)
+        await light.keeps(CONNECTED, 6)
+        times = [time for time, _ in light.seen]
+        last = next(i for i in range(at_work, len(times)) if times[i + 1] - times[i] > 3)
+        assert times[last] - asked > 7.9
+
+
 async def test_the_log_level_hides_and_shows_lines(tmp_path) -> None:
     async with commanded(tmp_path) as host:
         assert (await host.ask("n1", cmd="log", level="W"))["level"] == "W"

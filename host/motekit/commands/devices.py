@@ -13,6 +13,7 @@ from motekit.exits import explained, fail
 from motekit.terminal import console, echo, print_json, styled
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
     from motekit.orders import Device, Roster
@@ -50,7 +51,8 @@ def command(
 ) -> None:
     """Show the boards, live: online, or offline since when; version, signal, readings.
 
-    Also how many readings wait on a board, how many it lost, and the last one.
+    Also how many readings wait on a board, how many it lost, and the last one; and what to do where
+    two clients with one id evict each other.
 
     Boards that a hub on this machine knows are shown with the time since when they are offline.
     """
@@ -112,7 +114,7 @@ def _show(devices: "list[Device]", as_json: bool) -> None:
     elif devices:
         # As wide as it needs to be where nobody looks at the width.
         width = None if sys.stdout.isatty() else 200
-        console(width=width).print(_table(devices))
+        console(width=width).print(_overview(devices))
     else:
         echo("No board has ever been on this server.", err=True)
 
@@ -132,9 +134,9 @@ async def _live(roster: "Roster") -> None:
 
     from rich.live import Live
 
-    with Live(_table(_sorted(roster)), console=console(), auto_refresh=False) as live:
+    with Live(_overview(_sorted(roster)), console=console(), auto_refresh=False) as live:
         while True:
-            live.update(_table(_sorted(roster)), refresh=True)
+            live.update(_overview(_sorted(roster)), refresh=True)
             await asyncio.sleep(REFRESH_S)
 
 
@@ -150,8 +152,17 @@ def _as_object(device: "Device") -> dict[str, Any]:
         # Unix time, or null where nobody knows.
         "changed": device.changed or None,
         "info": device.info,
+        "hint": device.hint or None,
         "readings": readings,
     }
+
+
+def _overview(devices: "list[Device]") -> "Group":
+    """The table, and below it what a person should do."""
+    from rich.console import Group
+
+    hints = [styled(one.hint, "yellow") for one in devices if one.hint]
+    return Group(_table(devices), *hints)
 
 
 def _table(devices: "list[Device]") -> "Table":

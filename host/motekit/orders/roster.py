@@ -39,6 +39,16 @@ class Device:
         return bool(self.online and self.info.get(contract.SAFE_MODE))
 
     @property
+    def hint(self) -> str:
+        """What a person should do about it; empty when there is nothing."""
+        if not self.info.get(contract.EVICTED):
+            return ""
+        return (
+            f"{self.id}: another client with the same id evicts it again and again: give one of "
+            "the two another id"
+        )
+
+    @property
     def version(self) -> str:
         """Of its firmware; empty when it has not told."""
         return str(self.info.get("version", ""))

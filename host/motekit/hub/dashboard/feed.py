@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
+from mote import contract
 
 from motekit.hub.dashboard.errors import unknown
 from motekit.hub.dashboard.live import LiveState
@@ -42,6 +43,7 @@ _INFO = (
     ("reset", "Reason for last start", ""),
     ("queue", "Readings still on the board", ""),
     ("lost", "Readings lost", ""),
+    (contract.EVICTED, "Disconnected by another client with this ID", " times in a row"),
 )
 # Of a text that a board says of itself.
 TEXT_MAX = 200
