@@ -84,6 +84,14 @@ async def test_mpremote_stops_a_board_at_work(tmp_path) -> None:
         assert await mpremote(board, "eval", "1 + 1") == "2"
 
 
+async def test_mpremote_takes_over_a_board_that_a_stray_ctrl_c_stopped() -> None:
+    async with board_in_setup() as board:
+        board.serial.type(b"\x03")
+        await board.wait_for_log(contract.LOG_STOPPED, 60)
+        assert await mpremote(board, "resume", "eval", "6 * 7") == "42"
+        assert not any(contract.LOG_RESTART in line for line in board.log)
+
+
 async def test_mpremote_works_where_a_client_left_half_a_frame() -> None:
     async with board_in_setup() as board:
         async with Wire(board) as wire:

@@ -35,6 +35,15 @@ async def test_the_fifth_crash_leads_to_safe_mode_with_the_traceback(tmp_path) -
         await w.sees("nobody came to safe mode", "crash 5 of 5", "safe mode", timeout=60)
 
 
+async def test_a_stray_ctrl_c_in_safe_mode_leads_back_to_safe_mode(tmp_path) -> None:
+    async with walk(tmp_path, crash=True, crashes=5, SAFE_MODE_MS=600_000) as w:
+        await w.sees("safe mode", contract.LOG_SETUP)
+        w.board.serial.type(b"\x03")
+        await w.sees(contract.LOG_STOPPED, contract.LOG_RESTART, "safe mode", contract.LOG_SETUP)
+        # It was no crash.
+        assert w.noted("crashes") == 5
+
+
 @way("mended")
 async def test_a_board_in_safe_mode_is_told_over_mqtt_to_start_again(tmp_path) -> None:
     async with walk(tmp_path, crash=True, crashes=4, SAFE_MODE_MS=600_000) as w:
