@@ -23,6 +23,8 @@ _AT_WORK, _DONE_BEFORE = "at work", "done before"
 _WAITS, _ARRIVED = None, 0
 _STEP_MS = 50
 _LONG = 1024
+# A payload is searched in copies of so many bytes, and what is at the end of one comes again.
+_WINDOW, _OVERLAP = 512, 128
 # How long what follows an answer waits for its acknowledgement.
 _LAST_WORDS_S = 10
 
@@ -95,13 +97,12 @@ class Commands:
         `excerpt` is its beginning and its end: the nonce is at one of them, mostly.
         """
         log.warning("commands: %d bytes are too many" % size)
-        excerpt = bytes(excerpt)
-        nonce = _text_of(b"nonce", excerpt)
+        nonce = _text_of("nonce", excerpt)
         entry = self._entry(nonce) if 0 < len(nonce) <= NONCE_MAX else None
         if entry is None:
             most = "at most %d" % limit if limit else "there is no memory for it"
             answer = {"ok": False, "error": "too large: %d bytes, %s" % (size, most)}
-            for key, value in (("cmd", _text_of(b"cmd", excerpt)), ("nonce", nonce)):
+            for key, value in (("cmd", _text_of("cmd", excerpt)), ("nonce", nonce)):
                 if 0 < len(value) <= NONCE_MAX:
                     answer[key] = value
             entry = self._remember(answer.get("nonce"), json.dumps(answer))
@@ -250,35 +251,64 @@ class Commands:
 
 
 def _parsed(payload):
-    """The command in `payload`, and why it is refused, if it is. Raises ValueError, MemoryError."""
-    if len(payload) > _LONG:
-        # There is no memory for more than its values: the next start checks them (`probation`).
-        return json.loads(payload), ""
-    payload = bytes(payload)
-    if not re.search(b'"config"\\s*:', payload):
+    """The command in `payload`, and why it is refused, if it is. Raises ValueError, MemoryError.
+
+    A configuration is kept, so it is read as strictly as from everywhere else. The content of
+    a `payload` that is long, a view of the receive buffer, is lost.
+    """
+    if not _names_config(payload):
         # What is not kept is read by the port's own parser: it is there, and it is fast.
-        return json.loads(payload), ""
+        command = json.loads(payload)
+        # The name may be written with escapes.
+        if not isinstance(command, dict) or "config" not in command:
+            return command, ""
+        command = None
     from mote import json_text
 
     try:
+        if len(payload) > _LONG:
+            return json_text.parse_in_place(payload), ""
         return json_text.parse(payload), ""
     except ValueError as error:
-        # What takes almost everything finds the nonce, so that somebody is told.
-        return json.loads(payload), "the command is not JSON: %s" % error
+        # What the text shows of itself, so that somebody is told.
+        named = {key: _text_of(key, payload) for key in ("cmd", "nonce")}
+        return named, "the command is not JSON: %s" % error
     finally:
         memory.discard("mote.json_text", "mote.utf8")
+
+
+def _names_config(payload):
+    for window in _windows(payload):
+        if re.search('"config"\\s*:', window):
+            return True
+    return False
+
+
+def _text_of(key, payload):
+    """The text that stands behind `key` in any bytes of JSON, empty when there is none."""
+    for window in _windows(payload):
+        match = re.search('"%s"\\s*:\\s*"' % key, window)
+        if not match:
+            continue
+        # The text is not matched: each character of it would take of the stack.
+        start = window.find(match.group(0)) + len(match.group(0))
+        end = window.find(b'"', start)
+        # What ends behind this window is whole in the next, unless it is too long.
+        if end > 0 and b"\\" not in window[start:end]:
+            try:
+                return str(window[start:end], "utf-8")
+            except UnicodeError:
+                return ""
+    return ""
+
+
+def _windows(payload):
+    """Copies of short pieces: the whole is never in the heap a second time."""
+    for at in range(0, len(payload), _WINDOW - _OVERLAP):
+        yield bytes(payload[at : at + _WINDOW])
 
 
 def _answer(name, nonce, ok, entries):
     answer = {"cmd": name, "nonce": nonce, "ok": ok}
     answer.update(entries)
     return json.dumps(answer)
-
-
-def _text_of(key, excerpt):
-    """The text that stands behind `key` in a piece of JSON, empty when there is none."""
-    found = re.search(b'"' + key + b'"\\s*:\\s*"([^"\\\\]+)"', excerpt)
-    try:
-        return str(found.group(1), "utf-8") if found else ""
-    except UnicodeError:
-        return ""

@@ -16,6 +16,8 @@ _LARGEST = 3.4e38
 _BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 _BLANK = b" \t\r\n"
+# Text is searched in copies of so many bytes: a view has no `find`.
+_PIECE = 128
 _IN_NUMBER = b"0123456789+-.eE"
 _DIGITS = b"0123456789"
 _CONTROL = "text has a line end or another control character: write \\n"
@@ -38,13 +40,23 @@ def parse(data: bytes, max_bytes: int = MAX_BYTES) -> object:
     """Return the value of JSON text in `data`, bytes of UTF-8. Raises JsonError, MemoryError."""
     if len(data) > max_bytes:
         raise JsonError(1, "is larger than %d bytes" % max_bytes)
-    if isinstance(data, str):
-        data = data.encode()
-    elif not isinstance(data, bytes):
-        data = bytes(data)
-    if data[:2] in _UTF16_BOMS:
+    return _document(_Reader(memoryview(data.encode() if isinstance(data, str) else data)))
+
+
+def parse_in_place(data: memoryview) -> object:
+    """As `parse`, and the content of `data`, a view of a bytearray, is lost.
+
+    A text that has escapes is put together there: a certificate is in the heap once beside `data`.
+    """
+    return _document(_Reader(data, in_place=True))
+
+
+def _document(reader):
+    start = bytes(reader.data[:3])
+    if start[:2] in _UTF16_BOMS:
         raise JsonError(1, "is UTF-16, not UTF-8: save it as UTF-8")
-    reader = _Reader(data, 3 if data[:3] == _BOM else 0)
+    if start == _BOM:
+        reader.skip(3)
     try:
         return reader.document()
     except IndexError:
@@ -54,15 +66,18 @@ def parse(data: bytes, max_bytes: int = MAX_BYTES) -> object:
 class _Reader:
     """A place in JSON text. An IndexError of its methods says that the text ends there."""
 
-    def __init__(self, data, at):
-        self._data = data
-        self._at = at
+    def __init__(self, data, in_place=False):
+        self.data = data
+        self._in_place = in_place
+        self._at = 0
+        self._line = 1
 
     def error(self, reason):
-        line = 1
-        for i in range(min(self._at, len(self._data))):
-            line += self._data[i] == 10
-        return JsonError(line, reason)
+        return JsonError(self._line, reason)
+
+    def skip(self, count):
+        """Go on behind `count` bytes."""
+        self._at += count
 
     def document(self):
         """The one value that the text is. Without recursion: the stack of a board is small."""
@@ -103,15 +118,17 @@ class _Reader:
 
     def _skip_blanks(self):
         """Go to the next character that is no blank; False at the end of the text."""
-        data, at, size = self._data, self._at, len(self._data)
+        data, at, size = self.data, self._at, len(self.data)
         while at < size and data[at] in _BLANK:
+            # No text has a line end in it.
+            self._line += data[at] == 10
             at += 1
         self._at = at
         return at < size
 
     def _next(self):
         self._skip_blanks()
-        return self._data[self._at]
+        return self.data[self._at]
 
     def _name(self, inside):
         if self._next() != 34:
@@ -130,13 +147,13 @@ class _Reader:
         if c == 45 or c in _DIGITS:
             return self._number()
         for word, value in _WORDS:
-            if self._data[self._at : self._at + len(word)] == word:
+            if self.data[self._at : self._at + len(word)] == word:
                 self._at += len(word)
                 return value
         raise self.error("a value is expected: text in double quotes, a number, true, false, null")
 
     def _number(self):
-        data, begin, at = self._data, self._at, self._at
+        data, begin, at = self.data, self._at, self._at
         while at < len(data) and data[at] in _IN_NUMBER:
             at += 1
         text = str(data[begin:at], "ascii")
@@ -155,9 +172,9 @@ class _Reader:
 
         It is in the heap once beside the data, in one piece of the right size.
         """
-        data, start = self._data, self._at + 1
+        data, start = self.data, self._at + 1
         end, escaped = self._end_of_string(start)
-        text = memoryview(data)[start:end]
+        text = data[start:end]
         if escaped:
             text = self._unescaped(start, end)
         elif text and min(text) < 32:
@@ -170,24 +187,32 @@ class _Reader:
 
     def _end_of_string(self, at):
         """The place of the closing quote, and whether there is a backslash before it."""
-        data, escaped = self._data, False
+        escaped = False
         while True:
-            end = data.find(b'"', at)
+            end = self._find(b'"', at, len(self.data))
             if end < 0:
-                self._at = len(data)
                 raise IndexError
-            slash = data.find(b"\\", at, end)
+            slash = self._find(b"\\", at, end)
             if slash < 0:
                 return end, escaped
             at, escaped = slash + 2, True
 
+    def _find(self, character, at, end):
+        """The first place of a character, -1 where it is not."""
+        while at < end:
+            found = bytes(self.data[at : min(at + _PIECE, end)]).find(character)
+            if found >= 0:
+                return at + found
+            at += _PIECE
+        return -1
+
     def _unescaped(self, at, end):
         # What stands for a character is never shorter than its UTF-8.
-        text, size = memoryview(bytearray(end - at)), 0
-        view = memoryview(self._data)
+        text = self.data[at:end] if self._in_place else memoryview(bytearray(end - at))
+        size = 0
         while at < end:
-            slash = self._data.find(b"\\", at, end)
-            piece = view[at : end if slash < 0 else slash]
+            slash = self._find(b"\\", at, end)
+            piece = self.data[at : end if slash < 0 else slash]
             if piece and min(piece) < 32:
                 self._at = at
                 raise self.error(_CONTROL)
@@ -204,14 +229,14 @@ class _Reader:
 
     def _escape(self):
         """What stands behind a backslash, as UTF-8."""
-        c = self._data[self._at]
+        c = self.data[self._at]
         self._at += 1
         if c in _ESCAPED:
             return _ESCAPED[c]
         if c != 117:
             raise self.error("text has a backslash: write \\\\")
         number = self._hex()
-        if 0xD800 <= number < 0xDC00 and self._data[self._at : self._at + 2] == b"\\u":
+        if 0xD800 <= number < 0xDC00 and self.data[self._at : self._at + 2] == b"\\u":
             self._at += 2
             low = self._hex()
             if 0xDC00 <= low < 0xE000:
@@ -221,7 +246,7 @@ class _Reader:
         return chr(number).encode()
 
     def _hex(self):
-        digits = self._data[self._at : self._at + 4]
+        digits = self.data[self._at : self._at + 4]
         for c in digits:
             if c not in b"0123456789abcdefABCDEF":
                 digits = b""

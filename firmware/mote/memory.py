@@ -3,6 +3,9 @@
 import gc
 import sys
 
+# Bytes that have to be free beside Python's heap with a TLS connection, for an update or a long
+# command: it makes that grow by 14 KB, and the network goes on (MEMORY.md).
+_BESIDE_TLS = 32 * 1024
 # What modules that are forgotten leave behind for good.
 kept = []
 _heap_low = 1 << 29
@@ -60,6 +63,11 @@ def beside():
 
     regions = idf_heap_info(HEAP_DATA)
     return sum(region[1] for region in regions), max(region[2] for region in regions)
+
+
+def is_short_beside_tls(server):
+    """Whether a connection to `server`, settings, has TLS and leaves Python no room to grow."""
+    return server["tls"] and beside()[0] < _BESIDE_TLS
 
 
 def heap_low():

@@ -5,7 +5,7 @@ Loaded for a command, and forgotten soon after.
 
 import asyncio
 
-from mote import led, log, memory, starts, update
+from mote import led, log, memory, starts
 from mote.commands import Refused
 
 IDENTIFY_S = 10
@@ -75,7 +75,7 @@ class Orders:
         return {"probation": True}, self._leave(command, "a new configuration is tried")
 
     async def _update(self, command):
-        if self._settings["mqtt"]["tls"] and memory.beside()[0] < update.BESIDE_TLS:
+        if memory.is_short_beside_tls(self._settings["mqtt"]):
             # It would break off amid the pieces, and take the connection with it (MEMORY.md).
             raise Refused(
                 "too little memory for an update over TLS: send it without TLS, or over USB"

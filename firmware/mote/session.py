@@ -22,12 +22,13 @@ from mote import (
     tasks,
     update,
 )
-from mote.mqtt.protocol import RECEIVE_MAX
 from mote.obeying import EVICTIONS
 from mote.sending import Sending
 from mote.wifi import station
 
 INFO_EVERY_MS = 300_000
+# Bytes of the longest message where memory beside TLS is short: what is longer is refused.
+_RECEIVE_MAX_BESIDE_TLS = 1536
 # The will of an older connection comes one and a half keep-alives after it at the latest.
 _OLD_WILL_MS = 45_000
 _WIFI_STEP_MS = 500
@@ -54,6 +55,8 @@ class Session:
         try:
             client.set_callback(lambda _, payload: self._node.obey().received(payload))
             client.on_too_long = self._too_long
+            if memory.is_short_beside_tls(self._node.settings["mqtt"]):
+                client.receive_max = _RECEIVE_MAX_BESIDE_TLS
             await client.subscribe(self._topic("cmd"), 1)
             await client.announce()
             await self._node.connected(client)
@@ -80,7 +83,7 @@ class Session:
         return time.ticks_diff(time.ticks_ms(), self._since)
 
     def _too_long(self, _, excerpt, size):
-        return self._node.obey().too_large(excerpt, size, RECEIVE_MAX)
+        return self._node.obey().too_large(excerpt, size, self._client.receive_max)
 
     def _works(self):
         """What goes on while the connection holds."""

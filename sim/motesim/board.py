@@ -236,7 +236,7 @@ class VirtualBoard:
                 str(RUNTIME / "power_on.py"),
                 str(RUNTIME / "models"),
                 str(self._frozen),
-                str(self.core.heap),
+                str(self.core.process_heap),
                 stdin=console,
                 stdout=console,
                 stderr=console,

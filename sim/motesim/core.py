@@ -26,6 +26,9 @@ WIDTH_RATIO = 1.45
 SET_UP_PYTHON_HEAP = 97_984
 SET_UP_BESIDE = (51_120, 49_152)
 RUNNING_BESIDE = (34_056, 32_768)
+# Running mode without TLS when Python's heap has its share (firmware/MEMORY.md, "the same, with its
+# share"): free, and in one piece.
+SHARED_BESIDE = (16_672, 12_800)
 # Bytes of the table of 640 names that a chip makes for the firmware; here one for 1280 is there
 # before (power_on.py), and the heap is smaller instead.
 NAMES = 640 * 11
@@ -50,6 +53,12 @@ class Core:
         self.set_up_beside = SET_UP_BESIDE
         # The least that was free of it since set-up mode began.
         self.beside_low = SET_UP_BESIDE[0]
+        # Whether Python's heap grows in running mode, too, out of `shared_beside`, as on a chip;
+        # else what does not fit is a MemoryError. Set before the power comes.
+        self.heap_grows = False
+        self.shared_beside = SHARED_BESIDE
+        # What Python's heap has taken of the other, growth by growth.
+        self.python_grew: list[int] = []
         self._rtc_offset_ns = 0
         self._rtc_memory = b""
         self._nvs: dict[tuple[str, str], int | str] = {}
@@ -175,9 +184,26 @@ class Core:
         limit = (SET_UP_PYTHON_HEAP - PORT_OBJECTS) * WIDTH_RATIO - NAMES
         return [int(limit), *self.set_up_beside, WIDTH_RATIO]
 
+    def chip_running_heap(self) -> list[float] | None:
+        """As `chip_set_up_heap`, of running mode; None where it is not modelled."""
+        if not self.heap_grows:
+            return None
+        self.beside_low = min(self.beside_low, self.shared_beside[0])
+        return [self.heap, *self.shared_beside, WIDTH_RATIO]
+
+    def chip_python_grew(self, size: int) -> None:
+        """Python's heap took so many bytes of the other."""
+        self.python_grew.append(size)
+
+    @property
+    def process_heap(self) -> int:
+        """What the process leaves to the board: with what its heap may grow by, if it does."""
+        reserve = self.shared_beside[1] * WIDTH_RATIO if self.heap_grows else 0
+        return self.heap + int(reserve)
+
     def chip_beside_low(self, free: int) -> None:
         """The other heap has never had less than this free."""
-        self.beside_low = free
+        self.beside_low = min(self.beside_low, free)
 
     @property
     def beside(self) -> tuple[int, int]:

@@ -322,6 +322,26 @@ async def test_a_message_that_is_too_long_is_acknowledged_and_shown_by_its_ends(
         assert excerpt[:300] == b"H" * 300 and excerpt[-128:] == b"T" * 128, excerpt
 
 
+async def test_less_is_received_where_memory_is_short():
+    received = []
+
+    async def script(broker):
+        await broker.accept()
+        for pid, size in ((1, 1536), (2, 1537)):
+            body = b"H" * 300 + b"." * (size - 300 - 11 - 2)
+            await broker.send(packets.publish("devices/d", body, False, 1, pid))
+            assert await broker.packet() == (0x40, bytes((0, pid)))
+
+    async with Broker(script) as broker:
+        one = protocol.Session("dev", "127.0.0.1", broker.port)
+        one.receive_max = 1536
+        one.on_too_long = lambda topic, excerpt, size: received.append(size)
+        one.set_callback(lambda topic, message: received.append(bytes(message[:1])))
+        await one.connect(await connecting.connect(one.server, one.port))
+        await asyncio.wait_for(one.closed.wait(), 60)
+    assert received == [b"H", 1537], received
+
+
 async def test_a_message_that_just_fits_arrives_whole():
     received = []
     body = bytes(i % 251 for i in range(6144 - 11 - 2))

@@ -56,7 +56,9 @@ class Host:
 
 
 @asynccontextmanager
-async def commanded(folder: Path, tree: Path | None = None) -> AsyncIterator[Host]:
+async def commanded(
+    folder: Path, tree: Path | None = None, heap_grows: bool = False
+) -> AsyncIterator[Host]:
     """A board that is online, and somebody who commands it."""
     async with (
         home(folder) as place,
@@ -68,6 +70,7 @@ async def commanded(folder: Path, tree: Path | None = None) -> AsyncIterator[Hos
             "portal_password": "portal secret",
         }  # fmt: skip
         board = await place.world.add_board(BoardSpec("dev", config=document, firmware=tree))
+        board.core.heap_grows = heap_grows
         await board.power_on()
         await board.wait_for_log(contract.LOG_FIRST_READING, 60)
         yield Host(place, heard, board)

@@ -56,6 +56,8 @@ class Session(MQTTClient):
         self._tasks = []
         self._sent_ms = 0
         self._heard_ms = 0
+        # The longest message that is received, headers not counted; set before `subscribe`.
+        self.receive_max = RECEIVE_MAX
         self._buffer = None
         self.on_too_long = None
         # Packet identifier of a message that was posted -> of the one that it answers, or 0.
@@ -243,13 +245,13 @@ class Session(MQTTClient):
         # Once: a flood of long messages must not make Python's heap grow (MEMORY.md).
         if self._buffer is None:
             gc.collect()
-            self._buffer = bytearray(RECEIVE_MAX)
+            self._buffer = bytearray(self.receive_max)
 
     async def _take(self, first, size):
         """Receive a message, hand it on and, when it is done, acknowledge it."""
         self._reserve()
         body = memoryview(self._buffer)
-        if size > RECEIVE_MAX:
+        if size > self.receive_max:
             body = body[: await self._excerpt(size)]
         else:
             body = body[:size]
@@ -258,7 +260,7 @@ class Session(MQTTClient):
         topic, payload, pid = packets.published(first, body)
         self._paused, answer = True, None
         try:
-            if size > RECEIVE_MAX:
+            if size > self.receive_max:
                 work = self.on_too_long and self.on_too_long(topic, payload, size)
             else:
                 work = self.cb and self.cb(topic, payload)
@@ -289,7 +291,7 @@ class Session(MQTTClient):
             body[_HEAD:start] = body[end - kept : end]
             if not left:
                 return start
-            end = start + min(left, RECEIVE_MAX - _HEAD - _TAIL)
+            end = start + min(left, self.receive_max - _HEAD - _TAIL)
             await self._link.read_into(body[start:end])
             left -= end - start
             self._heard_ms = time.ticks_ms()

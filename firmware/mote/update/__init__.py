@@ -9,9 +9,6 @@ import os
 
 # Which update is on trial, or was, until its outcome is told.
 NOTE = "/update.json"
-# Bytes that have to be free beside Python's heap with a TLS connection: an update makes that grow
-# by 14 KB, and the network goes on (MEMORY.md).
-BESIDE_TLS = 32 * 1024
 _PARTS = ("manifest", "signature", "versions", "receive", "incoming", "application", "image")
 MODULES = tuple("mote.update." + name for name in _PARTS + ("slots", "trial"))
 

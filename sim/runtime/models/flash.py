@@ -4,6 +4,7 @@ Programming only clears bits and erasing sets a whole 4 KiB sector (W25Q32 datas
 system is the port's: LittleFS 2 with read and program size 32, lookahead 32 (ports/esp32).
 """
 
+import idf_heap
 import vfs
 import world
 
@@ -38,6 +39,7 @@ class Chip:
         self._operate(place, _ERASED)
 
     def _operate(self, place, data):
+        idf_heap.look()
         self._operations += 1
         torn = self._operations == self._cut_at
         self._file.seek(place)

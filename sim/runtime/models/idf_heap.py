@@ -1,8 +1,12 @@
 """The heap beside Python's: what Python's growth and the network's buffers take of it.
 
-Modelled for the set-up mode of a board without settings, where phones are served; elsewhere the
-world's figures stand as they are. Figures without another source are those of the official 1.27
-image in an emulator (firmware/MEMORY.md), sizes of lwIP those of ESP-IDF's defaults.
+Modelled for the set-up mode of a board without settings, where phones are served, and for running
+mode without TLS where a test asks for it (`heap_grows` of the world's core); elsewhere the world's
+figures stand as they are. Figures without another source are those of the official 1.27 image in an
+emulator (firmware/MEMORY.md), sizes of lwIP those of ESP-IDF's defaults.
+
+Whether Python's heap grows is seen where sockets and flash are used: what is taken and given back
+between two such moments is not.
 """
 
 import gc
@@ -13,6 +17,9 @@ import world
 
 # CONFIG_LWIP_TCP_SND_BUF_DEFAULT.
 SEND_BUFFER = 5_760
+# CONFIG_LWIP_TCP_WND_DEFAULT in frames, each in a buffer of the driver of 1.6 KB. What arrives and
+# is not read is taken to fill the window, however little the sender has sent.
+_UNREAD = 4 * 1600
 # An estimate from lwIP's structures: control block, netconn, mailbox, semaphore.
 _CONNECTION = 600
 # Headers of a segment, its pbuf and its tcp_seg, for each write.
@@ -30,29 +37,32 @@ _free = _largest = 0
 _base = 0
 _told_low = 1 << 20
 _growth_ratio = 1.0
+_running = False
 _connections = []
 
 
 def running():
     """The firmware begins: what is allocated now is no board's."""
-    global _base
+    global _base, _running
     _base = gc.mem_alloc()
+    figures = world.ask("chip.running_heap")
+    if figures and _has_settings():
+        _running = True
+        _start(figures)
 
 
 def access_point_opened():
     """From here on phones come. A board that has settings was running, or is in safe mode."""
-    global _limit, _free, _largest, _growth_ratio
-    try:
-        os.stat("/config.json")
-    except OSError:
-        _limit, _free, _largest, _growth_ratio = world.ask("chip.set_up_heap")
+    if not _has_settings():
+        _start(world.ask("chip.set_up_heap"))
 
 
 def info(capabilities):
     """Total, free, largest and least free of each region (`esp32.idf_heap_info`)."""
-    if _limit is None or world.ask("chip.beside_is_set"):
+    look()
+    # A login with TLS, for one, does not take of what is modelled here.
+    if _limit is None or _running or world.ask("chip.beside_is_set"):
         return world.ask("chip.idf_heap", capabilities)
-    _grow_if_needed()
     free = _left()
     return [(113_840, free, min(_largest, free), free)]
 
@@ -69,10 +79,27 @@ def starved():
     return True
 
 
-class Connection:
-    """The buffers of one TCP connection that was accepted."""
+def look():
+    """Python's heap is looked at: has it grown?"""
+    if _limit is not None:
+        _grow_if_needed()
+        _left()
 
-    def __init__(self):
+
+def of_client():
+    """The buffers of a connection that the board opens, None where they are not modelled.
+
+    The connection itself is in the figures of running mode.
+    """
+    return Connection(is_client=True) if _running else None
+
+
+class Connection:
+    """The buffers of one TCP connection. `unread` is set where much may arrive: for a client."""
+
+    def __init__(self, is_client=False):
+        self.is_client = is_client
+        self.unread = False
         self._unacknowledged = self._kept = 0
         self._at = time.ticks_ms()
         _connections.append(self)
@@ -81,7 +108,7 @@ class Connection:
     def size(self):
         """Bytes that it takes of the heap."""
         self._acknowledge()
-        return self._kept + _CONNECTION
+        return self._kept + (0 if self.is_client else _CONNECTION) + (_UNREAD if self.unread else 0)
 
     def room(self):
         """How many bytes a write may take now."""
@@ -106,9 +133,11 @@ class Connection:
     def _acknowledge(self):
         now = time.ticks_ms()
         passed, self._at = time.ticks_diff(now, self._at), now
-        self._unacknowledged -= min(self._unacknowledged, passed * _ACKNOWLEDGED_PER_MS)
-        if not self._unacknowledged:
-            self._kept = 0
+        before = self._unacknowledged
+        self._unacknowledged -= min(before, passed * _ACKNOWLEDGED_PER_MS)
+        if before:
+            # A segment is given back when it is acknowledged, with what is around it.
+            self._kept = self._kept * self._unacknowledged // before
 
 
 def _left():
@@ -118,6 +147,20 @@ def _left():
         _told_low = left
         world.ask("chip.beside_low", left)
     return left
+
+
+def _has_settings():
+    try:
+        os.stat("/config.json")
+    except OSError:
+        return False
+    return True
+
+
+def _start(figures):
+    global _limit, _free, _largest, _growth_ratio, _told_low
+    _limit, _free, _largest, _growth_ratio = figures
+    _told_low = 1 << 20
 
 
 def _grow_if_needed():
@@ -135,3 +178,4 @@ def _grow_if_needed():
     _limit += int(step * _growth_ratio)
     _free -= step
     _largest = _largest - step or _free
+    world.ask("chip.python_grew", step)

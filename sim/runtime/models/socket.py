@@ -83,8 +83,11 @@ class socket(io.IOBase):
         self._type = type
         self._poller = None
         self._peer_closed = False
-        # Only what phones open is served out of the heap that is modelled.
-        self._buffers = idf_heap.Connection() if _accepted else None
+        self._buffers = None
+        if _accepted:
+            self._buffers = idf_heap.Connection()
+        elif type == SOCK_STREAM:
+            self._buffers = idf_heap.of_client()
         _open += 1
 
     def close(self):
@@ -127,6 +130,7 @@ class socket(io.IOBase):
         if _mapped:
             kind = "net.datagram" if self._type == SOCK_DGRAM else "net.connect"
             host, port = world.ask(kind, host, port)
+        idf_heap.look()
         self._call("connect", _resolve(host, port))
 
     def send(self, data):
@@ -172,6 +176,7 @@ class socket(io.IOBase):
             return b""
         if self._buffers and idf_heap.starved():
             return None
+        self._look_at_unread()
         data = self._call("read", size) if size >= 0 else self._call("read")
         if data is not None and size:
             self._received(len(data))
@@ -182,6 +187,7 @@ class socket(io.IOBase):
             return 0
         if self._buffers and idf_heap.starved():
             return None
+        self._look_at_unread()
         count = self._call("readinto", buffer, *size)
         if count is not None and len(buffer):
             self._received(count)
@@ -229,6 +235,12 @@ class socket(io.IOBase):
         if request == 10:
             return self.fileno()
         return 0
+
+    def _look_at_unread(self):
+        """What has arrived takes its room until it is read."""
+        if self._buffers and self._buffers.is_client:
+            self._buffers.unread = bool(self._ready(select.POLLIN) & select.POLLIN)
+            idf_heap.look()
 
     def _ready(self, flags):
         """What of `flags` is so now: TLS polls what it is laid over by this, not by `fileno`."""
