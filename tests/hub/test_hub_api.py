@@ -9,6 +9,7 @@ from contextlib import closing
 from dashboards import fill, get, get_json, strict_json, with_dashboard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mote import contract
 from motekit.hub.device_info import read_info
 from motekit.hub.store import Reading
 
@@ -20,6 +21,18 @@ ROWS = 12_345
 
 def series(count: int = ROWS) -> list[Reading]:
     return [Reading("plant1", "temperature", (START_S + n) * NS + 7, n / 8) for n in range(count)]
+
+
+def test_the_page_of_an_evicted_board_says_so(tmp_path) -> None:
+    infos = {"plant1": json.dumps({contract.EVICTED: 4}), "plant2": '{"version": "0.1.0"}'}
+    fill(tmp_path, series(1), infos)
+
+    def story(hub) -> None:
+        shown = get_json(hub, "api/pages/device/plant1")["info"]
+        assert shown == [["Disconnected by another client with this ID", "4 times in a row"]]
+        assert get_json(hub, "api/pages/device/plant2")["info"] == [["Firmware", "0.1.0"]]
+
+    with_dashboard(tmp_path, story)
 
 
 def test_readings_are_complete_and_pages_join_to_the_same_rows(tmp_path) -> None:
