@@ -5,7 +5,7 @@ import re
 from urllib.parse import quote
 
 import pytest
-from dashboards import with_dashboard
+from hub_with_dashboard import with_dashboard
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -121,7 +121,7 @@ def test_no_bytes_in_a_cookie_header_give_an_error(tmp_path, host) -> None:
 def test_a_program_logs_in_with_basic_authentication(tmp_path) -> None:
     from base64 import b64encode
 
-    from dashboards import get
+    from hub_with_dashboard import get
 
     def story(hub) -> None:
         def status(user: str, password: str) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from clients import Client, until
-from dashboards import get, get_json, with_dashboard
+from hub_with_dashboard import get, get_json, with_dashboard
 from motekit.hub import Hub, HubError
 from motekit.hub.dashboard.stream import PENDING_MAX, Pending, Update
 from motekit.hub.queries import StoreReader

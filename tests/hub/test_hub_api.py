@@ -6,7 +6,7 @@ import re
 import sqlite3
 from contextlib import closing
 
-from dashboards import fill, get, get_json, strict_json, with_dashboard
+from hub_with_dashboard import fill, get, get_json, strict_json, with_dashboard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mote import contract
