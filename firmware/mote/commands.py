@@ -71,8 +71,10 @@ class Commands:
         try:
             command, fault = _parsed(payload)
             name, nonce = command["cmd"], command["nonce"]
-            if not isinstance(name, str) or not isinstance(nonce, str):
+            if not isinstance(nonce, str):
                 raise TypeError
+            if not isinstance(name, str):
+                name, fault = "", "cmd must be the name of a command"
             if not 0 < len(nonce) <= NONCE_MAX:
                 raise ValueError
         except MemoryError:

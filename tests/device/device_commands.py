@@ -344,11 +344,12 @@ async def test_a_command_of_the_wrong_kind_and_a_handler_that_fails_end_nothing(
 
     host = Host(bad=bad)
     await host.send(b'{"cmd":["bad"],"nonce":"a"}')
-    assert host.answers == []
+    assert host.answers[0]["nonce"] == "a" and host.answers[0]["ok"] is False
+    assert host.answers[0]["error"] == "cmd must be the name of a command"
     await host.send({"cmd": "bad", "nonce": "b"})
-    assert host.answers[0]["ok"] is False and "KeyError" in host.answers[0]["error"]
+    assert host.answers[1]["ok"] is False and "KeyError" in host.answers[1]["error"]
     await host.send({"cmd": "bad", "nonce": "c"})
-    assert len(host.answers) == 2
+    assert len(host.answers) == 3
 
 
 async def test_an_answer_survives_a_broker_that_goes_before_it_acknowledges():

@@ -78,7 +78,7 @@ async def test_a_board_with_another_key_refuses_and_keeps_what_it_has(tmp_path: 
         done = await there.mote("update", "plant1")
         assert done.returncode == FAILED
         assert "not by the key that this board was flashed with" in done.stderr
-        assert "plant1: stopped, has 0.0.9" in done.stdout
+        assert "plant1: failed, has 0.0.9" in done.stdout
 
 
 async def test_stopped_in_the_middle_it_says_so_and_goes_on_later(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ async def test_without_room_for_phones_beside_the_portal_is_opened_alone(tmp_pat
             # A page that has begun breaks off; the last request meets a board that restarts.
             with contextlib.suppress(OSError):
                 assert (await ask(w.board)).status == 503
-        await w.sees(contract.LOG_SETUP, timeout=60)
+        await w.sees("no memory for phones", contract.LOG_SETUP, timeout=60)
         assert (await ask(w.board)).status == 200
 
 
