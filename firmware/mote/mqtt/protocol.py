@@ -24,6 +24,8 @@ _HEAD = 512
 _TAIL = 128
 # The answers of a broker are shorter.
 _ACKNOWLEDGEMENT_MAX = 16
+# As much as a short command and a piece of an update need.
+_RECEIVE_LEAST = 1536
 # Messages that were posted and are waited for; a dictionary of more grows in long pieces.
 _POSTED_MAX = 48
 # A longer payload is not copied into its packet.
@@ -243,9 +245,16 @@ class Session(MQTTClient):
 
     def _reserve(self):
         # Once: a flood of long messages must not make Python's heap grow (MEMORY.md).
-        if self._buffer is None:
+        while self._buffer is None:
             gc.collect()
-            self._buffer = bytearray(self.receive_max)
+            try:
+                self._buffer = bytearray(self.receive_max)
+            except MemoryError:
+                # A fragmented heap must not keep the board offline: less is taken until the
+                # next connection, and what is longer is answered with `too large`.
+                if self.receive_max <= _RECEIVE_LEAST:
+                    raise
+                self.receive_max = max(self.receive_max // 2, _RECEIVE_LEAST)
 
     async def _take(self, first, size):
         """Receive a message, hand it on and, when it is done, acknowledge it."""
