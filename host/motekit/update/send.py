@@ -5,6 +5,7 @@ mean is written in `firmware/mote/UPDATES.md`.
 """
 
 import base64
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -19,8 +20,10 @@ FIRST_ANSWER_S = 60.0
 SILENCE_S = 300.0
 # The trial, and the time that the old version takes to come back and say so.
 OUTCOME_S = patience.UPDATE_TRIAL_MS / 1000 + 300
-# So often may the same part of a bundle be refused: damaged on the way, or the board restarted.
-STANDSTILLS = 3
+# How often the same part of a bundle may be refused for the same reason, and for any reason. Losing
+# the connection is one (the board wants to begin again), data damaged on the way another.
+SAME_REFUSALS = 3
+ALL_REFUSALS = 12
 CHECKING, SENDING, TRIAL = "checking", "sending", "trial"
 # Told (step, bytes that are there, bytes in all).
 Progress = Callable[[str, int, int], None]
@@ -44,7 +47,7 @@ async def send(
     total = len(bundle.stream)
     progress(CHECKING, 0, total)
     offset, chunk = await _begin(bundle, device, talk, FIRST_ANSWER_S)
-    standstills = 0
+    refusals: Counter[str] = Counter()
     furthest = offset
     while offset < total:
         progress(SENDING, offset, total)
@@ -54,11 +57,13 @@ async def send(
             offset = answer["at"]
             # What is only sent again is no way forward.
             if offset > furthest:
-                furthest, standstills = offset, 0
+                furthest = offset
+                refusals.clear()
             continue
-        standstills += 1
-        if standstills > STANDSTILLS:
-            raise UpdateError(f"{device}: {answer.get('error', 'it takes no more')}")
+        reason = str(answer.get("error", "it takes no more"))
+        refusals[reason] += 1
+        if refusals[reason] > SAME_REFUSALS or refusals.total() > ALL_REFUSALS:
+            raise UpdateError(f"{device}: {reason}")
         offset, chunk = await _begin(bundle, device, talk, SILENCE_S)
     progress(TRIAL, total, total)
     await _finish(device, talk)
