@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from motekit import certificates
 from motekit.credentials import AccountError, new_password
-from motekit.stack import certificates
 from motekit.stack.accounts import Accounts
 from motekit.stack.alerting import contact_points, own_address
 from motekit.stack.installation import DOCKER, SECRETS, Installation

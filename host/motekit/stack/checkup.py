@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from motekit import certificates
 from motekit.credentials import OWNER
-from motekit.stack import certificates
 from motekit.stack.compose import Compose, Service, StackError, check_docker
 from motekit.stack.installation import PROFILES, Installation
 

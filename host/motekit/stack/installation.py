@@ -7,9 +7,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from motekit import places, private_files
+from motekit import certificates, places, private_files
 from motekit.credentials import OWNER, new_password
-from motekit.stack import certificates, full
+from motekit.stack import full
 from motekit.stack.accounts import Accounts
 from motekit.stack.alerting import contact_points, own_address
 
