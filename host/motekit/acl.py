@@ -7,7 +7,7 @@ This table is the only statement of these rights. The hub asks it for every pack
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from mote import contract
 
@@ -24,6 +24,15 @@ class Access(StrEnum):
     READ = "read"
     WRITE = "write"
     READ_WRITE = "readwrite"
+
+
+class Role(StrEnum):
+    """What an account is for: a board, or a person with more or fewer rights."""
+
+    DEVICE = "device"
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    OWNER = "owner"
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,30 @@ DEVICE = (
     # Home Assistant's discovery: <prefix>/<component>/<node id>/<object id>/config.
     *_write(f"homeassistant/+/{USER}/+/config"),
 )
-# The people who run this: `mote` on another machine, any MQTT client.
-PEOPLE = {OWNER: (Rule(Access.READ_WRITE, "#"), *_read("$SYS/#"))}
+# Reads what boards say, and nothing that is said to them: a command may carry passwords. Home
+# Assistant needs no more.
+_VIEWER = _read(
+    "sensors/#",
+    "backfill/+",
+    contract.device_topic("+", "status"),
+    contract.device_topic("+", "info"),
+    contract.device_topic("+", "log"),
+    "homeassistant/#",
+)
+# People, by their role: `mote` on another machine, any MQTT client. An account with one of these
+# roles has no topics of its own name.
+ROLES = {
+    Role.VIEWER: _VIEWER,
+    # Commands boards, and reads their answers.
+    Role.OPERATOR: (
+        *_VIEWER,
+        *_read(contract.device_topic("+", "reply")),
+        *_write(contract.device_topic("+", "cmd")),
+    ),
+    # Everything, also in the name of a board.
+    Role.OWNER: (Rule(Access.READ_WRITE, "#"), *_read("$SYS/#")),
+}
+PEOPLE = {OWNER: ROLES[Role.OWNER]}
 _READINGS = _read("sensors/#", "backfill/+", "devices/+/status", "devices/+/info")
 # The services of the backend on Docker.
 SERVICES = {
@@ -73,34 +104,37 @@ SERVICES = {
 
 
 class AccessControl:
-    """Decide what an account may do; `accounts` have more rights than a device."""
+    """Decide what an account may do; `accounts` have more rights than a device.
+
+    An account with a role for people (`ROLES`) has the rights of that role, whatever its name.
+    """
 
     def __init__(self, accounts: Mapping[str, tuple[Rule, ...]]) -> None:
         self._accounts = accounts
-        self._read = lru_cache(1024)(lambda user: self._filters(user, Access.READ))
-        self._write = lru_cache(1024)(lambda user: self._filters(user, Access.WRITE))
+        self._read = lru_cache(1024)(partial(self._filters, Access.READ))
+        self._write = lru_cache(1024)(partial(self._filters, Access.WRITE))
 
-    def may_publish(self, user: str, topic: str) -> bool:
+    def may_publish(self, user: str, topic: str, role: Role = Role.DEVICE) -> bool:
         """Whether `user` may publish to `topic`, a name without wildcards."""
-        return _is_name(topic) and self._covers(self._write(user), topic)
+        return _is_name(topic) and self._covers(self._write(user, role), topic)
 
-    def may_read(self, user: str, topic: str) -> bool:
+    def may_read(self, user: str, topic: str, role: Role = Role.DEVICE) -> bool:
         """Whether a message of `topic` may be delivered to `user`."""
-        return _is_name(topic) and self._covers(self._read(user), topic)
+        return _is_name(topic) and self._covers(self._read(user, role), topic)
 
-    def may_subscribe(self, user: str, topic_filter: str) -> bool:
+    def may_subscribe(self, user: str, topic_filter: str, role: Role = Role.DEVICE) -> bool:
         """Whether `user` may read every topic that matches the filter, shared or not."""
         if topic_filter.startswith(f"{_SHARE}/"):
             _, _, rest = topic_filter.partition("/")
             group, _, topic_filter = rest.partition("/")
             if not _is_name(group):
                 return False
-        return _is_filter(topic_filter) and self._covers(self._read(user), topic_filter)
+        return _is_filter(topic_filter) and self._covers(self._read(user, role), topic_filter)
 
-    def _filters(self, user: str, access: Access) -> tuple[tuple[str, ...], ...]:
-        rules = self._accounts.get(user, ())
+    def _filters(self, access: Access, user: str, role: Role) -> tuple[tuple[str, ...], ...]:
+        rules = ROLES[role] if role in ROLES else self._accounts.get(user, ())
         # A name with a wildcard or a level in it would reach the topics of others.
-        if contract.is_device_id(user):
+        if role not in ROLES and contract.is_device_id(user):
             rules = (*rules, *DEVICE)
         allowed = (one.filter for one in rules if access in one.access)
         return tuple(tuple(one.replace(USER, user).split("/")) for one in allowed)

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 import wire_format as wire
-from motekit.broker.backend import Account, Batch, Message
+from motekit.broker.backend import Account, Batch, LoginLimitError, Message
 from motekit.broker.core import Broker, Connection
 from motekit.broker.limits import Limits
 from motekit.hub import session_store
@@ -21,13 +21,28 @@ class Accounts:
     def __init__(self) -> None:
         self.passwords = {"owner": b"o", "plant1": b"1", "plant2": b"2"}
         self.is_anonymous_allowed = True
+        # Addresses that sent too many wrong passwords.
+        self.limited: set[str] = set()
 
-    def authenticate(self, username: str | None, password: bytes | None) -> Account | None:
+    def authenticate(
+        self, username: str | None, password: bytes | None, address: str
+    ) -> Account | None:
+        if address in self.limited:
+            raise LoginLimitError("too many wrong passwords")
         if username is None:
             return Account("", limited=False) if self.is_anonymous_allowed else None
         if self.passwords.get(username) != password:
             return None
-        return Account(username, limited=username != "owner")
+        return Account(username, limited=username != "owner", version=self._version(username))
+
+    def accounts_changed(self) -> bool:
+        return True
+
+    def is_current(self, account: Account) -> bool:
+        return not account.name or account.version == self._version(account.name)
+
+    def _version(self, name: str) -> str:
+        return self.passwords.get(name, b"").decode()
 
     def has_account(self, name: str) -> bool:
         return name in self.passwords

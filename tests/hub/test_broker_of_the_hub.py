@@ -19,6 +19,7 @@ from motekit.hub.store import Store
 from paho.mqtt.enums import CallbackAPIVersion
 
 MOTE = Path(sys.executable).with_name("mote")
+ADDRESS = "192.0.2.1"
 
 
 class Named:
@@ -196,15 +197,15 @@ def test_a_password_must_be_text_and_a_name_must_be_known(tmp_path: Path) -> Non
     password = accounts.add("plant1").encode()
     for anonymous in (False, True):
         backend = HubBackend(accounts, ingest, anonymous=anonymous)
-        assert backend.authenticate("plant1", password) == Account("plant1", limited=True)
-        owner = backend.authenticate("owner", accounts.owner_password.encode())
+        assert backend.authenticate("plant1", password, ADDRESS) == Account("plant1", limited=True)
+        owner = backend.authenticate("owner", accounts.owner_password.encode(), ADDRESS)
         assert owner == Account("owner", limited=False)
         for wrong in (b"", None, password + b"\0", b"\xff\xfe", b"x" * 60_000):
-            assert backend.authenticate("plant1", wrong) is None
-            assert backend.authenticate("nobody", wrong) is None
+            assert backend.authenticate("plant1", wrong, ADDRESS) is None
+            assert backend.authenticate("nobody", wrong, ADDRESS) is None
         expected = Account("", limited=False) if anonymous else None
-        assert backend.authenticate(None, None) == expected
-        assert backend.authenticate("", b"") == expected
+        assert backend.authenticate(None, None, ADDRESS) == expected
+        assert backend.authenticate("", b"", ADDRESS) == expected
     ingest.close()
     store.close()
 

@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 
 from motekit.broker import reason_codes, topics
-from motekit.broker.backend import Account
+from motekit.broker.backend import Account, LoginLimitError
 from motekit.broker.packets import V311, Connect
 from motekit.broker.session import Session
 from motekit.broker.state import BrokerState
@@ -29,9 +29,9 @@ class Admission:
     expiry_s: int
 
 
-def admit(state: BrokerState, connect: Connect) -> Admission | Refusal:
+def admit(state: BrokerState, connect: Connect, address: str) -> Admission | Refusal:
     """Verify a client and give it its session, with earlier connections of it ended."""
-    account = verify(state, connect)
+    account = verify(state, connect, address)
     if isinstance(account, Refusal):
         return account
     client_id, assigned = connect.client_id, not connect.client_id
@@ -54,7 +54,7 @@ def admit(state: BrokerState, connect: Connect) -> Admission | Refusal:
         known.connection.end(reason_codes.SESSION_TAKEN_OVER)
         # One that does not outlive its connection has ended with it.
         known = state.sessions.get(client_id)
-    if known and connect.clean_start:
+    if known and (connect.clean_start or not _may_keep(state, account, known)):
         state.end_session(known)
         known = None
     expiry_s = min(connect.expiry_s, state.limits.session_expiry_s)
@@ -62,13 +62,16 @@ def admit(state: BrokerState, connect: Connect) -> Admission | Refusal:
     return Admission(account, session, known is not None, assigned, expiry_s)
 
 
-def verify(state: BrokerState, connect: Connect) -> Account | Refusal:
+def verify(state: BrokerState, connect: Connect, address: str) -> Account | Refusal:
     """Return the account of a client that may connect as it asks to. Changes nothing."""
     if connect.authentication_method is not None:
         return Refusal(
             reason_codes.BAD_AUTHENTICATION_METHOD, "extended authentication is not supported"
         )
-    account = state.backend.authenticate(connect.username, connect.password)
+    try:
+        account = state.backend.authenticate(connect.username, connect.password, address)
+    except LoginLimitError as error:
+        return Refusal(reason_codes.SERVER_BUSY, str(error))
     if account is None:
         if connect.username is None:
             return Refusal(reason_codes.NOT_AUTHORIZED, "a login is required")
@@ -115,6 +118,14 @@ def _check_limits(state: BrokerState, account: Account, known: Session | None) -
     if new_session and state.sessions_of(account.name) >= limits.account_sessions:
         return Refusal(reason_codes.QUOTA_EXCEEDED, "this account has too many sessions")
     return None
+
+
+def _may_keep(state: BrokerState, account: Account, known: Session) -> bool:
+    """Return whether `account`, which may have fewer rights now, still has those of its session."""
+    return all(
+        state.backend.may_subscribe(account, (topics.split_shared(one) or ("", one))[1])
+        for one in known.subscriptions
+    )
 
 
 def _end(state: BrokerState, session: Session) -> None:

@@ -15,16 +15,23 @@ class CommitError(Exception):
     """Nothing of the batch is stored; the broker passes the same batch again after a pause."""
 
 
+class LoginLimitError(Exception):
+    """Too many wrong passwords came from an address; the text says when the next try counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A verified identity. `name` is empty for an anonymous client of a loopback listener.
 
     `limited` applies the per-account limits (`Limits.account_*`) to its connections, sessions and
-    retained messages.
+    retained messages. `role` and `version` are the application's: what the account may do, and
+    which of its passwords was verified.
     """
 
     name: str
     limited: bool = True
+    role: str = field(default="", compare=False)
+    version: str = field(default="", compare=False)
 
 
 @dataclass(slots=True)
@@ -245,8 +252,23 @@ class Storage(Protocol):
 class Backend(Storage, Protocol):
     """What the broker needs to know from the application."""
 
-    def authenticate(self, username: str | None, password: bytes | None) -> Account | None:
-        """Return the account whose password was verified, or None to refuse the client."""
+    def authenticate(
+        self, username: str | None, password: bytes | None, address: str
+    ) -> Account | None:
+        """Return the account whose password was verified, or None to refuse the client.
+
+        Raises LoginLimitError, with nothing verified, when `address` has to wait.
+        """
+        ...
+
+    def accounts_changed(self) -> bool:
+        """Return whether accounts may have changed since the last call; asked several times a
+        second.
+        """
+        ...
+
+    def is_current(self, account: Account) -> bool:
+        """Return whether a client that was verified as `account` may stay connected."""
         ...
 
     def has_account(self, name: str) -> bool:

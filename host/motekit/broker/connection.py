@@ -79,6 +79,11 @@ class Connection(Acknowledged):
         self._unacknowledged = 0
 
     @property
+    def account(self) -> Account:
+        """The account of the client, once it is verified."""
+        return self._account
+
+    @property
     def wants_reading(self) -> bool:
         """Whether more may be read from the client: bounds what is held in memory for it."""
         limits = self._limits
@@ -248,7 +253,7 @@ class Connection(Acknowledged):
             self._close(publish_will=False)
             return
         self._version = connect.version
-        admitted = admission.admit(state, connect)
+        admitted = admission.admit(state, connect, self.address)
         if isinstance(admitted, admission.Refusal):
             self._refuse(connect, admitted)
             return

@@ -16,8 +16,6 @@ from motekit.broker.state import BrokerState, PendingBatch
 from motekit.limited_log import LimitedLog
 
 LOGGER = logging.getLogger(__name__)
-# How soon a client whose account was removed is disconnected.
-ACCOUNTS_EVERY_S = 2.0
 
 __all__ = ["Broker", "Connection", "PendingBatch"]
 
@@ -36,7 +34,6 @@ class Broker:
         self.log = LimitedLog(LOGGER, clock=lambda: self.state.now)
         self._pending: Pending[Connection] = Pending()
         self._changed: dict[Connection, None] = {}
-        self._accounts_checked = now
         self._committing: PendingBatch | None = None
         if saved:
             self.state.restore(saved)
@@ -90,9 +87,16 @@ class Broker:
         for connection in list(self.connections):
             connection.check_time()
         self.state.run_timers()
-        if self.state.now - self._accounts_checked >= ACCOUNTS_EVERY_S:
-            self._accounts_checked = self.state.now
-            self.state.end_sessions_without_account()
+        if self.state.backend.accounts_changed():
+            self._check_accounts()
+
+    def _check_accounts(self) -> None:
+        """Disconnect clients whose login does not count any more, at once."""
+        backend = self.state.backend
+        for connection in list(self.connections):
+            if connection.session and not backend.is_current(connection.account):
+                connection.end(reason_codes.NOT_AUTHORIZED)
+        self.state.end_sessions_without_account()
 
     def _reject(self, connection: Connection, which: str) -> None:
         self.state.statistics["rejected_pending"] += 1

@@ -12,8 +12,14 @@ class MemoryBackend:
     async def commit(self, batch: Batch) -> None:
         """There is nothing to wait for."""
 
-    def authenticate(self, username: str | None, password: bytes | None) -> Account:
+    def authenticate(self, username: str | None, password: bytes | None, address: str) -> Account:
         return Account("", limited=False)
+
+    def accounts_changed(self) -> bool:
+        return False
+
+    def is_current(self, account: Account) -> bool:
+        return True
 
     def has_account(self, name: str) -> bool:
         return True

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import ipaddress
 import logging
 import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -34,14 +36,24 @@ _KEEP_ALIVE_IDLE_S, _KEEP_ALIVE_INTERVAL_S, _KEEP_ALIVE_COUNT = 60, 15, 4
 
 
 class Server:
-    """Serves MQTT clients on `sockets`, which listen already and are closed by `stop`."""
+    """Serves MQTT clients on `sockets`, which listen already and are closed by `stop`.
+
+    Clients of the sockets in `secure` speak TLS; each goes with its context.
+    """
 
     def __init__(
-        self, backend: Backend, sockets: Sequence[socket.socket], limits: Limits | None = None
+        self,
+        backend: Backend,
+        sockets: Sequence[socket.socket],
+        limits: Limits | None = None,
+        secure: Sequence[tuple[socket.socket, ssl.SSLContext]] = (),
     ) -> None:
         self.broker: Broker
         self._backend = backend
-        self._sockets = sockets
+        self._listeners: list[tuple[socket.socket, ssl.SSLContext | None]] = [
+            *((one, None) for one in sockets),
+            *secure,
+        ]
         self._limits = within_descriptors(limits or Limits())
         self._servers: list[asyncio.Server] = []
         self._transports: set[_ClientProtocol] = set()
@@ -63,11 +75,10 @@ class Server:
             asyncio.create_task(self._keep("timers", self._tick)),
         ]
         self._changed()
-        for one in self._sockets:
+        for one, tls in self._listeners:
+            protocol = functools.partial(_ClientProtocol, self, tls)
             self._servers.append(
-                await self._loop.create_server(
-                    lambda: _ClientProtocol(self), sock=one, backlog=ACCEPTED_AT_ONCE
-                )
+                await self._loop.create_server(protocol, sock=one, backlog=ACCEPTED_AT_ONCE)
             )
             # asyncio has one number for both.
             one.listen(BACKLOG)
@@ -76,7 +87,7 @@ class Server:
         """Disconnect everybody, with their wills, and wait a little until that is durable."""
         for server in self._servers:
             server.close()
-        for one in self._sockets:
+        for one, _ in self._listeners:
             one.close()
         if not self._tasks:
             return
@@ -186,10 +197,19 @@ class Server:
 
 
 class _ClientProtocol(asyncio.Protocol):
-    """One TCP connection."""
+    """One TCP connection; with `tls`, one that begins with a TLS handshake.
 
-    def __init__(self, server: Server) -> None:
+    A connection counts from its first packet, before the handshake: who does not finish it is
+    closed like anybody who does not log in.
+    """
+
+    def __init__(self, server: Server, tls: ssl.SSLContext | None = None) -> None:
         self._server = server
+        self._tls = tls
+        self._handshake: asyncio.Task[None] | None = None
+        # Nothing is handled before the transport that encrypts the answers is there.
+        self._is_ready = tls is None
+        self._early = bytearray()
         self._connection: Connection | None = None
         self._transport: asyncio.Transport
         self._reading = True
@@ -212,12 +232,65 @@ class _ClientProtocol(asyncio.Protocol):
         server._transports.add(self)
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         _keep_alive(transport.get_extra_info("socket"))
+        if self._tls:
+            # What the client has sent already is for TLS.
+            transport.pause_reading()
+            self._handshake = server._loop.create_task(self._begin_tls(transport, self._tls))
         # It may have cost another connection its place.
         server._changed()
+
+    async def _begin_tls(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        try:
+            secured = await self._server._loop.start_tls(
+                transport,
+                self,
+                tls,
+                server_side=True,
+                ssl_handshake_timeout=self._server._limits.connect_timeout_s,
+                ssl_shutdown_timeout=CLOSE_S,
+            )
+        except (OSError, ssl.SSLError) as error:
+            self._handshake_failed(error)
+            return
+        except BaseException as error:
+            self._handshake_failed(error)
+            raise
+        if secured is None or self._connection is None:
+            transport.abort()
+            self.connection_lost(None)
+            return
+        self._transport = secured
+        secured.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        self._is_ready = True
+        if self._connection.is_closing:
+            self.abort()
+        elif self._early:
+            early = bytes(self._early)
+            self._early.clear()
+            self.data_received(early)
+
+    def _handshake_failed(self, error: BaseException) -> None:
+        connection, server = self._connection, self._server
+        if connection and not connection.is_closing:
+            server.broker.state.statistics["failed_handshakes"] += 1
+            server.broker.log.log(
+                logging.WARNING,
+                "handshake",
+                "No TLS with %s: %s. A client without TLS uses another port; one that does not "
+                "trust this hub needs its CA",
+                connection.address,
+                getattr(error, "reason", None) or error or type(error).__name__,
+            )
+        self._transport.abort()
+        # asyncio tells a protocol of a lost connection after the handshake only.
+        self.connection_lost(None)
 
     def data_received(self, data: bytes) -> None:
         connection = self._connection
         if connection is None:
+            return
+        if not self._is_ready:
+            self._early += data
             return
         server = self._server
         server._set_time()
@@ -263,6 +336,10 @@ class _ClientProtocol(asyncio.Protocol):
         """Send what the connection has, close it if it is closing, read again if it may."""
         connection = self._connection
         if connection is None:
+            return
+        if not self._is_ready:
+            if connection.is_closing:
+                self.abort()
             return
         if data := connection.take_output():
             self._transport.write(data)

@@ -1,12 +1,16 @@
 """What the MQTT broker asks the hub: who is let in, with which client id and rights; storage."""
 
-from motekit.broker.backend import Account, Batch, SavedState, Storage
-from motekit.credentials import OWNER
+from motekit.acl import Role
+from motekit.broker.backend import Account, Batch, LoginLimitError, SavedState, Storage
 from motekit.hub import rights
 from motekit.hub.accounts import Accounts
+from motekit.hub.login_limit import LoginLimit
 
 # A device may have further clients: `<id>/<anything>`. No id of a device contains this character.
 OWN_CLIENT_IDS = "/"
+# Wrong passwords of an address: a class behind one router that has them all wrong is not slowed
+# down, and a program that tries what it can is.
+WRONG_BURST, WRONG_EVERY_S = 60, 1.0
 
 
 class HubBackend:
@@ -20,6 +24,8 @@ class HubBackend:
         self._accounts = accounts
         self._storage = storage
         self._anonymous = anonymous
+        self._limit = LoginLimit(WRONG_BURST, WRONG_EVERY_S)
+        self._stamp = accounts.stamp()
 
     def load(self) -> SavedState:
         """Return what was committed. Raises StoreError."""
@@ -29,29 +35,57 @@ class HubBackend:
         """Store a batch. Raises CommitError."""
         await self._storage.commit(batch)
 
-    def authenticate(self, username: str | None, password: bytes | None) -> Account | None:
-        """Return the account whose password this is."""
+    def authenticate(
+        self, username: str | None, password: bytes | None, address: str
+    ) -> Account | None:
+        """Return the account whose password this is. Raises LoginLimitError."""
         if not username:
-            return Account("", limited=False) if self._anonymous else None
+            anyone = Account("", limited=False, role=Role.OWNER)
+            return anyone if self._anonymous else None
+        if wait_s := self._limit.wait_s(address, username):
+            raise LoginLimitError(f"too many wrong passwords from this address, wait {wait_s} s")
         try:
-            text = (password or b"").decode()
+            login = self._accounts.log_in(username, (password or b"").decode())
         except UnicodeDecodeError:
+            login = None
+        if login is None:
+            self._limit.failed(address, username)
             return None
-        if not self._accounts.verify(username, text):
-            return None
-        return Account(username, limited=username != OWNER)
+        self._limit.succeeded(address, username)
+        limited = login.role is not Role.OWNER
+        return Account(username, limited=limited, role=login.role, version=login.version)
+
+    def accounts_changed(self) -> bool:
+        before, self._stamp = self._stamp, self._accounts.stamp()
+        return self._stamp != before
+
+    def is_current(self, account: Account) -> bool:
+        if not account.name:
+            return True
+        login = self._accounts.login(account.name)
+        return login is not None and login.version == account.version
 
     def has_account(self, name: str) -> bool:
         return self._accounts.has(name)
 
     def may_use_client_id(self, account: Account, client_id: str) -> bool:
-        """A device uses its own id, which nobody else can take from it; the owner any."""
+        """A device uses its own id, which nobody else can take from it; the owner any.
+
+        Programs of other people make an id of their own: any that belongs to no other account.
+        """
         if not account.limited:
             return True
-        return client_id == account.name or client_id.startswith(account.name + OWN_CLIENT_IDS)
+        holder, _, _ = client_id.partition(OWN_CLIENT_IDS)
+        if account.role in (Role.VIEWER, Role.OPERATOR):
+            return holder == account.name or not self._accounts.has(holder)
+        return holder == account.name
 
     def may_publish(self, account: Account, topic: str) -> bool:
-        return rights.may_publish(account.name or None, topic)
+        return rights.may_publish(account.name or None, topic, _role(account))
 
     def may_subscribe(self, account: Account, topic_filter: str) -> bool:
-        return rights.may_subscribe(account.name or None, topic_filter)
+        return rights.may_subscribe(account.name or None, topic_filter, _role(account))
+
+
+def _role(account: Account) -> Role | None:
+    return Role(account.role) if account.role else None

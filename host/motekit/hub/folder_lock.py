@@ -9,10 +9,13 @@ import errno
 import fcntl
 import logging
 import os
+import time
 from pathlib import Path
 
 LOGGER = logging.getLogger(__name__)
 NAME = "hub.lock"
+# Who only looks whether a hub runs holds the lock for a moment.
+_TRIES, _BETWEEN_S = 5, 0.05
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -33,7 +36,7 @@ class FolderLock:
             return
         descriptor = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(descriptor)
         except BlockingIOError:
             owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
             os.close(descriptor)
@@ -61,3 +64,49 @@ class FolderLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def holder(folder: Path) -> int | None:
+    """Return the number of the process that has locked `folder`, None if none has.
+
+    Where a file system has no locks, it is the process that the file names, if that is alive.
+    """
+    try:
+        descriptor = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
+        if not owner.isdigit():
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(owner)
+        except OSError as error:
+            if error.errno in _UNSUPPORTED and _is_alive(int(owner)):
+                return int(owner)
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not left:
+                raise
+        time.sleep(_BETWEEN_S)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
