@@ -1,5 +1,6 @@
 """`mote image` as it is typed."""
 
+import hashlib
 import json
 import os
 import re
@@ -225,6 +226,57 @@ def test_a_web_page_gets_manifest_and_parts_chip_by_chip(place: Place) -> None:
     )
     assert refused.returncode == FAILED and "must not hold" in refused.stderr
     assert not (place.folder / "other").exists()
+
+
+def openssl(*arguments: object, text: bytes = b"") -> bytes:
+    command = ["openssl", *map(str, arguments)]
+    return subprocess.run(command, input=text, capture_output=True, check=True).stdout
+
+
+def test_it_says_whose_updates_the_board_accepts(place: Place) -> None:
+    # OpenSSL makes the keys and judges the fingerprints.
+    def fingerprint(*key: object) -> str:
+        der = openssl("pkey", *key, "-pubout", "-outform", "DER")
+        return hashlib.sha256(der).hexdigest()
+
+    public, private = place.folder / "public.pem", place.folder / "private.pem"
+    private.write_bytes(openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout"))
+    public.write_bytes(openssl("pkey", "-in", private, "-pubout"))
+    other = fingerprint("-in", private)
+    made = place.image("--update-key", public)
+    assert f"signed with the key SHA-256 {other}" in made.stdout
+    assert f"key SHA-256 {other}" in place.mote("image", "inspect", place.output).stdout
+    own_key = place.folder / "data" / "mote" / update.NAME
+    assert not own_key.exists(), "a key of one's own is not needed"
+    folder = place.folder / "board"
+    made = place.mote("firmware", folder, "--update-key", public, "--json")
+    assert json.loads(made.stdout)["update_key"] == other and not own_key.exists()
+
+    made = place.image()
+    mine = fingerprint("-in", own_key)
+    assert f"SHA-256 {mine} ({own_key}): keep a copy" in made.stdout
+    facts = json.loads(place.mote("image", "inspect", place.output, "--json").stdout)
+    assert facts["update_key"] == mine != other
+
+    made = place.image("--update-key", "none")
+    assert "accepts no updates over the air" in made.stdout
+    assert "Updates over the air: none" in place.mote("image", "inspect", place.output).stdout
+
+
+def test_what_is_no_public_key_is_refused(place: Place) -> None:
+    texts = {
+        "rsa.pem": openssl("rsa", "-pubout", text=openssl("genrsa", "1024")),
+        "private.pem": openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout"),
+        "nothing.pem": b"",
+    }
+    for name, text in texts.items():
+        (place.folder / name).write_bytes(text)
+    for name in [*texts, "missing.pem", "."]:
+        refused = place.image("--update-key", name)
+        assert refused.returncode == FAILED and name in refused.stderr, refused.stderr
+        assert "Traceback" not in refused.stderr
+    refused = place.mote("bundle", "a.bundle", "--unsigned")
+    assert refused.returncode == USAGE and "--update-key" in refused.stderr
 
 
 def test_a_page_of_ones_own_stays_and_the_tools_are_beside_it(place: Place) -> None:

@@ -1,6 +1,8 @@
 """The page that installs from the browser, in Chromium: as far as it goes without a real board."""
 
 import functools
+import json
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +23,9 @@ from serial_in_page import plugged_in
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 PICTURES = Path(__file__).parents[2] / "build" / "pictures"
 NARROW = {"viewport": {"width": 320, "height": 640}}
+FINGERPRINT = "0123456789abcdef" * 4
+# Text from outside is shown as text.
+PUBLISHER = "the <b>lab</b> of room 12"
 DARK = {"color_scheme": "dark"}
 
 
@@ -41,7 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("web")
     for chip in ("esp32", "esp32c3"):
         profile = boards.default_for(chip)
-        web.write(image.build(profile, image.read(flash_images.synthetic(chip))), place)
+        made = image.build(profile, image.read(flash_images.synthetic(chip)))
+        web.write(made, place, update_key=FINGERPRINT, publisher=PUBLISHER)
     return place
 
 
@@ -71,6 +77,39 @@ async def test_it_offers_the_button_and_says_for_which_chips(chromium, tmp_path,
         await expect(page.get_by_role("alert")).to_have_count(0)
         await expect(page.get_by_role("heading", level=1)).to_have_text("Install Mote")
         assert all(one.startswith((url, "data:")) for one in asked), "nothing is from elsewhere"
+
+
+async def test_it_says_whose_updates_the_board_accepts(chromium, tmp_path, url) -> None:
+    async with browser(chromium, tmp_path) as page:
+        await opened(page, url)
+        await expect(page.get_by_text(f"that {PUBLISHER} signs")).to_be_visible()
+        await expect(page.get_by_text("SHA-256")).to_contain_text(FINGERPRINT)
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ({"update_key": "", "publisher": ""}, "accepts no updates over the air"),
+        ({"update_key": FINGERPRINT, "publisher": ""}, "this page's publisher signs"),
+    ],
+)
+async def test_a_page_without_a_key_or_a_name(chromium, tmp_path, folder, url, told, text) -> None:
+    manifest = json.loads((folder / web.MANIFEST).read_text())
+    for name in ("update_key", "publisher"):
+        del manifest[name]
+    async with browser(chromium, tmp_path) as page:
+        await page.route(f"**/{web.MANIFEST}", lambda route: route.fulfill(json=manifest | told))
+        await opened(page, url)
+        await expect(page.locator("#trust")).to_contain_text(text)
+        await expect(page.locator("#key")).to_be_visible(visible=bool(told.get("update_key")))
+
+
+def test_builds_of_another_key_do_not_stay_on_the_page(folder, tmp_path) -> None:
+    shutil.copytree(folder, tmp_path / "web")
+    made = image.build(boards.default_for("esp32s3"), image.read(flash_images.synthetic("esp32s3")))
+    manifest = json.loads(web.write(made, tmp_path / "web", update_key="f" * 64).read_text())
+    assert [one["chipFamily"] for one in manifest["builds"]] == ["ESP32-S3"]
+    assert manifest["update_key"] == "f" * 64
 
 
 async def test_it_fits_a_small_screen_in_light_and_dark(chromium, tmp_path, url) -> None:

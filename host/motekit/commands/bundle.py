@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motekit.commands import completion
+from motekit.commands import completion, update_key
 from motekit.exits import explained, fail
 from motekit.terminal import echo, print_json
 
@@ -38,6 +38,13 @@ def command(
     downgrade: Annotated[
         bool, typer.Option("--downgrade", help="Let it replace a newer version.")
     ] = False,
+    unsigned: Annotated[
+        bool,
+        typer.Option(
+            "--unsigned", help="Leave the signature to host/sign-bundles, where the key is."
+        ),
+    ] = False,
+    chosen_key: update_key.Chosen = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print its manifest.")] = False,
 ) -> None:
     """Make the signed file that `mote update --bundle` sends to boards."""
@@ -45,11 +52,17 @@ def command(
 
     if bool(image) != bool(version):
         raise typer.BadParameter("--image and --version belong together", param_hint="--image")
+    if unsigned and (image or chosen_key in ("", update_key.NONE)):
+        raise typer.BadParameter(
+            "needs --update-key with the public key, and no --image", param_hint="--unsigned"
+        )
+    if chosen_key and not unsigned:
+        raise typer.BadParameter("belongs to --unsigned", param_hint="--update-key")
     try:
         if image:
             made = update.make_image(image, version, update.private_key(), downgrade=downgrade)
         else:
-            made = of_firmware(board, downgrade)
+            made = of_firmware(board, downgrade, chosen_key if unsigned else "")
         file.parent.mkdir(parents=True, exist_ok=True)
         made.write(file)
     except (update.BundleError, update.KeyFileError) as error:
@@ -58,20 +71,27 @@ def command(
         fail(f"{file} cannot be written: {error.strerror}")
     if as_json:
         print_json(made.manifest, indent=1)
+    elif unsigned:
+        echo(f"{file}: {made}, not signed")
+        echo(f"Next: host/sign-bundles {file}, where the private key is")
     else:
         echo(f"{file}: {made}, signed with {update.key_file()}")
         echo(f"Next: mote update all --bundle {file}")
 
 
-def of_firmware(board: str, downgrade: bool) -> "Bundle":
-    """The bundle of this Mote's own firmware for `board`. Raises typer.Exit."""
+def of_firmware(board: str, downgrade: bool, public: str = "") -> "Bundle":
+    """Return the bundle of this Mote's own firmware for `board`. Raises typer.Exit.
+
+    With `public`, the file of a public key, it brings that key to the board and is not signed.
+    """
     import mote
 
     from motekit import boards, firmware, update
 
     try:
-        key = update.private_key()
-        tree = firmware.build(boards.profile(board), key=update.public_bytes(key))
+        key = None if public else update.private_key()
+        trusted = update.public_bytes(key) if key else update.trusted_bytes(public)
+        tree = firmware.build(boards.profile(board), key=trusted)
         return update.make_application(
             tree / firmware.SLOT, mote.__version__, key, downgrade=downgrade
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from motekit import terminal
-from motekit.commands import completion, setup_network
+from motekit.commands import completion, setup_network, update_key
 from motekit.exits import explained, fail
 from motekit.terminal import echo, print_json
 
@@ -37,6 +37,7 @@ def command(
     list_boards: Annotated[
         bool, typer.Option("--list", help="List the boards and their pins, and do nothing else.")
     ] = False,
+    chosen_key: update_key.Chosen = "",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with the password that was made.")
     ] = False,
@@ -57,7 +58,7 @@ def command(
     if folder.exists() and not ours and any(folder.iterdir()):
         fail(f"{folder} is not empty: choose another folder, or empty it")
     try:
-        key = update.public_bytes(update.private_key())
+        key = update.trusted_bytes(chosen_key)
         tree = firmware.build(boards.profile(board), key=key)
     except (boards.BoardError, firmware.FirmwareError, update.KeyFileError) as error:
         fail(error)
@@ -68,14 +69,15 @@ def command(
     count = sum(1 for path in folder.rglob("*") if path.is_file())
     if as_json:
         facts = {"folder": str(folder), "board": board, "files": count}
-        facts |= {"key": str(update.key_file())}
+        facts |= {} if chosen_key else {"key": str(update.key_file())}
+        facts |= {"update_key": update.fingerprint(key)}
         facts |= {"portal_password": secret} if secret else {}
         print_json(facts, indent=1)
         return
     echo(f"{count} files for {boards.profile(board).name} in {folder}")
     if secret:
         setup_network.tell(name, secret, own=bool(portal_password))
-    echo(f"It takes updates over the air that are signed with {update.key_file()}: keep a copy")
+    echo(update_key.sentence(key, chosen_key))
     echo(f"Next: mpremote fs cp -r {folder}/. : + reset")
 
 

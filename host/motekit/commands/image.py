@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motekit import terminal
-from motekit.commands import completion, setup_network
+from motekit.commands import completion, setup_network, update_key
 from motekit.exits import explained, fail
 from motekit.terminal import echo, print_json
 
@@ -76,6 +76,9 @@ def command(
             show_default=False,
         ),
     ] = None,
+    publisher: Annotated[
+        str, typer.Option(help="With --web: who holds the update key, as the page says.")
+    ] = "",
     flasher_args: Annotated[
         Path | None,
         typer.Option(
@@ -83,6 +86,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    chosen_key: update_key.Chosen = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:  # fmt: skip
     """Make one image for the whole flash of a board; `inspect` shows what is in one.
@@ -101,6 +105,8 @@ def command(
 
     if sum(map(bool, (output, web, flasher_args))) > 1:
         raise typer.BadParameter("one of --output, --web and --flasher-args")
+    if publisher and not web:
+        raise typer.BadParameter("belongs to --web", param_hint="--publisher")
 
     network = setup_network.network(mac)
     secret = setup_network.password(protect, portal_password)
@@ -109,12 +115,13 @@ def command(
         one = profile(board)
         size = flash_bytes(flash_size) if flash_size else one.flash_size
         runtime = runtimes.obtain(one, firmware, source)
-        key = update.public_bytes(update.private_key())
+        key = update.trusted_bytes(chosen_key)
         made = image.build(
             one, runtime, flash_size=size, document=document, portal_password=secret, key=key
         )
         if web:
-            file = write_web(made, web, runtimes.said)
+            trusted = update.fingerprint(key)
+            file = write_web(made, web, runtimes.said, update_key=trusted, publisher=publisher)
         elif flasher_args:
             file = write_parts(made, flasher_args)
         else:
@@ -128,9 +135,10 @@ def command(
     ) as error:  # fmt: skip
         fail(error)
     if as_json:
-        print_json(_facts(made, file, secret), indent=1)
+        facts = _facts(made, file, secret) | {"update_key": update.fingerprint(key)}
+        print_json(facts, indent=1)
         return
-    _show(made, file)
+    _show(made, file, update_key.sentence(key, chosen_key))
     if secret:
         setup_network.tell(network, secret, own=bool(portal_password))
 
@@ -192,11 +200,12 @@ def _facts(made: "Image", file: Path, secret: str) -> dict[str, object]:
     return {"file": str(file), **facts, "parts": parts, **password}
 
 
-def _show(made: "Image", file: Path) -> None:
+def _show(made: "Image", file: Path, trust: str) -> None:
     echo(
         f"{file}: Mote {made.mote} on MicroPython {made.micropython} for {made.board} "
         f"({made.family}, {made.flash_size >> 20} MB flash)"
     )
+    echo(trust)
     if made.secret:
         echo("It holds secrets and is readable by you alone: keep it so.")
     if file.name == "manifest.json":
@@ -220,6 +229,7 @@ def _described(found: "Contents", file: Path, size: int) -> dict[str, object]:
         "micropython": runtime.version,
         "mote": found.mote,
         "board": found.board,
+        "update_key": update_key.fingerprint(found.update_key),
         "partitions": [asdict(one) for one in runtime.partitions],
         "files_at": asdict(found.region) | {"used": found.used} if found.region else None,
         "files": found.files,
@@ -257,3 +267,7 @@ def _tables(found: "Contents", file: Path, size: int) -> None:
     console.print(
         f"{len(found.files)} files take {found.used} of {found.region.size} bytes.", highlight=False
     )
+    if found.mote:
+        known = update_key.fingerprint(found.update_key)
+        trust = f"signed with the key SHA-256 {known}" if known else "none"
+        console.print(f"Updates over the air: {trust}", highlight=False, soft_wrap=True)

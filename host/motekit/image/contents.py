@@ -1,11 +1,13 @@
 """What is in an image: one made here, one as downloaded, or one that was read from a board."""
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mote import json_text
 
+from motekit.firmware import tree
 from motekit.image import filesystem, micropython
 from motekit.image.errors import ImageError
 from motekit.image.micropython import MicroPython, Region
@@ -19,6 +21,7 @@ class Contents:
     """`files` are sizes in bytes by path, `used` the bytes of the blocks that they take.
 
     `region` is None where the image ends before the files; `fault` says why they cannot be read.
+    `update_key` is the public key whose updates over the air it accepts, empty for none.
     """
 
     runtime: MicroPython
@@ -28,6 +31,7 @@ class Contents:
     mote: str
     board: str
     fault: str
+    update_key: bytes = b""
 
 
 def look(data: bytes) -> Contents:
@@ -50,6 +54,7 @@ def look(data: bytes) -> Contents:
         _version(files),
         _board(files),
         "",
+        _update_key(files),
     )
 
 
@@ -81,3 +86,11 @@ def _board(files: dict[str, bytes]) -> str:
                 return ""
             return str(board.get("key", "")) if isinstance(board, dict) else ""
     return ""
+
+
+def _update_key(files: dict[str, bytes]) -> bytes:
+    for path, content in files.items():
+        if PurePosixPath(path).name == tree.KEY:
+            with contextlib.suppress(ValueError):
+                return bytes.fromhex(content.decode("ascii"))
+    return b""

@@ -23,12 +23,20 @@ INDEX = "index.html"
 IMPROV_WAIT_S = 20
 
 
-def write(image: Image, folder: Path, say: Callable[[str], None] = lambda text: None) -> Path:
-    """Add `image` to `folder`, beside the images of the same version for other chips.
+def write(
+    image: Image,
+    folder: Path,
+    say: Callable[[str], None] = lambda text: None,
+    *,
+    update_key: str = "",
+    publisher: str = "",
+) -> Path:
+    """Add `image` to `folder`, beside the images of the same version and key for other chips.
 
     A page that is there already stays: it may be one of your own. `say` gets a line when something
-    has to be fetched. Gives the manifest's path. Raises ImageError for an image with secrets or
-    without a way to the tools, OSError.
+    has to be fetched. `update_key` is the fingerprint of the key whose updates the image accepts,
+    empty for none; `publisher` is who holds it. Gives the manifest's path. Raises ImageError for an
+    image with secrets or without a way to the tools, OSError.
     """
     if image.secret:
         raise ImageError(
@@ -52,6 +60,9 @@ def write(image: Image, folder: Path, say: Callable[[str], None] = lambda text: 
         # The part with the files replaces the settings of a board in any case.
         "new_install_prompt_erase": False,
         "new_install_improv_wait_time": IMPROV_WAIT_S,
+        # Not of ESP Web Tools: the page shows whose updates its boards accept.
+        "update_key": update_key,
+        "publisher": publisher,
     }
     build = {"chipFamily": image.family, "parts": parts}
     others = [one for one in _builds(folder, manifest) if one["chipFamily"] != image.family]
@@ -62,7 +73,7 @@ def write(image: Image, folder: Path, say: Callable[[str], None] = lambda text: 
 
 
 def _builds(folder: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """The builds of a manifest that is there already, if it is of the same version."""
+    """Return the builds of the manifest in `folder` if they are of the same version and key."""
     try:
         there = documents.read_json(folder / MANIFEST, documents.MAX_BYTES)
     except documents.DocumentError:
@@ -70,4 +81,5 @@ def _builds(folder: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(there, dict):
         return []
     builds: list[dict[str, Any]] = there.get("builds", [])
-    return builds if there.get("version") == manifest["version"] else []
+    same = all(there.get(key) == manifest[key] for key in ("version", "update_key"))
+    return builds if same else []

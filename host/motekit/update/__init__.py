@@ -4,7 +4,15 @@
 """
 
 from motekit.update.bundle import Bundle, BundleError, make_application, make_image, read
-from motekit.update.keys import NAME, KeyFileError, key_file, private_key, public_bytes
+from motekit.update.keys import (
+    NAME,
+    KeyFileError,
+    fingerprint,
+    key_file,
+    private_key,
+    public_bytes,
+    trusted_bytes,
+)
 from motekit.update.send import UpdateError, send
 
 __all__ = [
@@ -13,6 +21,7 @@ __all__ = [
     "BundleError",
     "KeyFileError",
     "UpdateError",
+    "fingerprint",
     "key_file",
     "make_application",
     "make_image",
@@ -20,4 +29,5 @@ __all__ = [
     "public_bytes",
     "read",
     "send",
+    "trusted_bytes",
 ]

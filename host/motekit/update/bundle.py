@@ -56,6 +56,8 @@ class Bundle:
 
     def verify(self, public: ec.EllipticCurvePublicKey) -> None:
         """Raises BundleError when it was not signed by the private half of `public`."""
+        if not self.signature:
+            raise BundleError("the bundle is not signed yet: sign it with host/sign-bundles")
         try:
             r, s = (int.from_bytes(half, "big") for half in _halves(self.signature))
             der = utils.encode_dss_signature(r, s)
@@ -72,12 +74,13 @@ class Bundle:
 
 
 def make_application(
-    tree: Path, version: str, key: ec.EllipticCurvePrivateKey, *,
+    tree: Path, version: str, key: ec.EllipticCurvePrivateKey | None, *,
     micropython: str = OLDEST_MICROPYTHON, downgrade: bool = False,
 ) -> Bundle:  # fmt: skip
     """The bundle of one slot of a tree that `firmware.build` made, the public key in it included.
 
-    `downgrade` lets it replace a newer version. Raises BundleError.
+    `downgrade` lets it replace a newer version. Without `key` it is unsigned, for
+    `host/sign-bundles`. Raises BundleError.
     """
     files = sorted(path for path in tree.rglob("*") if path.is_file())
     try:
@@ -150,7 +153,7 @@ def read(file: Path) -> Bundle:
 
 
 def _signed(
-    manifest: dict[str, Any], first: bytes, stream: bytes, key: ec.EllipticCurvePrivateKey,
+    manifest: dict[str, Any], first: bytes, stream: bytes, key: ec.EllipticCurvePrivateKey | None,
     downgrade: bool,
 ) -> Bundle:  # fmt: skip
     try:
@@ -168,6 +171,8 @@ def _signed(
     text = json.dumps(
         manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
+    if key is None:
+        return Bundle(text, b"", stream)
     r, s = utils.decode_dss_signature(key.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
     return Bundle(text, r.to_bytes(32, "big") + s.to_bytes(32, "big"), stream)
 

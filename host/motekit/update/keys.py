@@ -5,6 +5,7 @@ them over the air; who steals it can.
 """
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from motekit import places
 
 NAME = "update-key.pem"
+# In place of a file: boards that take no updates over the air.
+NONE = "none"
 
 
 class KeyFileError(Exception):
@@ -54,6 +57,49 @@ def public_bytes(key: ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) ->
     public = key.public_key() if isinstance(key, ec.EllipticCurvePrivateKey) else key
     numbers = public.public_numbers()
     return numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
+
+
+def trusted_bytes(chosen: str = "") -> bytes:
+    """Return the public key that a board gets, as `public_bytes` does. Raises KeyFileError.
+
+    `chosen` is a PEM file with a public key, `none` (the result is empty: the board takes no
+    updates over the air), or empty for the public half of the user's own key.
+    """
+    if not chosen:
+        return public_bytes(private_key())
+    if chosen == NONE:
+        return b""
+    return public_bytes(_public_key(Path(chosen)))
+
+
+def fingerprint(public: bytes) -> str:
+    """Return the SHA-256 of a board's public key (DER, SubjectPublicKeyInfo) in hex.
+
+    `openssl pkey -in update-key.pem -pubout -outform DER | sha256sum` prints the same. Empty for no
+    key. Raises ValueError when the bytes are no point of P-256.
+    """
+    if not public:
+        return ""
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + public)
+    der = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return hashlib.sha256(der).hexdigest()
+
+
+def _public_key(file: Path) -> ec.EllipticCurvePublicKey:
+    try:
+        key = serialization.load_pem_public_key(file.read_bytes())
+    except OSError as error:
+        raise KeyFileError(f"{file}: {error.strerror}") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise KeyFileError(
+            f"{file} is no public key in PEM form. Make one with: "
+            f"openssl pkey -in {NAME} -pubout -out public.pem"
+        ) from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise KeyFileError(f"{file} is not a key of the curve P-256")
+    return key
 
 
 def _make(file: Path) -> None:
