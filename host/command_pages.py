@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
-from motekit import cli
+from motekit import command_table as cli
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -40,7 +40,16 @@ def table() -> str:
 
 def pages() -> str:
     """A page for each command, by typer."""
-    typed = [sys.executable, "-m", "typer", "motekit.cli", "utils", "docs", "--name", "mote"]
+    typed = [
+        sys.executable,
+        "-m",
+        "typer",
+        "motekit.command_table",
+        "utils",
+        "docs",
+        "--name",
+        "mote",
+    ]
     made = subprocess.run(typed, check=True, capture_output=True, text=True).stdout
     return CUT_LIST.sub("", made).replace("&#x27;", "'").replace("&quot;", '"')
 

@@ -15,7 +15,7 @@ import small_micropython
 from bench_board import BenchBoard
 from motekit import boards, image
 from motekit import firmware as tree
-from motekit.cli import app
+from motekit.command_table import app
 from motekit.commands import runtimes
 from motekit.exits import DONE, FAILED, STOPPED, USAGE
 from motekit.serial import ports

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer.main
 from motekit import places
-from motekit.cli import app
+from motekit.command_table import app
 from motekit.exits import DONE, FAILED
 from terminal import MOTE, Terminal, environment
 

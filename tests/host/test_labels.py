@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 import segno
 from mote import qr
-from motekit.cli import app
+from motekit.command_table import app
 from motekit.exits import DONE, FAILED
 from motekit.labels import Label, LabelError, layout, render
 from motekit.provision import journal
