@@ -93,7 +93,7 @@ async def _work():
         log.error("app: safe mode: nothing is measured, the portal shows the last fault")
         await _set_up(settings, start)
     asyncio.create_task(starts.settle())
-    reason = start or (asked if asked in ("button", "erased", "improv") else "")
+    reason = start or (asked if asked in ("button", "erased", "improv", "wifi") else "")
     if reason or damage:
         await _set_up(settings, reason or damage)
     await _run(settings)

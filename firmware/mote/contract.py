@@ -20,6 +20,8 @@ OFFLINE = "offline"
 SAFE_MODE = "safe_mode"
 # In the `info` of a board whose connections the server keeps closing: how often in a row.
 EVICTED = "evicted"
+# The answer to `config` when it leads the stored password to another server; the entries follow.
+PASSWORD_NEEDED = "the MQTT password is needed with another "
 BAUD = 115200
 
 # Serial log, `<level> <ms> <part>: <text>`: the texts that people's scripts and our tests wait for.

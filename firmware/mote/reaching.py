@@ -108,7 +108,7 @@ async def _open_portal(online):
         await online.portal.open()
     except MemoryError:
         # With sensors that need much, one has to go: the portal is the way back.
-        online.end("no memory for the portal beside running", "button")
+        online.end("no memory for the portal beside running", "wifi")
         return
     tasks.start(_watch_portal(online))
 
@@ -121,7 +121,7 @@ async def _watch_portal(online):
             return
         if online.portal.starved:
             # As below: one has to go.
-            online.end("no memory for phones beside running", "button")
+            online.end("no memory for phones beside running", "wifi")
             return
         on_battery = online.settings["deep_sleep"]
         if on_battery and online.portal.unused_ms > patience.PORTAL_ON_BATTERY_MS:

@@ -2,7 +2,7 @@
 
 import json
 
-from mote import config, memory, probation
+from mote import config, contract, memory, probation
 from mote.commands import Refused
 
 
@@ -19,14 +19,16 @@ def begin(changes, nonce):
     """Try the present configuration with `changes` at the next start. Raises Refused.
 
     They replace what they name (RFC 7396: an object is merged, null removes); the whole is checked.
+    The MQTT password goes only to the server that it was given for: with another one comes another.
     """
     if not isinstance(changes, dict):
         raise Refused("config must be of type object")
     try:
         _split_address(changes.get("mqtt"))
         present = _present()
+        _split_address(present["mqtt"])
         document = _merged(present, changes)
-        _keep_passwords(document, present)
+        _check_secrets(document, present, changes)
         probation.begin(document, nonce)
     except config.ConfigError as error:
         raise Refused(str(error)) from None
@@ -74,13 +76,24 @@ def _merged(target, patch):
     return merged
 
 
-def _keep_passwords(document, present):
-    """A list is replaced as a whole: a network that is known keeps its password all the same."""
-    known = {one["ssid"]: one.get("password", "") for one in present["wifi"]}
-    networks = document.get("wifi")
-    for one in networks if isinstance(networks, list) else ():
-        if isinstance(one, dict) and "password" not in one:
-            ssid = one.get("ssid")
-            # Not checked yet: a list, for one, cannot be looked up.
-            if isinstance(ssid, str) and ssid in known:
-                one["password"] = known[ssid]
+def _check_secrets(document, present, changes):
+    """Keep the passphrases of known networks; refuse a server that the password is not for."""
+    from mote import stored_secrets
+
+    try:
+        networks = document.get("wifi")
+        # Not checked yet: they may be anything.
+        for one in networks if isinstance(networks, list) else ():
+            if isinstance(one, dict) and "password" not in one:
+                # A list is replaced as a whole: a network that is known keeps its passphrase.
+                known = stored_secrets.passphrase(one.get("ssid"), present["wifi"])
+                if known:
+                    one["password"] = known
+        server, given = document.get("mqtt"), changes.get("mqtt")
+        if not isinstance(server, dict) or not present["mqtt"].get("password"):
+            return
+        changed = stored_secrets.changed(server, present["mqtt"])
+        if changed and not isinstance(given.get("password"), str):
+            raise Refused("%s%s" % (contract.PASSWORD_NEEDED, ", ".join(changed)))
+    finally:
+        memory.discard("mote.stored_secrets")

@@ -12,7 +12,8 @@ async def run(settings, reason):
     """Returns why to restart. `settings` is the usable configuration, or None.
 
     `reason`: "new", "damaged", "button", "erased", "resets" (three quick ones), "improv" (an
-    installer at the serial port) or "crashed".
+    installer at the serial port), "wifi" (away, and no memory for the portal beside running) or
+    "crashed".
     """
     mends = starts.to_be_mended(reason, settings)
     trace = starts.traceback() if reason == "crashed" else ""
@@ -46,6 +47,9 @@ async def run(settings, reason):
         if portal.wants_start:
             starts.once_more()
             return "start once more"
+        if "button" in ended:
+            ended.clear()
+            portal.unlock()
         if "erased" in ended:
             config.erase()
             return "the settings are erased"

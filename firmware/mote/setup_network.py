@@ -112,6 +112,12 @@ class Portal:
         self._tasks.clear()
         access_point.close_network()
 
+    def unlock(self):
+        """BOOT was held: a person is at the board, and may change everything."""
+        if self.site.limited:
+            self.site.limited = False
+            log.info("setup: BOOT was held: the form changes everything")
+
     @property
     def starved(self):
         """True when there is not the memory to serve phones."""
@@ -191,7 +197,8 @@ class Portal:
         # The answer to the phone goes out before the radio changes its channel.
         await asyncio.sleep_ms(500)
         try:
-            failure, found = await _tried(document, self.site.step, stay)
+            known = self._settings and self._settings["mqtt"]
+            failure, found = await _tried(document, self.site.step, stay, known)
         except MemoryError:
             self._server.starved += 1
             failure, found = Failure(NO_MEMORY), ()
@@ -234,8 +241,8 @@ def _show_code(ssid):
         log.info("setup: " + line)
 
 
-async def _tried(document, progress, stay):
+async def _tried(document, progress, stay, known):
     # MQTT is loaded when it is wanted: until then, and after it, the phones have its memory.
     from mote import trial
 
-    return await trial.run(document, progress, stay)
+    return await trial.run(document, progress, stay, known)

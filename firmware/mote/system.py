@@ -16,8 +16,9 @@ _CAUSES = {
 # Longer than the slowest thing that blocks: a `.local` name that nobody knows takes 12 s.
 WATCHDOG_MS = 60_000
 # What a restart of ours leaves in RTC memory. "restart" is one without a wish, "steady" says that
-# the board ran on for a while: a reset after it is no crash at the start.
-_MODES = (b"restart", b"steady", b"button", b"erased", b"improv")
+# the board ran on for a while: a reset after it is no crash at the start; "wifi" opens the portal
+# as it opens by itself when the WiFi is away.
+_MODES = (b"restart", b"steady", b"button", b"erased", b"improv", b"wifi")
 _TIMER = 0
 
 _watchdog = None

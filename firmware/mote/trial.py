@@ -2,6 +2,7 @@
 
 from mote import failure, log
 from mote.failure import Failure
+from mote.mqtt import known_addresses
 from mote.wifi import joining, station
 
 # A server that is not where it was said to be may be elsewhere in the network.
@@ -13,20 +14,27 @@ _SEEK_AFTER = (
 )
 
 
-async def run(document, progress, stay=False):
+async def run(document, progress, stay=False, known=None):
     """(None, found) when everything worked, else (the Failure that stopped it, found).
 
-    `found` lists servers of the network (mDNS, `_mqtt._tcp`), sought when they are of use. An empty
-    host is filled in where one server was found. `progress` is told each step as it begins: join
-    address name server login. With `stay` a WiFi that let the board in is not left again.
+    `found` lists servers of the network (mDNS: `_mqtt._tcp`, with TLS `_secure-mqtt._tcp` first),
+    sought when they are of use. An empty host is filled in where one server was found. `progress`
+    is told each step as it begins: join address name server login. With `stay` a WiFi that let the
+    board in is not left again. `known` is the `mqtt` object of the board's settings, if any.
     """
     found = []
+    # What this network says of names does not outlast it.
+    addresses = dict(known_addresses)
     try:
         await joining.join(document["wifi"][:1], progress, attempts=2)
-        if not document["mqtt"]["host"]:
+        server = document["mqtt"]
+        if not server["host"]:
             progress("name")
-            found = await _servers()
-            _take(document["mqtt"], found)
+            found = await _servers(document)
+            _take(server, found, known)
+        elif stay and known and _is_withheld(server, known):
+            progress("login")
+            raise Failure(failure.PASSWORD_NEEDED)
         # Loaded when there is a network: until then the portal has its memory.
         from mote import time_servers
         from mote.mqtt import connecting
@@ -35,24 +43,49 @@ async def run(document, progress, stay=False):
         client = await connecting.log_in(document, progress)
     except Failure as why:
         if why.reason in _SEEK_AFTER:
-            found = await _servers()
+            found = await _servers(document)
         if not stay or not station.address():
             station.leave()
         return why, found
+    finally:
+        known_addresses.clear()
+        known_addresses.update(addresses)
     await client.disconnect()
     return None, found
 
 
-async def _servers():
+async def _servers(document):
     from mote.mqtt import mdns
 
-    return await mdns.browse()
+    found = []
+    if document["mqtt"].get("tls"):
+        found = await mdns.browse("_secure-mqtt._tcp.local")
+    return found or await mdns.browse()
 
 
-def _take(server, found):
-    """The only server there is. Raises Failure: NO_SERVER, CHOOSE_SERVER."""
-    if len(found) != 1:
+def _take(server, found, known):
+    """The server that the board has, or the only one there is.
+
+    Anybody in a network can announce a server: another one gets a login only when a person has seen
+    its name. Raises Failure: NO_SERVER, CHOOSE_SERVER, CONFIRM_SERVER.
+    """
+    stored = [one for one in found if known and (one.host, one.port) == _place(known)]
+    if not stored and len(found) != 1:
         raise Failure(failure.CHOOSE_SERVER if found else failure.NO_SERVER)
     # The name outlives a change of address where it resolves at all.
-    server["host"], server["port"] = found[0].host, found[0].port
-    log.info("setup: found the MQTT server %s:%d" % (server["host"], server["port"]))
+    one = (stored or found)[0]
+    server["host"], server["port"] = one.host, one.port
+    log.info("setup: found the MQTT server %s:%d" % (one.host, one.port))
+    if not stored and (server.get("user") or server.get("password")):
+        raise Failure(failure.CONFIRM_SERVER)
+
+
+def _place(server):
+    return server["host"], server["port"]
+
+
+def _is_withheld(server, known):
+    """True where the login of the server that the board has was not to go into this network."""
+    if server.get("password") or not known["password"]:
+        return False
+    return _place(server) == _place(known)

@@ -29,7 +29,7 @@ KNOWN = {
     "wifi": [{"ssid": "Old", "password": "old secret"}],
     "mqtt": {
         "host": "broker", "port": 8883, "user": "u", "password": "p", "tls": True,
-        "insecure": True, "ca": "",
+        "insecure": False, "ca": "its certificate",
     },
     "interval": 60,
 }  # fmt: skip
@@ -242,6 +242,32 @@ def test_a_board_with_a_server_keeps_it_and_needs_no_more_than_the_wifi():
     saved = config.load()
     assert saved["mqtt"] == KNOWN["mqtt"] and saved["id"] == "IOT_1" and saved["interval"] == 60
     assert [one["ssid"] for one in saved["wifi"]] == ["Home", "Old"]
+
+
+async def test_a_login_that_is_not_for_this_network_is_asked_for_on_the_page():
+    # Without a CA anybody in another network could be the server.
+    for mqtt in ({"tls": False, "port": 1883}, {"insecure": True, "ca": ""}):
+        talk = Talk(dict(KNOWN, mqtt=dict(KNOWN["mqtt"], **mqtt)))
+        talk.after(settings(b"Home", b"home secret"))
+        document, stay = talk.board.tried[0]
+        assert document["mqtt"]["password"] == "" and stay
+        talk.told()
+        talk.board.joined = "192.168.50.20"
+        talk.site.failed_with(Failure(failure.PASSWORD_NEEDED))
+        # The WiFi is right; nothing is saved before the rest is.
+        assert talk.site.state == FAILED and not talk.site.can_save
+        assert talk.told() == PROVISIONED + result(1, ("http://192.168.50.20/",))
+        asked = Request("GET", "/progress", {"host": "192.168.50.20"}, b"")
+        page = str(b"".join((await talk.site.handle(asked)).body), "utf-8")
+        assert "The MQTT password is needed once more" in page
+        # The network that it has may carry it, as before.
+        talk = Talk(dict(KNOWN, mqtt=dict(KNOWN["mqtt"], **mqtt)))
+        talk.after(settings(b"Old", b"old secret"))
+        assert talk.board.tried[0][0]["mqtt"]["password"] == "p"
+        # The same name with another passphrase is another network.
+        talk = Talk(dict(KNOWN, mqtt=dict(KNOWN["mqtt"], **mqtt)))
+        talk.after(settings(b"Old", b"another secret"))
+        assert talk.board.tried[0][0]["mqtt"]["password"] == ""
 
 
 def test_a_board_with_a_server_saves_nothing_while_the_wifi_is_wrong():

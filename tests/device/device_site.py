@@ -22,6 +22,48 @@ class Network:
         self.security, self.secured = security, bool(security)
 
 
+STORED = {
+    "version": 1,
+    "id": "plant1",
+    "wifi": [{"ssid": "Home", "password": SECRETS[0]}],
+    "mqtt": {"host": "mqtt.local", "password": SECRETS[1]},
+}
+# As the page sends it back when nothing is changed.
+SAME = {"id": "plant1", "ssid": "Home", "host": "mqtt.local", "port": "1883", "interval": "10"}
+TLS = {"port": "8883", "tls": "1"}
+
+
+def stored(**mqtt):
+    wifi = [dict(one) for one in STORED["wifi"]]
+    return config.checked(dict(STORED, wifi=wifi, mqtt=dict(STORED["mqtt"], **mqtt)))
+
+
+def verified():
+    return stored(tls=True, port=8883, ca="its certificate")
+
+
+def body(**changes):
+    """The form with `changes`; those that are None are not sent."""
+    entries = dict(SAME, **changes)
+    pairs = ["%s=%s" % pair for pair in entries.items() if pair[1] is not None]
+    return "&".join(pairs).replace(" ", "+").encode()
+
+
+async def sent(portal, entries):
+    """The document that is tried with these entries, or the text of the page that refuses them."""
+    tries = len(portal._board.tried)
+    response = await portal.handle(request("POST", "/save", entries))
+    if response.status == 422:
+        assert len(portal._board.tried) == tries, "what is refused is not tried"
+        page = text(response)
+        assert not any(secret in page for secret in SECRETS)
+        return page
+    assert (response.status, len(portal._board.tried)) == (303, tries + 1)
+    # The next entries need not wait for it.
+    portal.failed_with(Failure(failure.NO_ANSWER))
+    return portal._board.tried[-1]
+
+
 class Board:
     """What the site needs of a board."""
 
@@ -286,3 +328,142 @@ async def test_what_was_saved_says_where_the_dashboard_is():
     portal.succeeded(portal._document)
     page = text(await portal.handle(request("GET", "/progress")))
     assert "All set" in page and "shows its address. Server: <bdi>mqtt.local</bdi>" in page
+
+
+async def test_the_attack_of_the_audit_gets_nothing_out_of_a_board():
+    # Stored with TLS and CA; the portal opened by itself; a stranger leads it into an open network.
+    for reason in ("wifi", "crashed", "button"):
+        portal, tried = site(verified(), reason)
+        page = await sent(portal, body(ssid="Evil", port="1883"))
+        assert "Evil" in page and not tried
+        assert await status_of(portal.handle(request("POST", "/save-anyway"))) == 303
+        assert portal.state == FORM, "there is nothing to save"
+
+
+async def test_a_portal_that_opened_by_itself_takes_another_wifi_and_no_more():
+    portal, _ = site(verified(), "wifi")
+    page = text(await portal.handle(request("GET", "/")))
+    assert "Only another WiFi is accepted here" in page
+    tried = await sent(portal, body(ssid="New", password="new secret", **TLS))
+    assert tried["mqtt"] == verified()["mqtt"], "the server proves itself with the CA"
+    assert [one["ssid"] for one in tried["wifi"]] == ["New", "Home"]
+    for changes in (
+        {"id": "mine"},
+        {"host": "evil.example"},
+        {"host": ""},
+        {"port": "8884"},
+        {"user": "u"},
+        {"interval": "5"},
+        {"portal_password": "mine is better"},
+        {"insecure": "1"},
+        {"mqtt_password": "guessed"},
+    ):
+        portal, _ = site(verified(), "wifi")
+        page = await sent(portal, body(**dict(TLS, **changes)))
+        assert 'href="#mqtt_password"' in page and "Only another WiFi is accepted" in page, changes
+        # With the password that it has, a person may do everything.
+        if "mqtt_password" not in changes:
+            tried = await sent(portal, body(**dict(TLS, mqtt_password=SECRETS[1], **changes)))
+            assert tried["mqtt"]["password"] == SECRETS[1]
+
+
+async def test_without_tls_another_wifi_takes_the_password_once_more():
+    for reason in ("wifi", "button"):
+        portal, _ = site(stored(), reason)
+        for changes in ({"ssid": "New", "password": "new secret"}, {"password": "another one"}):
+            page = await sent(portal, body(**changes))
+            assert "Enter it again" in page and 'href="#mqtt_password"' in page
+            tried = await sent(portal, body(mqtt_password=SECRETS[1], **changes))
+            assert tried["mqtt"]["password"] == SECRETS[1]
+        # Nothing changed: nothing is asked.
+        portal, _ = site(stored(), reason)
+        assert (await sent(portal, body()))["mqtt"]["password"] == SECRETS[1]
+
+
+async def test_an_open_twin_of_the_own_network_gets_no_password():
+    settings = stored()
+    settings["wifi"][0]["ssid"] = "<b>\"'&"
+    for reason in ("wifi", "button"):
+        portal, _ = site(settings, reason)
+        assert "Enter it again" in await sent(portal, body(ssid="%3Cb%3E%22%27%26"))
+
+
+async def test_a_board_without_a_login_goes_to_another_wifi_but_not_to_another_server():
+    portal, _ = site(stored(password=""), "wifi")
+    assert not (await sent(portal, body(ssid="New")))["mqtt"]["password"]
+    assert "Only another WiFi" in await sent(portal, body(host="evil.example"))
+    assert "Only another WiFi" in await sent(portal, body(mqtt_password="mine"))
+    portal, _ = site(stored(password=""), "button")
+    assert (await sent(portal, body(host="new.local")))["mqtt"]["host"] == "new.local"
+
+
+async def test_the_button_lifts_the_limit_and_no_secret_follows():
+    portal, _ = site(stored(), "wifi")
+    assert "Only another WiFi" in await sent(portal, body(host="new.local"))
+    portal.limited = False
+    tried = await sent(portal, body(host="new.local"))
+    assert tried["mqtt"]["host"] == "new.local" and not tried["mqtt"]["password"]
+    assert "Only another WiFi" not in text(await portal.handle(request("GET", "/")))
+
+
+async def test_the_old_password_cannot_be_guessed():
+    portal, _ = site(stored(), "wifi")
+    for number in range(5):
+        await sent(portal, body(host="evil.example", mqtt_password="guess %d" % number))
+    page = await sent(portal, body(host="evil.example", mqtt_password=SECRETS[1]))
+    assert "Only another WiFi" in page, "right or wrong is not said any more"
+    portal, _ = site(stored(), "wifi")
+    tried = await sent(portal, body(host="new.local", mqtt_password=SECRETS[1]))
+    assert tried["mqtt"]["password"] == SECRETS[1]
+
+
+async def test_what_one_phone_entered_another_cannot_lead_elsewhere():
+    # A new board: the first person's login failed, a second one is on the open network.
+    portal, _ = site()
+    typed = {"password": "home secret", "mqtt_password": "typed secret"}
+    await sent(portal, body(**dict(TLS, insecure="1", **typed)))
+    for changes in (
+        {"ssid": "Evil"},
+        {"ssid": "Home", "password": "a twin's key"},
+        {"port": "8884"},
+        {"tls": None, "port": "1883"},
+        {"host": "evil.example"},
+        {"host": "evil.example", "tls": None, "port": "1883"},
+    ):
+        got = await sent(portal, body(**dict(TLS, insecure="1", **changes)))
+        if isinstance(got, dict):
+            assert not got["mqtt"]["password"], changes
+            await sent(portal, body(**dict(TLS, insecure="1", **typed)))
+    # Who corrects another entry need not type it again.
+    tried = await sent(portal, body(**dict(TLS, insecure="1", id="plant2")))
+    assert tried["mqtt"]["password"] == "typed secret"
+
+
+async def test_what_was_refused_is_no_base_for_the_next_trial():
+    portal, tried = site(stored(), "wifi")
+    await sent(portal, body(host="evil.example", interval="never"))
+    await sent(portal, body(host="evil.example"))
+
+    def put_first(known):
+        return dict(known, wifi=[{"ssid": "Home", "password": SECRETS[0]}])
+
+    assert portal.try_network(put_first)
+    assert tried[-1]["mqtt"] == stored()["mqtt"]
+
+
+async def test_a_server_that_was_found_is_confirmed_before_it_gets_a_login():
+    portal, _ = site()
+    first = await sent(portal, body(password="home secret", host="", mqtt_password="my login"))
+    # As the trial fills it in; `device_trial` has the trial itself.
+    first["mqtt"]["host"], first["mqtt"]["port"] = "hub.local", 1884
+    found = [Server("Hub", "hub.local", "192.168.50.2", 1884)]
+    portal.failed_with(Failure(failure.CONFIRM_SERVER), found)
+    page = text(await portal.handle(request("GET", "/progress")))
+    assert "<bdi>hub.local</bdi>" in page and "Save anyway" not in page
+    await portal.handle(request("POST", "/save-anyway"))
+    assert portal.state == FAILED, "not without a look at its name"
+    page = text(await portal.handle(request("GET", "/")))
+    assert 'value="hub.local"' in page and 'value="1884"' in page
+    # Sent once more with the name in it, the login is for that server.
+    again = await sent(portal, body(host="hub.local", port="1884"))
+    assert again["mqtt"]["password"] == "my login"

@@ -3,7 +3,7 @@
 Loaded when a form is sent: who only looks at the page leaves its memory free.
 """
 
-from mote import contract, server_address
+from mote import contract, server_address, stored_secrets
 from mote.portal.fields import OTHER
 
 # Field of the form -> path in the document.
@@ -54,11 +54,12 @@ def _unescape(data):
         return str(bytes(c if c < 128 else 63 for c in result), "ascii")
 
 
-def document(fields, known, draft=None):
+def document(fields, known, draft=None, is_open=None):
     """The configuration that `fields` describe; what the form does not show is taken from `known`.
 
-    An empty password field keeps the one of the same network, or server, in `draft` (what was
-    entered before) or in `known`. Values that are no numbers stay text, for the schema to refuse.
+    An empty password field keeps the one in `draft` (what was entered before) or in `known` where
+    `stored_secrets` lets it. Of a network for which `is_open(ssid)` is true no passphrase is kept.
+    Values that are no numbers stay text, for the schema to refuse.
     """
     draft = draft or {}
     result = dict(known) if known else {}
@@ -69,28 +70,27 @@ def document(fields, known, draft=None):
         ssid = fields.get("ssid_other", "")
     networks = list(result.get("wifi", ()))
     entered = list(draft.get("wifi", ()))[:1]
-    password = fields.get("password", "") or _known_password(entered + networks, ssid)
+    password = fields.get("password", "") or stored_secrets.passphrase(ssid, entered + networks)
+    if is_open and is_open(ssid):
+        # One that was kept is of the time before it was open.
+        password = ""
     others = [one for one in networks if one["ssid"] != ssid]
     result["wifi"] = [{"ssid": ssid, "password": password}] + others[:2]
     server = dict(result.get("mqtt", {}))
     # A server that was found and picked counts before what is typed.
     address = _address(fields)
-    host = address["host"]
     port = fields.get("port", "").strip()
-    known_tls = host == server.get("host") and address["tls"] and server.get("tls")
+    known_tls = address["host"] == server.get("host") and address["tls"] and server.get("tls")
     if known_tls and port == str(server.get("port")):
         # Settings that came another way may have TLS on the other port.
         address["port"] = server["port"]
-    if host != server.get("host"):
-        # A password is for one server: it does not follow to another.
-        server.pop("password", None)
-    if draft.get("mqtt", {}).get("host") == host and draft["mqtt"].get("password"):
-        server["password"] = draft["mqtt"]["password"]
     server.update(address)
     server["user"] = fields.get("user", "").strip()
-    if fields.get("mqtt_password"):
-        server["password"] = fields["mqtt_password"]
+    server.pop("password", None)
     result["mqtt"] = server
+    password = fields.get("mqtt_password", "") or _kept_password(result, draft, known)
+    if password:
+        server["password"] = password
     interval = fields.get("interval", "").strip()
     if interval:
         result["interval"] = _number(interval)
@@ -120,10 +120,12 @@ def faults_by_field(faults):
     return named
 
 
-def _known_password(networks, ssid):
-    for one in networks:
-        if one["ssid"] == ssid:
-            return one.get("password", "")
+def _kept_password(document, *sources):
+    """The MQTT password that an empty field stands for."""
+    for source in sources:
+        password = source["mqtt"].get("password", "") if source else ""
+        if password and stored_secrets.may_keep_password(document, source):
+            return password
     return ""
 
 

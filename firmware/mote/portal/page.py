@@ -11,7 +11,7 @@ _FALLBACK = "en"
 
 class Page:
     """One answer. `site` has: state, name, reason, fields, networks, faults, failure, servers,
-    traceback, can_save, server, step_classes().
+    traceback, can_save, server, limited, step_classes().
 
     It shows the state at its beginning: how long it is must not change while it is sent.
     """
@@ -22,6 +22,7 @@ class Page:
         self._fields, self._networks, self._servers = site.fields, site.networks, site.servers
         self._failure, self._traceback = site.failure, site.traceback
         self._can_save, self._server = site.can_save, site.server
+        self._limited = site.limited
         self._steps = site.step_classes()
 
     def pieces(self, language, packed):
@@ -50,6 +51,7 @@ class Page:
             "none": not self._networks,
             "can_save": self._can_save,
             "at": bool(self._server),
+            "limited": self._limited and not self._faults,
         }.get(kind, kind == self._state)
 
     def fill(self, name, words):

@@ -14,7 +14,11 @@ FORM, TRYING, FAILED, SAVED = "form", "trying", "failed", "saved"
 # Stands in while an empty host is checked: the board will look for one.
 _ANY_HOST = "mqtt.local"
 # Loaded when a form is sent.
-_FORM = "mote.portal.form"
+_FORM = ("mote.portal.form", "mote.stored_secrets")
+# Reasons of a portal that opened by itself: whoever is on its network need not be at the board.
+_BY_ITSELF = ("wifi", "crashed")
+# Guesses of the stored MQTT password that are answered in one opening.
+_GUESSES = 5
 
 
 class Site:
@@ -39,6 +43,9 @@ class Site:
         self.language = ""
         self.fields = fields.prefilled(name, settings)
         self.failure = None
+        # True: the form changes the WiFi alone, unless it has the stored MQTT password.
+        self.limited = bool(settings) and reason in _BY_ITSELF
+        self._guesses = 0
         self._board = board
         self._known = settings
         self._server = settings and settings["mqtt"]
@@ -60,10 +67,16 @@ class Site:
     def can_save(self):
         """True while what failed could still be right.
 
-        Not without a server, with a password that the WiFi refused, or on a bad flash.
+        Not without a server, with a password that the WiFi refused, before a person has confirmed
+        the server or entered its password, or on a bad flash.
         """
         reason = self.failure and self.failure.reason
-        if reason in (failure.FLASH, failure.WRONG_PASSWORD):
+        if reason in (
+            failure.FLASH,
+            failure.WRONG_PASSWORD,
+            failure.CONFIRM_SERVER,
+            failure.PASSWORD_NEEDED,
+        ):
             return False
         return bool(self._document and self._document["mqtt"]["host"])
 
@@ -79,7 +92,10 @@ class Site:
         """
         if self.state in (TRYING, SAVED):
             return False
-        document = put_first(self._document or self._known)
+        base = self._document or self._known
+        document = put_first(base)
+        if base:
+            _withhold_password(document, base)
         first = document["wifi"][0]
         if _faults(document) or (first.get("password") and self._is_open(first["ssid"])):
             return False
@@ -180,10 +196,10 @@ class Site:
     def _save(self, request):
         if self.state in (TRYING, SAVED):
             return http.redirect("/progress")
-        document, faults = self._entered(request.body)
+        document, faults, refused = self._entered(request.body)
         if faults:
             log.info("setup: entries refused: %s" % ", ".join(sorted(faults)))
-            if not any(name in faults for name in fields.SECRETS):
+            if not refused and not any(name in faults for name in fields.SECRETS):
                 self._document = document
             self.state = FORM
             return self._page(request, faults, 422)
@@ -201,17 +217,21 @@ class Site:
         self._board.start_trial(document, only_network)
 
     def _entered(self, body):
-        """The document of what was entered, and what is wrong with it, by field."""
-        document, needless = self._document_of(body)
+        """The document of what was entered, what is wrong with it by field, and whether it asks for
+        more than this form may change or a secret may follow.
+        """
+        document, needless, refused = self._document_of(body)
         # What reads a form makes room for what checks it.
-        memory.discard(_FORM)
+        memory.discard(*_FORM)
         faults = _faults(document)
         if faults:
             faults = _by_field(faults)
-            memory.discard(_FORM)
+            memory.discard(*_FORM)
+        elif refused:
+            faults = {"mqtt_password": refused}
         if needless:
             faults = dict(faults, password=fields.NO_PASSWORD)
-        return document, faults
+        return document, faults, refused
 
     def _is_open(self, ssid):
         """True for a network in reach that asks for no password."""
@@ -221,15 +241,24 @@ class Site:
         from mote.portal import form
 
         entered = form.decode(body)
-        document = form.document(entered, self._known, self._document)
-        network = document["wifi"][0]
-        needless = False
-        if self._is_open(network["ssid"]):
-            # One that was kept is of the time before it was open.
-            needless = bool(entered.get("password"))
-            network["password"] = ""
+        document = form.document(entered, self._known, self._document, self._is_open)
+        needless = bool(entered.get("password")) and self._is_open(document["wifi"][0]["ssid"])
         self.fields = fields.entries(document, entered)
-        return document, needless
+        return document, needless, self._refusal(document, entered.get("mqtt_password", ""))
+
+    def _refusal(self, document, typed):
+        """Why the entries are refused, as a word of the page, or an empty text."""
+        from mote import stored_secrets
+
+        if self.limited and typed and self._guesses >= _GUESSES:
+            # Right or wrong, it is not said any more.
+            return stored_secrets.LOCKED
+        refused = stored_secrets.refusal(document, typed, self._known, self._document, self.limited)
+        if refused and typed:
+            self._guesses += 1
+            if self._guesses == _GUESSES:
+                log.warning("setup: no more MQTT passwords are compared until the portal reopens")
+        return refused
 
     def _save_anyway(self, request):
         if self.state == FAILED and self.can_save:
@@ -282,6 +311,15 @@ class Site:
             packed=packed,
             length=page.length(wanted, packed),
         )
+
+
+def _withhold_password(document, base):
+    """Take the MQTT password out where it would go to a network that it was not given for."""
+    from mote import stored_secrets
+
+    if document["mqtt"].get("password") and not stored_secrets.may_keep_password(document, base):
+        document["mqtt"]["password"] = ""
+    memory.discard("mote.stored_secrets")
 
 
 def _faults(document):

@@ -97,6 +97,9 @@ def put(
 
     The board checks the whole, restarts with it, and takes the old one back by itself when it is
     not online within 3 minutes. Waits for the outcome.
+
+    With another MQTT host, port, TLS or CA, the same command has to give mqtt.password: the board
+    sends the one that it has only to the server that it was given for.
     """
     names = meeting.boards(device.split(","))
     patch = _patch(change or [], file)

@@ -169,4 +169,10 @@ def _judge(device: Device, cmd: str, answer: Answer) -> None:
             f"{device.id} has firmware {device.version or '?'}, which is too old for `{cmd}`: "
             f"bring it up to date with `mote update {device.id}`"
         )
+    if error.startswith(contract.PASSWORD_NEEDED):
+        raise OrderError(
+            f"{device.id}: {error}: the board sends it only to the server that it was given for. "
+            "Add mqtt.password to the same command, without a value: it prompts. Nothing entered "
+            "means no login"
+        )
     raise OrderError(f"{device.id}: {error}")
