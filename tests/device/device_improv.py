@@ -270,6 +270,17 @@ async def test_a_login_that_is_not_for_this_network_is_asked_for_on_the_page():
         assert talk.board.tried[0][0]["mqtt"]["password"] == ""
 
 
+async def test_what_a_phone_entered_wrongly_does_not_keep_an_installer_away():
+    for known in (None, KNOWN):
+        talk = Talk(known)
+        entries = b"id=plant1&ssid=Home&host=h&interval=never"
+        refused = Request("POST", "/save", {"host": "192.168.4.1"}, entries)
+        assert (await talk.site.handle(refused)).status == 422
+        assert talk.after(settings(b"Home", b"home secret")) == b""
+        document, _ = talk.board.tried[0]
+        assert document["wifi"][0]["password"] == "home secret"
+
+
 def test_a_board_with_a_server_saves_nothing_while_the_wifi_is_wrong():
     for reason in (failure.WRONG_PASSWORD, failure.NETWORK_NOT_FOUND, failure.NO_ADDRESS):
         talk = Talk(KNOWN)

@@ -101,7 +101,9 @@ async def test_a_silent_dhcp_server_opens_the_portal(tmp_path) -> None:
 async def test_what_is_saved_on_the_portal_beside_running_is_used(tmp_path) -> None:
     async with walk(tmp_path, wifi_up=False) as w:
         await w.sees(contract.LOG_SETUP, timeout=60)
-        body = b"id=other&ssid=home&password=&host=mqtt.local&port=1883&interval=1"
+        # It opened by itself: it takes another WiFi, here the old one with another password.
+        w.world.change_password(w.wifi, "another password")
+        body = b"id=dev&ssid=home&password=another+password&host=mqtt.local&port=1883&interval=1"
         trial = await ask(w.board, "/save", body, Origin=f"http://{OWN}")
         assert trial.status == 303
         await w.sees("trial: the WiFi network was not found")

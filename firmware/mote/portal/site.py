@@ -92,12 +92,17 @@ class Site:
         """
         if self.state in (TRYING, SAVED):
             return False
-        base = self._document or self._known
-        document = put_first(base)
-        if base:
-            _withhold_password(document, base)
+        # What a phone entered may be no document: then what the board has counts.
+        for base in (self._document, self._known) if self._document else (self._known,):
+            document = put_first(base)
+            if base:
+                _withhold_password(document, base)
+            if not _faults(document):
+                break
+        else:
+            return False
         first = document["wifi"][0]
-        if _faults(document) or (first.get("password") and self._is_open(first["ssid"])):
+        if first.get("password") and self._is_open(first["ssid"]):
             return False
         self.fields = fields.entries(document)
         self._begin(document, True)
