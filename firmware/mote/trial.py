@@ -66,8 +66,8 @@ async def _servers(document):
 def _take(server, found, known):
     """The server that the board has, or the only one there is.
 
-    Anybody in a network can announce a server: another one gets a login only when a person has seen
-    its name. Raises Failure: NO_SERVER, CHOOSE_SERVER, CONFIRM_SERVER.
+    Anybody in a network can announce a server, under any name: it gets a login only when a person
+    has seen where it is. Raises Failure: NO_SERVER, CHOOSE_SERVER, CONFIRM_SERVER.
     """
     stored = [one for one in found if known and (one.host, one.port) == _place(known)]
     if not stored and len(found) != 1:
@@ -76,7 +76,7 @@ def _take(server, found, known):
     one = (stored or found)[0]
     server["host"], server["port"] = one.host, one.port
     log.info("setup: found the MQTT server %s:%d" % (one.host, one.port))
-    if not stored and (server.get("user") or server.get("password")):
+    if server.get("user") or server.get("password"):
         raise Failure(failure.CONFIRM_SERVER)
 
 

@@ -89,19 +89,15 @@ async def test_without_a_login_the_only_server_is_taken():
     assert network.logins == [("hub.local", 1883, "")]
 
 
-async def test_the_server_that_the_board_has_is_preferred_and_needs_no_confirmation():
-    network = Network(EVIL, HUB)
-    assert await tried(network, document(password="my login"), known=KNOWN) is None
-    assert network.logins == [("hub.local", 1883, "my login")]
+async def test_the_server_that_the_board_has_is_preferred_and_confirmed_all_the_same():
+    network, entered = Network(EVIL, HUB), document(password="my login")
+    assert await tried(network, entered, known=KNOWN) == failure.CONFIRM_SERVER
+    assert network.logins == [] and entered["mqtt"]["host"] == "hub.local"
+    assert await tried(network, document(), known=KNOWN) is None
+    assert network.logins == [("hub.local", 1883, "")]
     # Neither its port nor its name alone makes it that one.
-    for twin in (
-        Server("Hub", "hub.local", "1.2.3.4", 1884),
-        Server("Hub", "hub2", "1.2.3.4", 1883),
-    ):
-        network = Network(twin)
-        entered = document(password="my login")
-        assert await tried(network, entered, known=KNOWN) == failure.CONFIRM_SERVER
-        network = Network(twin, EVIL)
+    for host, port in (("hub.local", 1884), ("hub2.local", 1883)):
+        network = Network(Server("Hub", host, "192.168.50.66", port), EVIL)
         assert await tried(network, document(), known=KNOWN) == failure.CHOOSE_SERVER
         assert network.logins == []
 
