@@ -1,7 +1,8 @@
 """Parts on the pins of a board: puts what only the ESP32 port has in the place of its modules.
 
 Import it before `mote.sensors`. `parts` is what is wired: pin or (sda, address) -> part. On I2C a
-part is its `registers`, and `written(register)` is what it does after a write to one of them.
+part is its `registers`; `written(register)` and `read(register)` are what it does after a write to
+or a read from one of them.
 """
 
 import sys
@@ -31,7 +32,9 @@ class SoftI2C:
         return parts[(self._sda, address)].registers
 
     def readfrom_mem(self, address, register, count):
-        return bytes(self._registers(address)[register : register + count])
+        data = bytes(self._registers(address)[register : register + count])
+        parts[(self._sda, address)].read(register)
+        return data
 
     def readfrom_mem_into(self, address, register, buffer):
         buffer[:] = self.readfrom_mem(address, register, len(buffer))
@@ -49,6 +52,9 @@ class I2CPart:
 
     def written(self, register):
         pass
+
+    def read(self, register):
+        """Called after a read that begins at `register`."""
 
 
 class ADC:

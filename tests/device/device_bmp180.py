@@ -21,6 +21,9 @@ class Part(circuit.I2CPart):
         self.words = WORDS
         self.cut = None
         self.raw = RAW_T, RAW_P << 3
+        # How often a conversion is still running when it is looked at.
+        self.late = 0
+        self._running = 0
         self.power_on()
 
     def power_on(self):
@@ -36,6 +39,17 @@ class Part(circuit.I2CPart):
             self.cut = None
             self.power_on()
             return
+        self._running = self.late
+        if not self._running:
+            self._finish()
+
+    def read(self, register):
+        if self._running and register == 0xF4:
+            self._running -= 1
+            if not self._running:
+                self._finish()
+
+    def _finish(self):
         self.registers[0xF4] &= ~0x20
         heat, weight = self.raw
         if self.registers[0xF4] & 0x1F == 0x0E:
@@ -88,6 +102,19 @@ async def test_a_reading_is_that_of_the_worked_example():
     temperature, pressure = await driver().read()
     # Three bits more of the same pressure: the last digits differ by the rounding.
     assert temperature == 15.0 and abs(pressure - 699.64) < 0.05, pressure
+
+
+async def test_a_conversion_that_needs_longer_is_waited_for_and_one_without_end_is_an_error():
+    part = fitted()
+    opened = driver()
+    for late in (1, 2, 3):
+        part.late = late
+        temperature, pressure = await opened.read()
+        assert temperature == 15.0 and abs(pressure - 699.64) < 0.05, late
+    part.late = 1000
+    assert "does not end" in await fault(opened.read())
+    part.late = 0
+    assert (await opened.read())[0] == 15.0
 
 
 async def test_power_lost_during_a_conversion_is_never_published():

@@ -1,13 +1,13 @@
 """Multicast DNS: searches, answered by a responder in the same loop."""
 
 import asyncio
-import socket
 import time
 
 import port_sockets
 from mdns_packets import compressed, name, record, response, srv
 from mote.mqtt import mdns
 from mote.mqtt.mdns import PTR, SRV, A
+from ports import bound
 from still_time import StillTime
 
 TURN_MS = 400
@@ -28,15 +28,8 @@ class Network:
     async def __aenter__(self):
         if self._still:
             clock.__enter__()
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.setblocking(False)
         self._before = mdns.GROUP, mdns.PORT
-        for port in range(30000, 32000, 7):
-            try:
-                self._sock.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
-                break
-            except OSError:
-                continue
+        self._sock, port = bound()
         mdns.GROUP, mdns.PORT = "127.0.0.1", port
         self._task = asyncio.create_task(self._serve())
         return self

@@ -4,7 +4,8 @@ import asyncio
 
 import port_sockets
 from mote.clock import sntp
-from scripted_sntp import ERA_MS, NOW_MS, UNIX_1900, Server, answer, bound, stamp
+from ports import bound
+from scripted_sntp import ERA_MS, NOW_MS, UNIX_1900, Server, answer, stamp
 from still_time import StillTime
 
 WAIT_MS = 300
@@ -222,11 +223,11 @@ async def test_only_the_asked_address_answers():
 
 
 async def test_nobody_there_and_no_such_name_are_an_oserror():
+    # Held, so that no server of another test takes it; nobody is at the other address.
     sock, port = bound()
-    sock.close()
     before, sntp.PORT = sntp.PORT, port
     try:
-        for host in ("127.0.0.1", "no such name"):
+        for host in ("127.0.0.9", "no such name"):
             try:
                 await sntp.ask(host, 100)
             except OSError:
@@ -234,6 +235,7 @@ async def test_nobody_there_and_no_such_name_are_an_oserror():
             raise AssertionError(host)
     finally:
         sntp.PORT = before
+        sock.close()
 
 
 async def test_every_question_closes_its_socket():

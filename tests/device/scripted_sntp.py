@@ -1,10 +1,10 @@
 """A time server in the same loop, which a test makes as bad as it likes."""
 
 import asyncio
-import socket
 import struct
 
 from mote.clock import sntp
+from ports import bound
 
 UNIX_1900 = 2_208_988_800
 # 2026-03-04 05:06:07.250
@@ -59,15 +59,3 @@ class Server:
                     await asyncio.sleep_ms(step)
                 else:
                     self._sock.sendto(step, self.sender)
-
-
-def bound():
-    for port in range(32000, 34000, 7):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
-        try:
-            sock.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
-            return sock, port
-        except OSError:
-            sock.close()
-    raise OSError("no port")

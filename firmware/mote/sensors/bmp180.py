@@ -16,6 +16,8 @@ _CALIBRATION, _ID, _CHIP_ID, _CTRL_MEAS, _DATA = 0xAA, 0xD0, 0x55, 0xF4, 0xF6
 _OSS = 3
 _TEMPERATURE, _PRESSURE = 0x2E, 0x34 | _OSS << 6
 _TEMPERATURE_MS, _PRESSURE_MS = 5, 26
+# A sleep may end up to one tick early: then it is waited for so many times more.
+_MORE_WAITS, _MORE_MS = 4, 2
 # Bit of ctrl_meas: a conversion runs. The bits below it keep what was started last.
 _CONVERTING, _WHAT = 0x20, 0x1F
 _NO_DATA = 0x80
@@ -86,9 +88,13 @@ class Driver:
     async def _measured(self, what, time_ms):
         self._bus.writeto_mem(_ADDRESS, _CTRL_MEAS, bytes((what,)))
         await asyncio.sleep_ms(time_ms)
-        # Control, one register without a meaning, one more, then the data.
-        data = self._bus.readfrom_mem(_ADDRESS, _CTRL_MEAS, 5)
-        if data[0] & _CONVERTING:
+        for _ in range(_MORE_WAITS):
+            # Control, one register without a meaning, then the data.
+            data = self._bus.readfrom_mem(_ADDRESS, _CTRL_MEAS, 5)
+            if not data[0] & _CONVERTING:
+                break
+            await asyncio.sleep_ms(_MORE_MS)
+        else:
             raise OSError("the measurement does not end")
         data = data[2:]
         if data[0] == _NO_DATA and not data[1] and not (what != _TEMPERATURE and data[2]):
