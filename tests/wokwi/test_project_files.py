@@ -33,6 +33,53 @@ def read_scenario(folder: Path, text: str) -> scenario.Scenario:
     return scenario.read(file)
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/tmp/a.png", "is absolute"),
+        ("~/a.png", "is absolute"),
+        ("C:/a.png", "is absolute"),
+        (r"C:\a.png", "is absolute"),
+        (r"\\host\share\a.png", "is absolute"),
+        (r"..\..\a.png", "leave"),
+        ("../../a.png", "leave"),
+        ("a/../../a.png", "leave"),
+        ("../wokwi.toml", "is no picture"),
+        ("diagram.json", "is no picture"),
+        ("a.png/.", "is no picture"),
+    ],
+)
+def test_a_scenario_names_pictures_near_it_and_no_other_file(
+    tmp_path: Path, path: str, told: str
+) -> None:
+    for key in ("save-to", "compare-with"):
+        step = f"  - take-screenshot: {{part-id: led, {key}: '{path}'}}\n"
+        with pytest.raises(ProjectError, match=rf"a\.test\.yaml:4: {key}: ") as error:
+            read_scenario(tmp_path, HEAD + step)
+        assert told in str(error.value).replace("leads too far", "leaves")
+
+
+def test_projects_side_by_side_share_pictures_and_save_none_there(tmp_path: Path) -> None:
+    step = "  - take-screenshot: {{part-id: led, {}: ../pictures/a.png}}\n"
+    assert read_scenario(tmp_path, HEAD + step.format("compare-with"))
+    with pytest.raises(ProjectError, match="leaves the folder of the scenario"):
+        read_scenario(tmp_path, HEAD + step.format("save-to"))
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "link"])
+def test_a_flash_is_put_together_from_files_of_its_own_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_bytes(b"of somebody else")
+    folder = tmp_path / "image"
+    folder.mkdir()
+    (folder / "link").symlink_to("../secret")
+    (folder / "flasher_args.json").write_text(json.dumps({"flash_files": {"0x0": name}}))
+    (tmp_path / "wokwi.toml").write_text(
+        "[wokwi]\nversion = 1\nfirmware = 'image/flasher_args.json'\n"
+    )
+    with pytest.raises(ProjectError, match="a section is a file in the same folder"):
+        project.read(tmp_path).flash(1 << 20)
+
+
 def test_every_step_and_option_of_the_format_is_read(tmp_path: Path) -> None:
     read = read_scenario(tmp_path, HEAD + EVERY_STEP)
     kinds = {type(step.action) for step in read.steps}

@@ -160,6 +160,26 @@ def test_a_picture_is_compared(projects: Path, tmp_path: Path) -> None:
     assert code == FAILED and "Screenshot mismatch for other.png at x,y=(7,5)" in said
 
 
+def test_a_picture_replaces_no_other_file(projects: Path, tmp_path: Path) -> None:
+    steps = "  - wait-serial: 'setup: portal open'\n  - take-screenshot: {part-id: led, %s}\n"
+    outside = tmp_path / "outside.png"
+    cases = (
+        ("link.png", None, "save-to", "a link leads out of"),
+        ("notes.png", b"my notes", "save-to", "notes.png exists, and is no PNG"),
+        ("notes.png", b"my notes", "compare-with", "it is no PNG"),
+    )
+    for number, (name, before, key, told) in enumerate(cases):
+        (tmp_path / str(number)).mkdir()
+        folder, file = written(projects, tmp_path / str(number), steps % f"{key}: {name}")
+        if before:
+            (folder / name).write_bytes(before)
+        else:
+            (folder / name).symlink_to(outside)
+        code, said = outcome(folder, file)
+        assert code == FAILED and told in said, said
+        assert not outside.exists() and (not before or (folder / name).read_bytes() == before)
+
+
 @pytest.mark.parametrize(
     ("step", "told"),
     [

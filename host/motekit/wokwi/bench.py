@@ -1,6 +1,7 @@
 """The bench of a scenario: it does the steps on a rig."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import BinaryIO
 import typer
 
 from motekit.wokwi import scenario as steps
-from motekit.wokwi.lights import difference
+from motekit.wokwi.lights import PNG, NotAPictureError, difference
 from motekit.wokwi.output import Output
 from motekit.wokwi.project import Project
 from motekit.wokwi.rig import Rig, assembled
@@ -101,19 +102,20 @@ class Bench:
 
     def _screenshot(self, action: steps.TakeScreenshot) -> None:
         picture = self._rig.circuit.lights[action.part].picture()
-        folder = self._scenario.file.parent
+        folder = self._scenario.file.parent.resolve()
         if action.save_to:
-            file = folder / action.save_to
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(picture)
+            _save(folder, action.save_to, picture)
         if action.compare_with:
             try:
-                wanted = (folder / action.compare_with).read_bytes()
-            except OSError:
+                # A link in the path must not lead further than the path itself may.
+                file = _within(folder.parent, folder / action.compare_with)
+                found = difference(file.read_bytes(), picture)
+            except (OSError, NotAPictureError) as error:
                 raise StepFailed(
-                    f"Failed to read comparison file for screenshot: {action.compare_with}"
+                    f"Failed to read comparison file for screenshot: {action.compare_with} "
+                    f"({error.strerror if isinstance(error, OSError) else error})"
                 ) from None
-            if found := difference(wanted, picture):
+            if found:
                 raise StepFailed(f"Screenshot mismatch for {action.compare_with} {found}")
 
     def _written(self, pin: int) -> None:
@@ -128,6 +130,29 @@ class Bench:
                 self._chips.tell(name, "flickers" if light.flickers else "flickers no more")
             elif not light.flickers:
                 self._chips.tell(name, f"shows #{bytes(light.colour).hex()}")
+
+
+def _save(folder: Path, name: str, picture: bytes) -> None:
+    """Write a picture into the folder of the scenario. Raises StepFailed.
+
+    It replaces an earlier picture, never another file.
+    """
+    try:
+        file = _within(folder, folder / name)
+        if file.exists() and not file.read_bytes().startswith(PNG):
+            raise StepFailed(f"Failed to save screenshot: {name} exists, and is no PNG")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(picture)
+    except OSError as error:
+        raise StepFailed(f"Failed to save screenshot: {name} ({error.strerror})") from None
+
+
+def _within(folder: Path, file: Path) -> Path:
+    """Return where `file` really is. Raises OSError when that is outside of `folder`."""
+    real = file.resolve()
+    if not real.is_relative_to(folder):
+        raise OSError(errno.EACCES, f"a link leads out of {folder}")
+    return real
 
 
 @asynccontextmanager

@@ -7,6 +7,8 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
 Colour = tuple[int, int, int]
 DARK: Colour = (0, 0, 0)
+# What every file of the format begins with.
+PNG = b"\x89PNG\r\n\x1a\n"
 # A picture is exposed for so long: what flickers faster is lit on it.
 EXPOSURE_S = 0.1
 # So many flashes within a second are flickering: only `identify` flashes that often (led.py).
@@ -61,13 +63,25 @@ class Light:
         return _drawn(self._body, colour)
 
 
+class NotAPictureError(Exception):
+    """A file that should be a PNG is none."""
+
+
 def difference(wanted: bytes, picture: bytes) -> str:
-    """Where two PNGs are not the same, or an empty text."""
-    one, other = (Image.open(io.BytesIO(data)).convert("RGB") for data in (wanted, picture))
+    """Where two PNGs are not the same, or an empty text. Raises NotAPictureError for `wanted`."""
+    one, other = _opened(wanted), _opened(picture)
     if one.size != other.size:
         return f"has a different size ({one.size}) than the picture of the part ({other.size})"
     box = ImageChops.difference(one, other).getbbox()
     return f"at x,y=({box[0]},{box[1]})" if box else ""
+
+
+def _opened(data: bytes) -> Image.Image:
+    try:
+        # Only PNG: Pillow has readers for much else. One that is huge once unpacked is refused.
+        return Image.open(io.BytesIO(data), formats=["PNG"]).convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise NotAPictureError(f"it is no PNG: {error}") from None
 
 
 def _drawn(body: Colour, light: Colour) -> bytes:

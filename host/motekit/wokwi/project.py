@@ -97,17 +97,28 @@ def read(folder: Path, diagram: Path | None = None) -> Project:
     return Project(folder, firmware, folder / (diagram or DIAGRAM), config)
 
 
+def _section(file: Path, name: str) -> Path:
+    """Return the file of a section, which is in the folder of `file`. Raises ProjectError."""
+    folder = file.parent.resolve()
+    found = (folder / name).resolve()
+    if not found.is_relative_to(folder):
+        raise ProjectError(
+            f"{file}: {name!r} is outside of {folder}: a section is a file in the same folder"
+        )
+    return found
+
+
 def _put_together(file: Path, size: int) -> bytes:
     """The flash that the sections of an ESP-IDF `flasher_args.json` make."""
     flash = filesystem.blank(size)
     try:
         sections = json.loads(text_of(file))["flash_files"].items()
         for offset, name in sections:
-            data = (file.parent / name).read_bytes()
+            data = _section(file, name).read_bytes()
             start = int(offset, 16)
             if start + len(data) > size:
                 raise ProjectError(f"{file}: {name} does not fit into {size >> 20} MB of flash")
             flash[start : start + len(data)] = data
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ProjectError(f"{file}: is no flasher_args.json: {error!r}") from None
     return bytes(flash)

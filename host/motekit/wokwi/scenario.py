@@ -7,7 +7,7 @@ whose name begins with `$`, a picture of an LED), and runs on the local board on
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -48,7 +48,31 @@ def _is_time(text: str) -> str:
     return text
 
 
+def _is_picture(text: str) -> str:
+    """Check the path of a picture. A scenario may be a stranger's: it names no other files."""
+    if not text.isprintable() or not text.lower().endswith(".png"):
+        raise ValueError(f"{text!r} is no picture: give the path of a .png file")
+    if text.startswith("~") or PurePosixPath(text).is_absolute() or PureWindowsPath(text).anchor:
+        raise ValueError(f"{text!r} is absolute: give a path relative to the scenario")
+    return text
+
+
+def _is_inside(text: str) -> str:
+    if ".." in PureWindowsPath(_is_picture(text)).parts:
+        raise ValueError(f"{text!r} leaves the folder of the scenario: give a path without ..")
+    return text
+
+
+def _is_beside(text: str) -> str:
+    # Projects that lie beside each other share their pictures, as in `../pictures/led.png`.
+    if ".." in PureWindowsPath(_is_picture(text)).parts[1:]:
+        raise ValueError(f"{text!r} leads too far: give a path in the folder or right beside it")
+    return text
+
+
 Time = Annotated[str, BeforeValidator(_with_unit), AfterValidator(_is_time)]
+SavedPicture = Annotated[str, AfterValidator(_is_inside)]
+KnownPicture = Annotated[str, AfterValidator(_is_beside)]
 Byte = Annotated[int, Field(ge=0, le=255)]
 PartId = Annotated[str, Field(alias="part-id", min_length=1)]
 
@@ -121,11 +145,15 @@ class ExpectPin(_Step):
 
 
 class TakeScreenshot(_Step):
-    """A picture of a part; paths are relative to the scenario."""
+    """Take a picture of a part.
+
+    Paths are relative to the scenario: `save-to` stays in its folder, `compare-with` may be in one
+    right beside it.
+    """
 
     part: PartId
-    save_to: str | None = Field(default=None, alias="save-to")
-    compare_with: str | None = Field(default=None, alias="compare-with")
+    save_to: SavedPicture | None = Field(default=None, alias="save-to")
+    compare_with: KnownPicture | None = Field(default=None, alias="compare-with")
 
     @model_validator(mode="after")
     def _for_something(self) -> "TakeScreenshot":
