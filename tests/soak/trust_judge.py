@@ -113,23 +113,32 @@ class _Judge:
             proven = isinstance(proof, tuple) or anywhere
             if other[:3] == taken[:3] and (proven or other[3] == network):
                 return True
-        if secret.step is not None:
-            return self._fits_what_was_typed(secret, taken)
+        if any(self._fits(step, taken) for step in self._steps_with(secret)):
+            return True
         given = secret.given
-        assert given
-        if (host, port) != (_plain(given["host"]), given["port"]) or proof != _proof(given):
+        if not given or (host, port) != (_plain(given["host"]), given["port"]):
+            return False
+        if proof != _proof(given):
             return False
         return isinstance(proof, tuple) or anywhere or network in given["networks"]
 
-    def _fits_what_was_typed(self, secret: Secret, taken: Road) -> bool:
-        """A password of an earlier form which did not get as far as the server."""
-        assert secret.step is not None
-        meant = self.case.meant[secret.step]
+    def _steps_with(self, secret: Secret) -> list[int]:
+        return [step for step, text in enumerate(self.entered) if secret.core.encode() in text]
+
+    def _fits(self, step: int, taken: Road) -> bool:
+        """Whether a password of an earlier form, which did not get to the server, may go there.
+
+        The networks that the board knew before belong to the settings that it was entered for.
+        """
+        meant = self.case.meant[step]
         if meant is None or self.case.kind == "config":
             return meant is None
         host = (meant.get("server") or meant["host"]).strip()
         ssid = meant["ssid"] or meant["ssid_other"]
+        stored = self.case.stored
+        assert stored
         networks = [(ssid, meant["password"])]
+        networks += [(one["ssid"], one["password"]) for one in stored["wifi"]]
         if not meant["password"]:
             # The passphrase was kept.
             networks += [(one.ssids[0], one.text) for one in self.case.secrets
