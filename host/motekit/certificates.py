@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -17,6 +18,14 @@ DAY = datetime.timedelta(days=1)
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 397
 RENEW_DAYS = 60
+# Renewing is done at each start; who is told of these days has not started anything for long.
+WARN_DAYS = 30
+# All boards need the next authority before this one ends.
+WARN_AUTHORITY_DAYS = 180
+
+
+class CertificateError(ValueError):
+    """A certificate cannot be made or used; the text says why and what to do."""
 
 
 def ensure(authority: Path, server: Path, names: list[str]) -> bool:
@@ -24,11 +33,18 @@ def ensure(authority: Path, server: Path, names: list[str]) -> bool:
 
     `names` are the host names and addresses by which clients call the server. What is there, still
     good for two months and for these names, stays. True when the server's certificate is new.
+
+    An authority whose key is elsewhere is never replaced, as boards trust it: its last certificate
+    stays, whatever its names. Raises CertificateError when there is none.
     """
-    if not (authority / "ca.key").exists():
+    if not (authority / "ca.crt").exists():
         _make_authority(authority)
     if _still_good(authority / "ca.crt", server / "server.crt", names):
         return False
+    if not can_issue(authority):
+        if (server / "server.crt").exists() and (server / "server.key").exists():
+            return False
+        raise CertificateError(f"no certificate can be made: {_no_key(authority)}")
     issuer = x509.load_pem_x509_certificate((authority / "ca.crt").read_bytes())
     issuer_key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
     assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
@@ -47,6 +63,71 @@ def ensure(authority: Path, server: Path, names: list[str]) -> bool:
     private_files.write(server / "server.key", _pem(key))
     private_files.write(server / "server.crt", _pem(made))
     return True
+
+
+def can_issue(authority: Path) -> bool:
+    """Whether the key of the authority is here, which backups that are not sealed do not bring."""
+    return (authority / "ca.key").exists()
+
+
+def check(authority: bytes, key: bytes | None, server: bytes, server_key: bytes) -> None:
+    """Raise CertificateError unless the PEM files belong together: whatever else is in them.
+
+    `key` is that of the authority, None where it is kept elsewhere.
+    """
+    try:
+        issuer = x509.load_pem_x509_certificate(authority)
+        made = x509.load_pem_x509_certificate(server)
+        made.verify_directly_issued_by(issuer)
+        issuer.verify_directly_issued_by(issuer)
+        for certificate, pem in ((issuer, key), (made, server_key)):
+            if pem is not None and not _belong_together(certificate, pem):
+                raise ValueError("a key of something else")
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
+        raise CertificateError("its certificates do not belong together, or are damaged") from error
+
+
+def ending(server: Path, authority: Path, renew: str) -> str | None:
+    """Return what to say of the certificate `server` that ends soon, or whose `authority` does.
+
+    None when both are good for a while. `renew` is the command that renews the server's. Raises
+    OSError, ValueError for files that are no certificates.
+    """
+    now = datetime.datetime.now(datetime.UTC)
+    for path, days, remedy in (
+        (authority, WARN_AUTHORITY_DAYS, _new_authority(authority, renew)),
+        (server, WARN_DAYS, renew if can_issue(authority.parent) else _no_key(authority.parent)),
+    ):
+        until = expires(path)
+        if until - now < days * DAY:
+            verb = "ended" if until <= now else "ends"
+            return f"the certificate {path} {verb} on {until:%Y-%m-%d}: {remedy}"
+    return None
+
+
+def _no_key(folder: Path) -> str:
+    return (
+        f"the key of the authority, {folder / 'ca.key'}, is not here. Put it back from the machine "
+        "that made it, or restore a sealed backup; or move ca.crt and the server's certificate "
+        "away, start again, and give the new ca.crt to every board that uses TLS"
+    )
+
+
+def _new_authority(authority: Path, renew: str) -> str:
+    return (
+        f"move {authority.parent / 'ca.crt'} and ca.key away, {renew}, and give the new ca.crt to "
+        "every board that uses TLS"
+    )
+
+
+def _belong_together(certificate: x509.Certificate, pem: bytes) -> bool:
+    key = serialization.load_pem_private_key(pem, None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        return False
+    public = certificate.public_key()
+    return isinstance(public, ec.EllipticCurvePublicKey) and (
+        public.public_numbers() == key.public_key().public_numbers()
+    )
 
 
 def expires(certificate: Path) -> datetime.datetime:

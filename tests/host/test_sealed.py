@@ -4,8 +4,8 @@ import io
 import secrets
 
 import pytest
-from motekit.stack import sealed
-from motekit.stack.sealed import Opening, SealError, Sealing
+from motekit import sealed
+from motekit.sealed import Opening, SealError, Sealing
 
 PIECE = 2**20 + 16
 HEAD = len(sealed.MAGIC) + 16

@@ -17,7 +17,7 @@ from test_kills import saved_once
 
 pytestmark = pytest.mark.stack
 
-PASSPHRASE = "correct horse"
+PASSPHRASE = "tulip gravel orbit mustard"
 PATIENCE_S = 400
 INTERVAL_S = 1
 # A reading is dated with the beginning of its round; two that are missing show.
@@ -136,7 +136,7 @@ def test_a_living_backend_is_not_overwritten_unasked(stack: RunningStack, tmp_pa
     file = tmp_path / "any.backup"
     stack.mote("backup", str(file))
     said = stack.mote_fails("restore", str(file))
-    assert "--yes" in said
+    assert "--yes" in said and "there is a backend" in said and "not sealed" in said
     assert stack.rows("SHOW MEASUREMENTS")
 
 
@@ -150,12 +150,16 @@ def test_what_is_no_backup_or_damaged_changes_nothing(
     nonsense.write_bytes(b"no backup at all")
     cut = tmp_path / "cut.backup"
     cut.write_bytes(sealed.read_bytes()[:-100])
-    for file in (nonsense, cut):
-        assert str(file) in stack.mote_fails("restore", "--yes", str(file))
+    assert "not sealed" in stack.mote_fails("restore", "--yes", str(nonsense))
+    assert str(cut) in stack.mote_fails("restore", "--yes", str(cut))
+    with monkeypatch.context() as without:
+        without.delitem(stack.environment, "MOTE_BACKUP_PASSPHRASE")
+        assert str(nonsense) in stack.mote_fails("restore", "--yes", str(nonsense))
     monkeypatch.setitem(stack.environment, "MOTE_BACKUP_PASSPHRASE", "another")
     assert "passphrase" in stack.mote_fails("restore", "--yes", str(sealed))
     assert stack.rows("SHOW MEASUREMENTS")
-    assert not list(stack.installation.state.parent.glob("*.restoring"))
+    state = stack.installation.state
+    assert list(state.parent.glob(f"{state.name}*")) == [state]
 
 
 def test_an_upgrade_backs_up_first_and_says_how_to_go_back(

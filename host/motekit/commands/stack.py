@@ -86,7 +86,7 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Start everything, wait until it is healthy, say where. A second time changes nothing."""
-    installation = stack_shared.installation(context)
+    installation = stack_shared.recovered(context)
     stack_shared.compose(installation)
     made = stack_shared.make(installation, None)
     if profile:
@@ -120,6 +120,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         print_json([asdict(one) | {"good": one.good} for one in found], indent=1)
     elif found:
         _print(found)
+    if warning := stack_shared.certificate_warning(stack_shared.made(context)):
+        echo(f"Warning: {warning}", err=True)
     if not found:
         fail("nothing runs: mote stack up starts it")
     if bad := [one.name for one in found if not one.good]:

@@ -1,7 +1,5 @@
 """`mote stack backup`, `restore` and `upgrade`: keeping what there is."""
 
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,24 +8,31 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motekit import terminal
-from motekit.commands import stack_shared
+from motekit import passphrases, terminal
+from motekit.commands import passphrase_prompt, stack_shared
+from motekit.commands.passphrase_prompt import ask_or_fail
 from motekit.commands.stack_shared import Json
-from motekit.exits import explained, fail
+from motekit.exits import explained
+from motekit.passphrases import VARIABLE
 from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.stack.compose import Compose
     from motekit.stack.installation import Installation
+    from motekit.stack.restore import Prepared
 
-PASSPHRASE = "MOTE_BACKUP_PASSPHRASE"
+# So many names are shown.
+_SHOWN = 10
+
 BACKUP = explained(
     "mote stack backup --seal /media/usb/mote.backup",
-    note=f" {PASSPHRASE} seals as well, and nobody is asked.",
+    note=f" {VARIABLE} seals as well, and nobody is asked.",
 )
 RESTORE = explained(
     "mote stack restore mote-20261121-140000.backup",
     done="all services are healthy with what the backup holds",
+    failed="it failed, and what was here is here again (the last line says why and what to do)",
+    note=f" With {VARIABLE} set, a file that is not sealed is refused.",
 )
 UPGRADE = explained(
     "mote stack upgrade",
@@ -42,27 +47,27 @@ def backup(
         Path | None, typer.Argument(help="Where to; mote-<time>.backup here unless given.")
     ] = None,
     seal: Annotated[
-        bool, typer.Option("--seal", help="Ask for a passphrase that seals it.")
+        bool, typer.Option("--seal", help="Seal it with a passphrase, which can be made for you.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Copy everything into one file while it runs: readings, accounts, secrets, dashboards.
 
-    Who has the file has every password in it, unless it is sealed.
+    Who has the file has every password in it, unless it is sealed. Only a sealed one has the key of
+    the certificate authority.
     """
     installation = stack_shared.made(context)
     compose = stack_shared.compose(installation)
     target = file or Path(f"mote-{time.strftime('%Y%m%d-%H%M%S')}.backup")
-    passphrase = os.environ.get(PASSPHRASE, "")
-    if seal and not passphrase:
-        passphrase = _ask("Passphrase, without which nobody restores it", twice=True)
+    passphrase = passphrase_prompt.for_sealing(seal)
     _backup(installation, compose, target.resolve(), passphrase)
     size, is_sealed = target.stat().st_size, bool(passphrase)
     if as_json:
         facts = {"file": str(target.resolve()), "bytes": size, "sealed": is_sealed}
         print_json(facts)
         return
-    echo(f"{target}: {size / 1e6:.1f} MB, {'sealed' if is_sealed else 'not sealed'}")
+    how = "sealed" if is_sealed else "not sealed: without the key of the authority (--seal)"
+    echo(f"{target}: {size / 1e6:.1f} MB, {how}")
     echo(f"Back to it: mote stack restore {target}")
 
 
@@ -70,7 +75,11 @@ def restore(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="A backup.", exists=True, dir_okay=False)],
     yes: Annotated[
-        bool, typer.Option("--yes", help="Stop and put aside the backend that is here.")
+        bool,
+        typer.Option(
+            "--yes",
+            help="Do not ask: put aside the backend that is here, trust a file that is not sealed.",
+        ),
     ] = False,
     services: Annotated[
         list[str] | None, typer.Option("--only", help="Start only these services afterwards.")
@@ -79,30 +88,44 @@ def restore(
 ) -> None:
     """Bring back a backup, here or on an empty machine, and start it.
 
-    What is here already is put aside, not removed. Boards send again what came after the backup.
+    What is here already is put aside, not removed, and is here again if the restore fails. Boards
+    send again what came after the backup.
     """
-    from motekit.stack import backup as backups
-    from motekit.stack.compose import is_rootless
+    from motekit.stack import restore as restores
+    from motekit.stack.compose import Compose, is_rootless
 
-    installation = stack_shared.installation(context)
+    installation = stack_shared.recovered(context)
     compose = stack_shared.compose(installation)
-    if installation.made and not yes:
-        fail(
-            f"there is a backend in {installation.state}. With --yes it is stopped and put aside, "
-            "and the backup takes its place"
-        )
     with stack_shared.failures_told():
-        passphrase = os.environ.get(PASSPHRASE, "")
-        if backups.needs_passphrase(file) and not passphrase:
-            passphrase = _ask("Passphrase")
+        passphrase = passphrases.from_environment()
+        if restores.is_sealed(file) and not passphrase:
+            passphrase = passphrase_prompt.ask("Passphrase")
         with _progress("restore") as tell:
-            aside = backups.restore(file, installation, compose, passphrase, is_rootless(), tell)
-        stack_shared.make(installation, None)
-        compose.start(services or [])
-        stack_shared.wait(compose, services or [])
-        where = stack_shared.where(installation, compose)
+            prepared = restores.prepare(file, installation, passphrase, is_rootless(), tell)
+    try:
+        _confirm(file, prepared, installation, yes)
+        with stack_shared.failures_told(), _progress("restore") as tell:
+
+            def finish() -> None:
+                tell("starting the services")
+                installation.make(None, is_rootless())
+                restored = Compose(installation)
+                restored.start(services or [])
+                restored.wait(services or [], stack_shared.WAIT_S, lambda _: None)
+
+            aside = restores.apply(prepared, installation, compose, tell, finish)
+            where = stack_shared.where(installation, Compose(installation))
+    finally:
+        prepared.discard()
     if as_json:
-        facts = {"restored": str(file), "put_aside": str(aside) if aside else None}
+        facts = {
+            "restored": str(file),
+            "put_aside": str(aside) if aside else None,
+            "sealed": prepared.is_sealed,
+            "left_out": prepared.left_out,
+            "returning_accounts": prepared.returning,
+            "older_passwords": prepared.older,
+        }
         print_json(facts | {"addresses": where}, indent=1)
         return
     echo(f"Restored {file}. Boards send again what came after it, as they come online.")
@@ -111,12 +134,57 @@ def restore(
     stack_shared.say_where(where)
 
 
+def _confirm(file: Path, prepared: "Prepared", installation: "Installation", is_sure: bool) -> None:
+    """Say what the backup brings, and ask. Raises typer.Exit when it is not wanted."""
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(prepared.made))
+    echo(
+        f"{file}: a backup of {made}, {'sealed' if prepared.is_sealed else 'not sealed'}", err=True
+    )
+    for one in prepared.left_out[:_SHOWN]:
+        echo(f"Left out: {one}", err=True)
+    if more := len(prepared.left_out) - _SHOWN:
+        echo(f"Left out: {more} more", err=True) if more > 0 else None
+    if prepared.returning:
+        echo(
+            f"Accounts that were removed since come back: {_listed(prepared.returning)}. "
+            "`mote stack remove` removes them again",
+            err=True,
+        )
+    if prepared.older:
+        echo(
+            f"Accounts that have the password of {made} again: {_listed(prepared.older)}", err=True
+        )
+    if not installation.made:
+        echo(f"Every account of {made} can log in again; see `mote stack list`", err=True)
+    if is_sure:
+        return
+    reasons = []
+    if not prepared.is_sealed:
+        reasons.append(
+            f"{file} is not sealed: whoever could write to it chose its passwords, accounts and "
+            "readings"
+        )
+    if installation.made:
+        reasons.append(
+            f"there is a backend in {installation.state}, which is stopped and put aside, and the "
+            "backup takes its place"
+        )
+    if reasons:
+        ask_or_fail(". Also, ".join(reasons), "Restore it", "--yes")
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
 def upgrade(context: typer.Context, as_json: Json = False) -> None:
     """Bring the services to this version of Mote: pull, back up, start, check."""
     from motekit.stack.installation import DOCKER, versions
 
     installation = stack_shared.made(context)
     compose = stack_shared.compose(installation)
+    passphrase = passphrase_prompt.for_sealing(False)
     with stack_shared.failures_told():
         changes = compose.outdated()
     reconfigured = installation.stale()
@@ -135,7 +203,7 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
         if changes:
             compose.pull(list(changes))
     target = installation.backups / f"before-upgrade-{time.strftime('%Y%m%d-%H%M%S')}.backup"
-    _backup(installation, compose, target, os.environ.get(PASSPHRASE, ""))
+    _backup(installation, compose, target, passphrase)
     variable = {image: key for key, image in versions().items()}
     lines = sorted({f"  {variable.get(new, new)}={old}" for old, new in changes.values()})
     back = (
@@ -170,13 +238,6 @@ def _backup(
 
     with stack_shared.failures_told("no backup was made: "), _progress("backup") as tell:
         backups.make(installation, compose, target, passphrase, tell)
-
-
-def _ask(what: str, twice: bool = False) -> str:
-    if not sys.stdin.isatty():
-        fail(f"it needs a passphrase, and nobody is here to type one: set {PASSPHRASE}")
-    answer: str = typer.prompt(what, hide_input=True, confirmation_prompt=twice, err=True)
-    return answer
 
 
 @contextmanager

@@ -31,9 +31,24 @@ def made(context: typer.Context) -> "Installation":
     return found
 
 
+def recovered(context: typer.Context) -> "Installation":
+    """The installation, after a restore that was killed was undone."""
+    from motekit.stack import restore
+    from motekit.stack.compose import Compose
+
+    found = installation(context)
+    with failures_told():
+        if restore.recover(found, Compose(found), lambda _: None):
+            echo(
+                "A restore that was broken off was undone: what was here before is back.", err=True
+            )
+    return found
+
+
 @contextmanager
 def failures_told(before: str = "") -> Iterator[None]:
     """Whatever fails in it ends the command: the details, then `before` and what is wrong."""
+    from motekit.certificates import CertificateError
     from motekit.credentials import AccountError
     from motekit.stack.compose import StackError
 
@@ -43,7 +58,7 @@ def failures_told(before: str = "") -> Iterator[None]:
         if error.details:
             echo(*error.details.splitlines(), err=True)
         fail(f"{before}{error}")
-    except (AccountError, OSError) as error:
+    except (AccountError, CertificateError, OSError) as error:
         fail(f"{before}{reason(error)}")
 
 
@@ -71,6 +86,17 @@ def wait(compose: "Compose", services: list[str]) -> None:
             line.update(f"waiting for {', '.join(waiting) or 'the services to stay healthy'}")
 
         compose.wait(services, WAIT_S, tell)
+
+
+def certificate_warning(installation: "Installation") -> str | None:
+    """What to say of a certificate that ends soon, or cannot be read."""
+    from motekit import certificates
+
+    server, authority = installation.certificates / "server.crt", installation.authority / "ca.crt"
+    try:
+        return certificates.ending(server, authority, "mote stack up renews it")
+    except (OSError, ValueError) as error:
+        return f"the certificate {server} cannot be read ({error}): mote stack doctor"
 
 
 def where(installation: "Installation", compose: "Compose") -> dict[str, str]:

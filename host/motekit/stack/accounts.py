@@ -7,12 +7,13 @@ client id. Rights are not in it: they follow from `motekit.acl`.
 import base64
 import hashlib
 import json
+import re
 import secrets
 from pathlib import Path
 from typing import Any
 
-from motekit import acl, credentials, private_files
-from motekit.credentials import OWNER, new_typed_password
+from motekit import acl, credentials, payloads, private_files
+from motekit.credentials import OWNER, AccountError, new_typed_password
 
 # Accounts without a fixed client id: services have several sessions, people several clients.
 UNBOUND = (OWNER, *acl.SERVICES)
@@ -27,6 +28,10 @@ _RESERVED = (*UNBOUND, *CLIENT_IDS)
 # so its default of 101 rounds is plenty, and a thousand boards can come back at once.
 _ROUNDS = 101
 _SALT_BYTES = 12
+# More rounds than this would keep the broker busy with one login.
+_HASH = re.compile(r"\$7\$[1-9][0-9]{0,4}\$[A-Za-z0-9+/]{8,88}={0,2}\$[A-Za-z0-9+/]{86}==")
+# An account has about 400 bytes.
+_FILE_MAX = 64 * 2**20
 
 
 # What the plugin does with topics: nothing, the access control list decides.
@@ -101,6 +106,23 @@ class Accounts:
             self._password_file.unlink(missing_ok=True)
         return bool(new)
 
+    def hashes(self) -> dict[str, str]:
+        """Return each device with the hash of its password."""
+        return {name: one for name, one in self._read().items() if name not in UNBOUND}
+
+    def take_over(self, content: bytes, is_password_file: bool) -> None:
+        """Write the accounts of a backup, of which nothing but names and hashes is taken.
+
+        Raises AccountError for accounts that `mote stack` has not written.
+        """
+        known = _from_passwords(content) if is_password_file else _from_json(content)
+        for name, hashed in known.items():
+            if name not in UNBOUND:
+                self.check(name)
+            if not _HASH.fullmatch(hashed):
+                raise AccountError(f"the account {name!r} has no hash of a password")
+        self._write(known)
+
     def _read(self) -> dict[str, str]:
         """Return each name with its hash, in the form of `mosquitto_passwd`."""
         if self.path.exists():
@@ -115,6 +137,25 @@ class Accounts:
         clients = [_client(name, hashed) for name, hashed in sorted(known.items())]
         document = {"defaultACLAccess": _DEFAULTS, "clients": clients, "groups": [], "roles": []}
         private_files.write(self.path, json.dumps(document, indent=1) + "\n")
+
+
+def _from_json(content: bytes) -> dict[str, str]:
+    try:
+        clients = payloads.parse_json_object(content, _FILE_MAX)["clients"]
+        known = {one["username"]: _joined(one) for one in clients}
+    except (payloads.PayloadError, KeyError, TypeError) as error:
+        raise AccountError("the accounts of the broker are damaged") from error
+    if len(known) < len(clients) or not all(isinstance(name, str) for name in known):
+        raise AccountError("the accounts of the broker are damaged")
+    return known
+
+
+def _from_passwords(content: bytes) -> dict[str, str]:
+    try:
+        lines = content.decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise AccountError("the accounts of the broker are damaged") from error
+    return {name: rest for name, _, rest in (line.partition(":") for line in lines)}
 
 
 def _client(name: str, hashed: str) -> dict[str, Any]:

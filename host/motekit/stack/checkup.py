@@ -61,6 +61,11 @@ def look(installation: Installation) -> Iterator[Finding]:
     yield _private(installation)
     yield _room(installation)
     yield _certificate(installation)
+    yield _authority_key(installation)
+    if found := installation.problems():
+        for problem in found:
+            yield Finding(f"the settings: {problem}", False, f"change {installation.settings_file}")
+        return
     services = Compose(installation).services()
     yield from _ports(installation, services)
     if not services:
@@ -90,11 +95,27 @@ def _room(installation: Installation) -> Finding:
 
 
 def _certificate(installation: Installation) -> Finding:
-    until = certificates.expires(installation.certificates / "server.crt")
+    server, authority = installation.certificates / "server.crt", installation.authority / "ca.crt"
+    try:
+        until = certificates.expires(server)
+        said = certificates.ending(server, authority, "mote stack up renews it")
+    except (OSError, ValueError) as error:
+        return Finding(
+            "the broker's certificate",
+            False,
+            f"it cannot be read ({error}): restore a backup, or move {server} away and run "
+            "mote stack up",
+        )
+    return Finding(f"the broker's certificate is good until {until:%Y-%m-%d}", not said, said or "")
+
+
+def _authority_key(installation: Installation) -> Finding:
     return Finding(
-        f"the broker's certificate is good until {until:%Y-%m-%d}",
-        until > datetime.datetime.now(datetime.UTC),
-        "mote stack up renews it",
+        "the broker's certificate can be renewed",
+        certificates.can_issue(installation.authority),
+        f"the key of the authority, {installation.authority / 'ca.key'}, is not here (a backup "
+        "that is not sealed has none): put it back from the machine that made it, or restore a "
+        "sealed backup",
     )
 
 

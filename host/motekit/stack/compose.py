@@ -74,6 +74,7 @@ class Compose:
     """`docker compose` in `docker/` for one installation."""
 
     def __init__(self, installation: Installation) -> None:
+        self._installation = installation
         profile = installation.profile if installation.made else ""
         self._environment = os.environ | {
             "MOTE_STATE": str(installation.state),
@@ -176,6 +177,7 @@ class Compose:
 
     def logged(self, services: list[str], follow: bool, lines: int) -> Iterator[dict[str, str]]:
         """What services say, line by line: service, time (RFC 3339), text. Raises StackError."""
+        self._check()
         command = _logs(services, follow, lines, "--timestamps", "--no-color")
         with subprocess.Popen(
             command,
@@ -203,7 +205,13 @@ class Compose:
             ends.append(f"--- {one.name}: {one.status or one.state}, its log ends:\n{log.rstrip()}")
         return "\n".join(ends)
 
+    def _check(self) -> None:
+        """Raise StackError for a setting that would be part of another path or image."""
+        if found := self._installation.problems():
+            raise StackError(f"{found[0]}: change it in {self._installation.settings_file}")
+
     def _asked(self, *arguments: str) -> str:
+        self._check()
         command = ["docker", "compose", *arguments]
         done = subprocess.run(
             command, cwd=DOCKER, env=self._environment, capture_output=True, text=True
@@ -215,6 +223,7 @@ class Compose:
         return done.stdout
 
     def _call(self, *arguments: str) -> int:
+        self._check()
         # Progress is for people; the standard output is for what the command itself prints.
         command = ["docker", "compose", *arguments]
         return subprocess.run(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from motekit import certificates, places, private_files
 from motekit.credentials import OWNER, new_password
-from motekit.stack import full
+from motekit.stack import full, settings
 from motekit.stack.accounts import Accounts
 from motekit.stack.alerting import contact_points, own_address
 
@@ -134,13 +134,7 @@ class Installation:
         did = []
         self.make_folders(rootless)
         if not self.made:
-            found = ",".join(names or certificates.own_names())
-            socket, group = full.docker_socket()
-            user = self._user(rootless)
-            text = _SETTINGS.format(
-                user=user, names=found, socket=socket, group=group, suffix=secrets.token_hex(16)
-            )
-            private_files.write(self.settings_file, text)
+            self.write_settings(rootless, {"MOTE_NAMES": ",".join(names)} if names else {})
             did.append(f"settings in {self.settings_file}")
         elif names:
             self._set("MOTE_NAMES", ",".join(names))
@@ -188,12 +182,29 @@ class Installation:
     @property
     def profile(self) -> str:
         """`core` or `full`."""
-        return self.settings().get("MOTE_PROFILE", PROFILES[0])
+        chosen = self.settings().get("MOTE_PROFILE", "")
+        return chosen if chosen in PROFILES else PROFILES[0]
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the settings, a sentence each. Raises OSError."""
+        return settings.problems(self.settings()) if self.made else []
 
     def choose(self, profile: str) -> None:
         """Make `profile` the one that `mote stack up` starts from now on."""
         self._set("MOTE_PROFILE", profile)
         self._write_contacts()
+
+    def write_settings(self, rootless: bool, values: dict[str, str]) -> None:
+        """Write the settings of a new installation, with `values` instead of the usual ones."""
+        socket, group = full.docker_socket()
+        names = ",".join(certificates.own_names())
+        suffix = secrets.token_hex(16)
+        text = _SETTINGS.format(
+            user=self._user(rootless), names=names, socket=socket, group=group, suffix=suffix
+        )
+        private_files.write(self.settings_file, text)
+        for key, value in values.items():
+            self._set(key, value)
 
     def adopt(self, rootless: bool) -> None:
         """Give what came from elsewhere to the user for whom the containers run here."""
@@ -303,6 +314,10 @@ def versions() -> dict[str, str]:
 
 def read_env(path: Path) -> dict[str, str]:
     """The lines `KEY=value` of a file."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {key.strip(): value.strip() for key, _, value in pairs}
+    return settings.parse(path.read_text(encoding="utf-8"))
+
+
+def secret_files() -> set[str]:
+    """Return the files below `secrets/` that hold one secret each."""
+    own = {_GRAFANA_KEY, *(one.file for one in SECRETS.values()), *_BROKER_SECRETS.values()}
+    return own | set(full.REDIS_SECRETS.values())
