@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from motekit import credentials
+from motekit.command_table import app
 from motekit.commands import label as labels
+from motekit.demo import show as show_module
 from motekit.exits import DONE, FAILED, USAGE
 from motekit.hub import Hub
 from motekit.hub.accounts import Accounts
 from motekit.provision import board, device
 from terminal import MOTE, environment
+from typer.testing import CliRunner
 
 
 def mote(*arguments: str, **more: str) -> subprocess.CompletedProcess:
@@ -172,3 +175,25 @@ def test_a_label_leads_to_a_dashboard_only_where_phones_reach_it(
     assert labels.address("plant1", "http://hub:80/") == "http://hub:80/device/plant1"
     monkeypatch.setattr(labels, "_reached_by_others", lambda _: True)
     assert labels.address("plant1").endswith(":8080/device/plant1")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "stored", "code", "told"),
+    [
+        (25, ("greenhouse", "aquarium", "workshop"), DONE, ""),
+        (25, ("greenhouse", "workshop"), FAILED, "no readings of aquarium in 25 s"),
+        (40, ("greenhouse", "aquarium", "workshop"), FAILED, "no readings of windowsill in 40 s"),
+        (40, ("greenhouse", "aquarium", "workshop", "windowsill"), DONE, ""),
+    ],
+)
+def test_a_short_demo_expects_only_the_boards_that_have_the_time(
+    monkeypatch, seconds: int, stored: tuple[str, ...], code: int, told: str
+) -> None:
+    async def show(self: show_module.Show) -> show_module.Seen:
+        return show_module.Seen(dict.fromkeys(stored, 5), {}, self.expected_names())
+
+    monkeypatch.setattr(show_module.Show, "run", show)
+    ended = CliRunner().invoke(app, ["demo", "--seconds", str(seconds)])
+    assert ended.exit_code == code, ended.output
+    assert told in ended.output
+    assert ("--seconds 120" in ended.output) == bool(told)

@@ -11,7 +11,8 @@ from motekit.terminal import print_json
 
 EPILOG = explained(
     "mote demo --seconds 60",
-    done="Ctrl-C ended it, or readings of all four boards were stored within --seconds",
+    done="Ctrl-C ended it, or readings of all expected boards were stored within --seconds: "
+    "all four, or without the fourth below 40 s",
     failed="they were not, or it could not begin",
     stopped="",
 )
@@ -19,7 +20,11 @@ EPILOG = explained(
 
 def command(
     seconds: Annotated[
-        int, typer.Option(min=0, help="Run unattended for so long, fill the portal, then judge.")
+        int,
+        typer.Option(
+            min=0,
+            help="Run unattended: once the boards run, fill the portal, stop after so long, judge.",
+        ),
     ] = 0,
     browser: Annotated[
         bool, typer.Option(help="Open the dashboard in the browser, if there is one.")
@@ -45,5 +50,8 @@ def command(
     if as_json:
         print_json({**asdict(seen), "complete": seen.complete}, indent=1)
     if seconds and not seen.complete:
-        complain("not all four boards were heard")
+        complain(
+            f"no readings of {', '.join(seen.missing)} in {seconds} s. On a busy computer it takes "
+            "longer: try --seconds 120"
+        )
         raise typer.Exit(FAILED)

@@ -13,6 +13,8 @@ from motesim.parts import AnalogSource, Bme280, Dht22, Ds18b20
 DAY_S = 600
 INTERVAL_S = 2
 SERVER = "mqtt.local"
+# Of the boards that are configured.
+NAMES = ("greenhouse", "aquarium", "workshop")
 
 
 def diurnal(mean: float, swing: float, noise: float, seed: int) -> Callable[[], float]:
@@ -47,7 +49,7 @@ def configured(home: AccessPoint) -> list[BoardSpec]:
     """Three boards as different as those of a house: one of each chip."""
     return [
         BoardSpec(
-            name="greenhouse",
+            name=NAMES[0],
             chip="esp32",
             parts=[
                 Bme280(
@@ -74,13 +76,13 @@ def configured(home: AccessPoint) -> list[BoardSpec]:
             ),
         ),
         BoardSpec(
-            name="aquarium",
+            name=NAMES[1],
             chip="esp32s3",
             parts=[Ds18b20(temperature=diurnal(25.5, 0.6, 0.02, 5))],
             config=configuration("aquarium", home),
         ),
         BoardSpec(
-            name="workshop",
+            name=NAMES[2],
             chip="esp32c3",
             parts=[Dht22(temperature=diurnal(19, 4, 0.1, 6), humidity=diurnal(45, -8, 0.3, 7))],
             config=configuration("workshop", home),
