@@ -135,6 +135,12 @@ def expires(certificate: Path) -> datetime.datetime:
     return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
 
 
+def fingerprint(certificate: Path) -> str:
+    """The SHA-256 of the certificate in this file, as programs that show certificates write it."""
+    made = x509.load_pem_x509_certificate(certificate.read_bytes())
+    return made.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
 def own_names() -> list[str]:
     """What this machine is called in its network: its name, with .local, and its addresses."""
     host = socket.gethostname().split(".")[0]

@@ -426,7 +426,7 @@ def test_an_empty_hub_says_what_to_do_and_where_it_is(chromium, tmp_path, host) 
                   for (let i = 0; i < 150; i++) document.cookie = `c${i}=` + 'x'.repeat(4000);
                 }""")
                 await page.goto(base)
-                await page.get_by_label("Password of this hub").fill(hub.accounts.owner_password)
+                await page.get_by_label("Password").fill(hub.accounts.owner_password)
                 await page.get_by_role("button", name="Log in").click()
             await expect(page.get_by_role("heading", name="No devices yet")).to_be_visible()
             text = await page.locator(".m-empty").inner_text()

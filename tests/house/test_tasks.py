@@ -9,10 +9,12 @@ STARTS = {"create_task", "ensure_future"}
 # What an exception in the task reaches: the code that awaits it, or a TaskGroup around it.
 AWAITED = {
     "host/motekit/broker/server.py": "logged and run again by its own loop; it imports nothing",
+    "host/motekit/commands/hub.py": "the result is taken by the command",
     "host/motekit/commands/sim_test.py": "gathered at the end of the command",
     "host/motekit/fleet/fleet.py": "in a TaskGroup",
     "host/motekit/fleet/life.py": "in a TaskGroup",
     "host/motekit/hub/dashboard/__main__.py": "the process ends with the first of them",
+    "host/motekit/hub/dashboard/door.py": "the result is taken by the request",
     "host/motekit/supervision.py": "this is where tasks are supervised",
     "sim/motesim/questions.py": "awaited in the next line",
 }

@@ -132,9 +132,13 @@ def command(
             source = InHub(data or places.data() / "hub")
         elif verify is Where.influx:
             source = InInflux(influx_url, bucket, org, _secret(token_file))
-        server = _server(broker, ca, window)
+        server = _server(broker, ca, window, data)
         logins = read_accounts(accounts) if accounts else {}
-        name, password = ("", "") if logins else login.login(user, server.host, data)
+        name, password = (
+            ("", "")
+            if logins
+            else login.login(user, login.Address(server.host, server.port, bool(server.tls)), data)
+        )
         plan = Plan(
             server=server,
             devices=devices,
@@ -165,12 +169,12 @@ def command(
     raise typer.Exit(_report(fleet, verdict, as_json))
 
 
-def _server(broker: str, ca: Path | None, window: int) -> "Server":
+def _server(broker: str, ca: Path | None, window: int, data: Path | None = None) -> "Server":
     import ssl
 
     from motekit.fleet.connection import Server
 
-    address = login.server(broker, login_options="--user or --accounts")
+    address = login.here(broker, data, login_options="--user or --accounts")
     if ca and not address.tls:
         fail("--ca is for TLS: give the broker as mqtts://host:port")
     tls = None

@@ -87,8 +87,8 @@ def command(
     ):
         if text != EVERY and not known:
             raise typer.BadParameter(f"{text!r} is no name of one", param_hint=option)
-    address = login.server(server, tls=bool(ca))
-    name, password = login.login(user, address.host, data)
+    address = login.here(server, data, tls=bool(ca))
+    name, password = login.login(user, address, data)
     heard = _readings(address, ca, name, password, (device, metric), timeout)
     if as_json or not sys.stdout.isatty():
         enough = _print_lines(heard, count, as_json)

@@ -101,8 +101,8 @@ def server(text: str, user: str, ca: Path | None, data: Path | None) -> "Server"
     """Where to go and who one is. Raises typer.Exit."""
     from motekit.orders import Server
 
-    address = login.server(text, tls=bool(ca))
-    name, password = login.login(user, address.host, data)
+    address = login.here(text, data, tls=bool(ca))
+    name, password = login.login(user, address, data)
     return Server(address.host, address.port, name, password, ca, address.tls)
 
 

@@ -1,4 +1,8 @@
-"""Tells the network where the hub is (mDNS, `_mqtt._tcp`), so that boards offer it to pick."""
+"""Tells the network where the hub is (mDNS), so that boards offer it to pick.
+
+`_mqtt._tcp` is a server without TLS; a hub with TLS only is never announced as one, because a board
+would send its password there in clear. `_secure-mqtt._tcp` is one with TLS.
+"""
 
 import asyncio
 import socket
@@ -9,6 +13,7 @@ from zeroconf.asyncio import AsyncZeroconf
 from motekit.hub.listening import own_addresses
 
 SERVICE = "_mqtt._tcp.local."
+SECURE_SERVICE = "_secure-mqtt._tcp.local."
 STOP_S = 2.0
 RETRY_S = 10.0
 
@@ -19,23 +24,28 @@ def own_name() -> str:
 
 
 class Announcement:
-    """The hub's entry, from `start` to `stop`."""
+    """The hub's entries, from `start` to `stop`: without TLS if `plain`, with TLS if `tls_port`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls_port: int | None = None, *, plain: bool = True) -> None:
         host = own_name()
         name = host.removesuffix(".local")
-        self._info = ServiceInfo(SERVICE, f"Mote hub on {name}.{SERVICE}", port, server=f"{host}.")
+        services = [(SERVICE, port)] if plain else []
+        services += [(SECURE_SERVICE, tls_port)] if tls_port else []
+        self._infos = [
+            ServiceInfo(service, f"Mote hub on {name}.{service}", number, server=f"{host}.")
+            for service, number in services
+        ]
         self._zeroconf: AsyncZeroconf | None = None
 
     @property
     def name(self) -> str:
-        """The instance, as it stands in the network's list of services."""
-        return self._info.name
+        """The first instance, as it stands in the network's list of services."""
+        return self._infos[0].name
 
     @property
     def host(self) -> str:
         """This machine's `.local` name, with its final dot."""
-        return str(self._info.server)
+        return str(self._infos[0].server)
 
     async def start(self) -> bool:
         """True when it is announced; a machine without a network has nobody to tell."""
@@ -44,8 +54,9 @@ class Announcement:
             if not addresses:
                 return False
             self._zeroconf = AsyncZeroconf()
-            self._info.addresses = [socket.inet_aton(one) for one in addresses]
-            await self._zeroconf.async_register_service(self._info, allow_name_change=True)
+            for info in self._infos:
+                info.addresses = [socket.inet_aton(one) for one in addresses]
+                await self._zeroconf.async_register_service(info, allow_name_change=True)
         except (OSError, Error):
             await self.stop()
             return False

@@ -252,7 +252,7 @@ def _small_files(data: Path) -> Iterator[Path]:
             and not path.is_symlink()
             and _FILE_NAME.fullmatch(path.name)
             and not _is_store(path.name)
-            and path.suffix != ".lock"
+            and path.suffix not in (".lock", ".state")
             and path.stat().st_size <= _FILE_MAX
         ):
             yield path

@@ -17,7 +17,12 @@ from typing import Any, TypeVar
 
 from motekit.hub import schema
 from motekit.hub.queries import Bucket, Device, Reading, StoreQueries, StoreReader
-from motekit.hub.store_errors import StoreError, explain, is_full, is_of_the_environment
+from motekit.hub.store_errors import (
+    StoreError,
+    is_full,
+    is_of_the_environment,
+    store_error,
+)
 
 __all__ = ["Bucket", "Contents", "Device", "Reading", "Store", "StoreError"]
 
@@ -60,7 +65,7 @@ class Store(StoreQueries):
                 f"knows {schema.VERSION}): update Mote, or choose another folder with --data."
             ) from error
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(explain(error, path)) from error
+            raise store_error(error, path) from error
 
     @property
     def path(self) -> Path:
@@ -138,7 +143,7 @@ class Store(StoreQueries):
             except Exception as error:
                 if is_of_the_environment(error):
                     self._fold_log()
-                    raise StoreError(explain(error, self._path)) from error
+                    raise store_error(error, self._path) from error
                 raise
 
     def _fold_log(self) -> None:

@@ -14,6 +14,16 @@ class StoreError(Exception):
     """The store cannot be used now; the text says why and what to do."""
 
 
+class StoreLockedError(StoreError):
+    """Another program has locked the store: it can be used when that is done."""
+
+
+def store_error(error: Exception, path: Path) -> StoreError:
+    """Return the StoreError for an error of SQLite or the system."""
+    locked = isinstance(error, sqlite3.Error) and primary_code(error) in (_BUSY, _LOCKED)
+    return (StoreLockedError if locked else StoreError)(explain(error, path))
+
+
 def primary_code(error: sqlite3.Error) -> int:
     """Return the primary result code of SQLite, 0 for an error of the Python module itself."""
     return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF

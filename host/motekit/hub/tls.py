@@ -1,12 +1,10 @@
 """TLS for the hub: its certificate, its own authority's or a given one, and its renewal."""
 
-import contextlib
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from motekit import certificates
 from motekit.hub.listening import is_any, own_addresses
 
 PORT = 8883
@@ -30,6 +28,33 @@ class TlsOptions:
     also_plain: bool = False
 
 
+class ServerContext:
+    """The TLS context of a server; a certificate that was renewed is used from `reload` on."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        """Raises TlsError when the two files cannot be used."""
+        self._certificate, self._key = certificate, key
+        self._stamp = 0
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.reload()
+
+    def reload(self) -> None:
+        """Use the certificate that is in the file now. Raises TlsError."""
+        try:
+            stamp = self._certificate.stat().st_mtime_ns
+            if stamp == self._stamp:
+                return
+            # A passphrase is not asked for: a key that needs one is refused.
+            self.context.load_cert_chain(self._certificate, self._key, password="")
+        except (OSError, ssl.SSLError) as error:
+            raise TlsError(
+                f'the certificate "{self._certificate}" cannot be used with the key "{self._key}" '
+                f"({error}): give a chain and its key as PEM files without a passphrase"
+            ) from error
+        self._stamp = stamp
+
+
 class HubCertificate:
     """The certificate that a hub with the data folder `data` shows."""
 
@@ -42,12 +67,13 @@ class HubCertificate:
             raise TlsError("a certificate needs its key: give both --tls-cert and --tls-key")
         self.certificate = options.certificate or data / "server.crt"
         self.key = options.key or data / "server.key"
-        self._stamp = 0
         self.refresh()
-        # Its chain is loaded again when the file changes: connections begun later get the new one.
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._load()
+        self._server = ServerContext(self.certificate, self.key)
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """What servers use; connections begun after `reload` get the new certificate."""
+        return self._server.context
 
     @property
     def authority(self) -> Path | None:
@@ -57,6 +83,8 @@ class HubCertificate:
     @property
     def ends(self) -> datetime:
         """When the certificate ends. Raises TlsError."""
+        from motekit import certificates
+
         try:
             return certificates.expires(self.certificate)
         except (OSError, ValueError) as error:
@@ -64,6 +92,8 @@ class HubCertificate:
 
     def names(self) -> list[str]:
         """What clients may call this computer."""
+        from motekit import certificates
+
         names = [*certificates.own_names(), *own_addresses()]
         if self._host and not is_any(self._host):
             names.append(self._host.strip("[]"))
@@ -73,6 +103,9 @@ class HubCertificate:
         """Renew an own certificate that ends soon or lacks a name. Raises TlsError."""
         if not self._is_own:
             return
+        # It takes a while to import.
+        from motekit import certificates
+
         try:
             certificates.ensure(self._data, self._data, self.names())
         except (OSError, ValueError) as error:
@@ -84,18 +117,4 @@ class HubCertificate:
 
     def reload(self) -> None:
         """Use the certificate that is in the file now. Raises TlsError."""
-        with contextlib.suppress(OSError):
-            if self.certificate.stat().st_mtime_ns != self._stamp:
-                self._load()
-
-    def _load(self) -> None:
-        try:
-            stamp = self.certificate.stat().st_mtime_ns
-            # With no passphrase at hand a key that needs one is refused, instead of asked for.
-            self.context.load_cert_chain(self.certificate, self.key, password="")
-        except (OSError, ssl.SSLError) as error:
-            raise TlsError(
-                f'the certificate "{self.certificate}" cannot be used with the key "{self.key}" '
-                f"({error}): give a chain and its key as PEM files without a passphrase"
-            ) from error
-        self._stamp = stamp
+        self._server.reload()

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import FastAPI, Query, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
 from motekit.hub.dashboard.errors import ApiError, quoted, unknown
 from motekit.hub.dashboard.live import LiveState
@@ -26,7 +26,21 @@ _SECONDS = re.compile(r"[0-9]{1,10}(\.[0-9]{1,30})?")
 
 
 def add(application: FastAPI, store: StoreReader, live: LiveState) -> None:
-    """Add `/api/devices` and `/api/readings`."""
+    """Add `/api/hub`, `/api/devices` and `/api/readings`."""
+
+    @application.get("/api/hub", summary="The hub itself")
+    async def hub(request: Request) -> Response:
+        """Who asks, with which role, and how the hub is."""
+        login = request.scope["mote.login"]
+        return JSONResponse(
+            {
+                "user": login.name or None,
+                "role": login.role,
+                "answers": not live.hub_is_silent,
+                "storage": live.storage,
+                "dropped": live.dropped,
+            }
+        )
 
     @application.get("/api/devices", summary="All devices")
     async def devices() -> Response:
@@ -88,6 +102,16 @@ def add(application: FastAPI, store: StoreReader, live: LiveState) -> None:
             query = urlencode({"device": device, "metric": metric, **rest, **ends})
             headers["Link"] = f'</api/readings?{query}>; rel="next"'
         return JSONResponse([_row(reading) for reading in found[:rows]], headers=headers)
+
+
+def add_authority(application: FastAPI, ca: str) -> None:
+    """Add `/ca.crt`, the certificate `ca` that boards and browsers need to trust this hub."""
+
+    @application.get("/ca.crt", include_in_schema=False)
+    async def authority() -> Response:
+        if not ca:
+            raise ApiError(404, "This hub has no certificate authority of its own")
+        return FileResponse(ca, media_type="application/x-x509-ca-cert", filename="mote-ca.crt")
 
 
 async def _check(store: StoreReader, device: str, metric: str) -> None:

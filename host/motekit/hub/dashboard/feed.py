@@ -14,6 +14,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 from mote import contract
 
+from motekit.hub import dropped
 from motekit.hub.dashboard.errors import unknown
 from motekit.hub.dashboard.live import LiveState
 from motekit.hub.device_info import read_info
@@ -79,6 +80,7 @@ def _common(live: LiveState) -> dict[str, Any]:
         "now": time.time_ns() // MS,
         "silent": live.hub_is_silent,
         "storage": live.storage,
+        "dropped": dropped.sentence(live.dropped),
     }
 
 

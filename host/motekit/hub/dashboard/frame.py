@@ -1,8 +1,11 @@
 """What every page has: colors, and the head of the page."""
 
+from html import escape
 from pathlib import Path
 
 from nicegui import ui
+
+from motekit.hub.accounts import Login
 
 GREEN = "#0f7a54"
 _STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
@@ -20,4 +23,19 @@ def frame(title: str, back: bool = False) -> ui.element:
             ui.label("Mote")
         if back:
             ui.link("‹ All devices", "/").classes("m-back")
+        if login := _login():
+            # A form, because a page of somebody else could follow a link for the reader.
+            who = f"{escape(login.name)} ({login.role})"
+            ui.html(
+                f'<form method="post" action="/logout"><span>{who}</span> '
+                '<button class="m-logout">Log out</button></form>',
+                sanitize=False,
+            ).classes("m-user")
     return ui.element("main").classes("m-page")
+
+
+def _login() -> Login | None:
+    """Who looks at the page, None on this machine, where nobody logs in."""
+    request = ui.context.client.request
+    login = request.scope.get("mote.login") if request else None
+    return login if isinstance(login, Login) and login.name else None

@@ -34,6 +34,7 @@ class LiveState:
         self.devices: dict[str, Device] = {}
         self.latest: dict[str, dict[str, Latest]] = {}
         self.storage = ""
+        self.dropped: dict[str, int] = {}
         self.moment = 0
         self._name = ""
         self._changed: dict[str, int] = {}
@@ -56,6 +57,7 @@ class LiveState:
         """Take in what the hub said."""
         self._heard = time.monotonic()
         self.storage = update.storage
+        self.dropped = update.dropped
         for device in update.devices:
             self._change(device)
         for reading in update.readings:

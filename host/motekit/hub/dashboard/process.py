@@ -12,7 +12,7 @@ import logging
 import socket
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from motekit.hub.dashboard.stream import Pending
 from motekit.hub.queries import Device, Reading
@@ -44,6 +44,15 @@ class Settings:
     mqtt_port: int
     # The number of the listening socket's file descriptor.
     listener: int
+    tls_port: int = 0
+    # Whether boards may connect without TLS.
+    has_plain_mqtt: bool = True
+    # Further names of this computer.
+    allowed_hosts: list[str] = field(default_factory=list)
+    # Files: the certificate and key to serve with, and the authority for browsers and boards.
+    certificate: str = ""
+    key: str = ""
+    ca: str = ""
 
 
 class DashboardProcess:
@@ -88,6 +97,10 @@ class DashboardProcess:
     def storage_changed(self, problem: str) -> None:
         """Tell it why readings cannot be stored, in a sentence for people; empty when they can."""
         self._pending.storage = problem
+
+    def dropped_changed(self, dropped: dict[str, int]) -> None:
+        """Tell it how many messages clients did not get, by reason."""
+        self._pending.dropped = dropped
 
     async def _launch(self) -> None:
         # Its own session: Ctrl-C in the terminal is for the hub, which then ends it in order. -P:

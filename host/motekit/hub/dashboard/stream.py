@@ -19,20 +19,22 @@ PENDING_MAX = 5_000
 class Update:
     """What happened since the last line.
 
-    `storage` is a sentence for people while readings cannot be stored, else empty. With `resync`
-    something is missing: the store has it.
+    `storage` is a sentence for people while readings cannot be stored, else empty; `dropped` counts
+    the messages that clients did not get since the hub started, by reason. With `resync` something
+    is missing: the store has it.
     """
 
     readings: list[Reading] = field(default_factory=list)
     devices: list[Device] = field(default_factory=list)
     storage: str = ""
+    dropped: dict[str, int] = field(default_factory=dict)
     resync: bool = False
 
     def encode(self) -> bytes:
         """The line, with its end."""
         readings = [(r.device, r.metric, r.time_ns, r.value) for r in self.readings]
         devices = [(d.id, d.online, d.changed_ns, d.info) for d in self.devices]
-        content = {"storage": self.storage, "resync": self.resync}
+        content = {"storage": self.storage, "dropped": self.dropped, "resync": self.resync}
         text = json.dumps({"readings": readings, "devices": devices, **content})
         return text.encode() + b"\n"
 
@@ -44,6 +46,7 @@ class Update:
             [Reading(*entry) for entry in content["readings"]],
             [Device(*entry) for entry in content["devices"]],
             content["storage"],
+            content["dropped"],
             content["resync"],
         )
 
@@ -56,6 +59,7 @@ class Pending:
         self._devices: dict[str, Device] = {}
         self._resync = False
         self.storage = ""
+        self.dropped: dict[str, int] = {}
 
     def add_readings(self, readings: Iterable[Reading]) -> None:
         """Add readings that are in the store."""
@@ -80,7 +84,11 @@ class Pending:
     def take(self) -> Update:
         """The update to send now."""
         update = Update(
-            self._readings, list(self._devices.values()), self.storage, resync=self._resync
+            self._readings,
+            list(self._devices.values()),
+            self.storage,
+            self.dropped,
+            resync=self._resync,
         )
         self._readings, self._devices, self._resync = [], {}, False
         return update

@@ -16,12 +16,13 @@ export class Notices {
   }
 
   // The texts for an answer of the hub, and for the last time that there was one.
-  static texts({ storage = "", silent = false, lost = false, answeredAt = 0 }) {
+  static texts({ storage = "", dropped = "", silent = false, lost = false, answeredAt = 0 }) {
     const when = answeredAt ? ` What you see is from ${new Date(answeredAt).toLocaleTimeString()}.` : "";
     const texts = [];
     if (lost) texts.push(`The hub does not answer: is it running?${when} The page goes on by itself.`);
     else if (silent) texts.push(`The hub is busy or hangs.${when} Whether devices are online is not known.`);
     if (storage) texts.push(storage);
+    if (dropped) texts.push(dropped);
     return texts;
   }
 }
