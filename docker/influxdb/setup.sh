@@ -3,8 +3,10 @@
 # their retention, the downsampling tasks, a token for each service. It runs at every start.
 set -eu
 umask 077
-INFLUX_TOKEN=$(cat /secrets/influxdb/operator_token)
+# In the environment: a command line can be read by every user of the machine.
+INFLUX_TOKEN=$(cat "${SECRETS:-/secrets}/operator_token")
 export INFLUX_TOKEN
+TOKENS=${TOKENS:-/tokens}
 
 say() { echo "influxdb-setup: $*"; }
 
@@ -13,7 +15,7 @@ stack=$(influx stacks --stack-name mote --hide-headers | cut -f 1)
 if [ -z "$stack" ]; then
     stack=$(influx stacks init --stack-name mote --hide-headers | cut -f 1)
     # A new database lacks everything that boards still have.
-    echo 0 >>/refill/losses
+    echo 0 >>"${LOSSES:-/losses}"
 fi
 influx apply --stack-id "$stack" --file /setup/buckets.yaml --file /setup/tasks.yaml \
     --force yes --quiet >/dev/null
@@ -25,14 +27,15 @@ bucket_id() { influx bucket list --name "$1" --hide-headers | cut -f 1; }
 token() {
     file=$1 description=$2
     shift 2
-    if [ -s "$file" ] && influx bucket list --token "$(cat "$file")" >/dev/null 2>&1; then
+    if [ -s "$file" ] && INFLUX_TOKEN=$(cat "$file") influx bucket list >/dev/null 2>&1; then
         return
     fi
     made=$(influx auth create --description "$description" "$@" --json |
         sed -n 's/.*"token": *"\([^"]*\)".*/\1/p')
     [ -n "$made" ] || { say "no token for $description"; exit 1; }
-    printf %s "$made" >"$file.new"
-    mv "$file.new" "$file"
+    # In place: the file alone is mounted, so none can be put in its stead. Half a token is not good,
+    # and the next start makes another.
+    printf %s "$made" >"$file"
     say "made a token: $description"
 }
 
@@ -40,9 +43,9 @@ sensors=$(bucket_id sensors)
 minutes=$(bucket_id sensors_minutes)
 hours=$(bucket_id sensors_hours)
 operations=$(bucket_id operations)
-token /secrets/telegraf/influxdb_token "Telegraf writes" \
+token "$TOKENS/telegraf" "Telegraf writes" \
     --write-bucket "$sensors" --write-bucket "$operations"
-token /secrets/grafana/influxdb_token "Grafana reads" \
+token "$TOKENS/grafana" "Grafana reads" \
     --read-bucket "$sensors" --read-bucket "$minutes" --read-bucket "$hours" \
     --read-bucket "$operations"
-token /secrets/last-values/influxdb_token "last values are read" --read-bucket "$sensors"
+token "$TOKENS/last-values" "last values are read" --read-bucket "$sensors"

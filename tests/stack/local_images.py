@@ -23,7 +23,6 @@ import mote_image
 import programs_on_disk
 from motekit.stack.installation import versions
 
-HERE = Path(__file__).parent / "images"
 LABEL = "mote.local"
 # What a shell script and a health check in the published images may call.
 _TOOLS = """
@@ -88,11 +87,12 @@ IMAGES = [
         {
             "/usr/local/bin/influxd": go_programs.INFLUXD,
             "/usr/local/bin/influx": go_programs.INFLUX,
+            "/bin/bash": "bash",
         },
         ["/var/lib/influxdb2", "/etc/influxdb2", "/docker-entrypoint-initdb.d"],
         "/entrypoint.sh",
         ["influxd"],
-        {"/entrypoint.sh": (HERE / "influxdb-entrypoint.sh").read_text()},
+        {"/entrypoint.sh": '#!/bin/sh\nexec "$@"\n'},
         {
             "INFLUXD_BOLT_PATH": "/var/lib/influxdb2/influxd.bolt",
             "INFLUXD_ENGINE_PATH": "/var/lib/influxdb2/engine",
@@ -110,16 +110,6 @@ IMAGES += [
         ["/data"],
         "/usr/local/bin/docker-entrypoint.sh",
         ["redis-server"],
-        {"/usr/local/bin/docker-entrypoint.sh": _PLAIN},
-    ),
-    LocalImage(
-        "HAPROXY_IMAGE",
-        "haproxy",
-        99,
-        {"/usr/local/sbin/haproxy": "haproxy"},
-        ["/usr/local/etc/haproxy", "/var/lib/haproxy"],
-        "/usr/local/bin/docker-entrypoint.sh",
-        ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"],
         {"/usr/local/bin/docker-entrypoint.sh": _PLAIN},
     ),
     LocalImage(
