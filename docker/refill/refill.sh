@@ -1,6 +1,6 @@
 #!/bin/sh
-# Asks each board to send again what broker or database may have lost: boards keep what they have
-# delivered (firmware/DELIVERY.md). /refill/losses has a line for each loss, the Unix time since which
+# Has each board send again what broker or database may have lost: boards keep what they have
+# delivered (firmware/DELIVERY.md). Its login may not command boards: it asks replay-gate/gate.sh. /refill/losses has a line for each loss, the Unix time since which
 # readings may be missing: written here when the broker was restarted, by influxdb/setup.sh for a new
 # database, by `mote stack restore`. A board is asked when it is online, until it has answered.
 set -eu
@@ -14,7 +14,9 @@ LATE_S=5
 [ -e heard ] || echo "$(date +%s) 0" >heard
 known=$(grep -c . losses || true)
 # A board does what bears the same nonce once: after a restore the count begins anew.
-nonce="refill-$known-$(tail -n 1 losses)"
+last=$(tail -n 1 losses)
+# As the gate makes it of the same numbers.
+nonce="refill-$known-$last"
 # Payloads come in hex: what a device sends cannot look like a line of another device.
 ONLINE=6f6e6c696e65
 hex() { printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n'; }
@@ -29,8 +31,7 @@ ask() {
     [ "$done" -lt "$known" ] || return 0
     since=$(tail -n +$((done + 1)) losses | sort -n | head -n 1)
     say "asking $1 for its readings since $since"
-    mosquitto_pub -q 1 -t "devices/$1/cmd" \
-        -m "{\"cmd\":\"replay\",\"nonce\":\"$nonce\",\"since\":$since}"
+    mosquitto_pub -q 1 -t "internal/replay/$1" -m "$known $last $since"
 }
 
 # Whoever finds a new loss ends here, is started again, and gets the status of every board anew.

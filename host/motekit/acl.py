@@ -51,8 +51,8 @@ def _write(*filters: str) -> tuple[Rule, ...]:
     return tuple(Rule(Access.WRITE, one) for one in filters)
 
 
-# Every account has these for the topics of its own name: a device writes its own topics and reads
-# its commands. Mosquitto's patterns apply to all accounts alike.
+# A device has these for the topics of its own name: it writes its own topics and reads its
+# commands. Mosquitto's patterns apply to all accounts; roles take them from services.
 DEVICE = (
     *_write(contract.sensor_topic(USER, "+"), contract.backfill_topic(USER)),
     *_write(*(contract.device_topic(USER, leaf) for leaf in ("status", "info", "log", "reply"))),
@@ -85,6 +85,8 @@ ROLES = {
 }
 PEOPLE = {OWNER: ROLES[Role.OWNER]}
 _READINGS = _read("sensors/#", "backfill/+", "devices/+/status", "devices/+/info")
+# Requests for `replay` commands, within the backend on Docker.
+_REPLAY = "internal/replay/+"
 # The services of the backend on Docker.
 SERVICES = {
     # Carries readings into the database.
@@ -93,20 +95,26 @@ SERVICES = {
     "grafana": _read("sensors/#"),
     # Keeps the last value of everything in Redis (profile `full`).
     "last-values": _READINGS,
-    # Asks boards to send again what was lost.
+    # Finds out which boards have to send again what was lost, and asks the gate for it.
     "refill": (
         *_read("$SYS/broker/uptime", "devices/+/status", "devices/+/reply"),
-        *_write("devices/+/cmd"),
+        *_write(_REPLAY),
     ),
+    # Makes `replay` commands of these requests, and no other command.
+    "replay-gate": (*_read(_REPLAY), *_write("devices/+/cmd")),
     # The health check of the broker.
     "health": _read("$SYS/broker/uptime"),
+    # Changes accounts while the broker runs: `mote stack` on this machine. No container has its
+    # password.
+    "control": (Rule(Access.READ_WRITE, "$CONTROL/dynamic-security/#"),),
 }
 
 
 class AccessControl:
     """Decide what an account may do; `accounts` have more rights than a device.
 
-    An account with a role for people (`ROLES`) has the rights of that role, whatever its name.
+    An account with a role for people (`ROLES`) has the rights of that role, whatever its name. The
+    names in `accounts` are no devices: they have no topics of their own name.
     """
 
     def __init__(self, accounts: Mapping[str, tuple[Rule, ...]]) -> None:
@@ -134,7 +142,7 @@ class AccessControl:
     def _filters(self, access: Access, user: str, role: Role) -> tuple[tuple[str, ...], ...]:
         rules = ROLES[role] if role in ROLES else self._accounts.get(user, ())
         # A name with a wildcard or a level in it would reach the topics of others.
-        if role not in ROLES and contract.is_device_id(user):
+        if role not in ROLES and user not in self._accounts and contract.is_device_id(user):
             rules = (*rules, *DEVICE)
         allowed = (one.filter for one in rules if access in one.access)
         return tuple(tuple(one.replace(USER, user).split("/")) for one in allowed)

@@ -27,7 +27,7 @@ def lacking() -> str:
         return "the stack's own images are built on Linux only"
     needed = []
     if not image_source.all_published():
-        needed += ["busybox", "redis-server", "redis-cli", "haproxy"]
+        needed += ["busybox", "redis-server", "redis-cli"]
         if not image_source.is_published("MOSQUITTO_IMAGE"):
             needed += ["mosquitto", "mosquitto_sub"]
         if not image_source.is_published("TELEGRAF_IMAGE"):

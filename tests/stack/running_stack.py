@@ -23,7 +23,7 @@ from motesim.network.ports import free_port
 from paho.mqtt.enums import CallbackAPIVersion
 
 # What has an image on this machine; with the published ones, that is everything.
-CORE = ["mosquitto", "refill", "influxdb", "influxdb-setup", "telegraf"]
+CORE = ["mosquitto", "replay-gate", "refill", "influxdb", "influxdb-setup", "telegraf"]
 # Of profile `full`, what is there without programs that take minutes to build.
 VALUES = ["redis", "last-values", "fleet", "docker-guard"]
 # A busy machine takes seconds to start a service; whoever waits has no reason to hurry.

@@ -14,8 +14,60 @@ pytestmark = pytest.mark.stack
 
 # Ports of the host, by what is inside: for devices and for people, nothing else.
 PUBLISHED = {"mosquitto": {1883, 8883}, "grafana": {3000}, "traefik": {8000, 8443}}
+# Those of them without TLS: open to this machine alone unless the settings say otherwise. 8000 only
+# leads to 8443.
+IN_CLEAR = {("mosquitto", 1883): "MOTE_MQTT_ADDRESS", ("grafana", 3000): "MOTE_GRAFANA_ADDRESS"}
+# What each service can read or write of the state of the installation: its own, and no more. `w` is
+# written, too. What is not here has nothing of it.
+REACHED = {
+    "mosquitto": {
+        "mosquitto/accounts.json": "r",
+        "mosquitto/health/mosquitto_sub": "r",
+        "certificates/server.crt": "r",
+        "certificates/server.key": "r",
+    },
+    "refill": {
+        "secrets/refill/mosquitto_sub": "r",
+        "secrets/refill/mosquitto_pub": "r",
+        "data/refill/losses": "w",
+    },
+    "replay-gate": {
+        "secrets/replay-gate/mosquitto_sub": "r",
+        "secrets/replay-gate/mosquitto_pub": "r",
+    },
+    "telegraf": {"secrets/telegraf/mqtt_password": "r", "secrets/telegraf/influxdb_token": "r"},
+    "influxdb": {"secrets/influxdb/password": "r", "secrets/influxdb/operator_token": "r"},
+    "influxdb-setup": {
+        "secrets/influxdb/operator_token": "r",
+        "secrets/telegraf/influxdb_token": "w",
+        "secrets/grafana/influxdb_token": "w",
+        "secrets/last-values/influxdb_token": "w",
+        "data/refill/losses": "w",
+    },
+    "grafana": {
+        "secrets/grafana/admin_password": "r",
+        "secrets/grafana/secret_key": "r",
+        "secrets/grafana/mqtt_password": "r",
+        "secrets/grafana/influxdb_token": "r",
+        "secrets/grafana/redis_password": "r",
+        "secrets/grafana/smtp_password": "r",
+        "grafana/contacts.json": "r",
+    },
+    "redis": {"redis/users.acl": "r"},
+    "last-values": {
+        "secrets/last-values/mqtt_password": "r",
+        "secrets/last-values/redis_password": "r",
+        "secrets/last-values/influxdb_token": "r",
+    },
+    "fleet": {"secrets/fleet/accounts.csv": "r"},
+    "traefik": {
+        "traefik/users": "r",
+        "certificates/server.crt": "r",
+        "certificates/server.key": "r",
+    },
+}
 # Who else is in the network of Docker's guard.
-GUARDED = {"docker-guard", "traefik", "log-shipper"}
+GUARDED = {"docker-guard", "log-shipper"}
 # Pages with a login of their own; all others have that of the door.
 OWN_LOGIN = {"grafana", "mqtt"}
 # Done with their work when they end, so nothing is left to be asked for its health.
@@ -108,22 +160,66 @@ def test_only_the_guard_holds_the_socket_of_docker(
     assert holders == {"docker-guard"}
 
 
+def test_a_service_reaches_its_own_secrets_and_no_others(
+    services: Services, unborn: RunningStack
+) -> None:
+    state = unborn.installation.state
+    found: dict[str, dict[str, str]] = {}
+    for name, service in services.items():
+        for volume in service.get("volumes", []):
+            source = Path(volume["source"])
+            # A folder above the state, or the root, would hold all of it.
+            assert not state.is_relative_to(source), (name, source)
+            if not source.is_relative_to(state):
+                continue
+            files = [source] if source.is_file() else source.rglob("*")
+            for path in files:
+                if path.is_file():
+                    mode = "r" if volume.get("read_only") else "w"
+                    found.setdefault(name, {})[str(path.relative_to(state))] = mode
+    assert found == REACHED
+    # Nor has a container the settings, which may have passwords, in its environment.
+    for name, service in services.items():
+        told = json.dumps([service.get("environment"), service.get("command")])
+        for path in unborn.installation.secrets.rglob("*"):
+            secret = path.read_text().strip() if path.is_file() else ""
+            assert not secret or secret not in told, (name, path)
+        assert "SMTP_PASSWORD=" not in told and "TELEGRAM_TOKEN" not in told, name
+
+
+def test_ports_without_tls_are_open_to_this_machine_alone(unborn: RunningStack) -> None:
+    def addresses() -> dict[tuple[str, int], str]:
+        return {
+            (name, port["target"]): port.get("host_ip", "")
+            for name, service in configured(unborn).items()
+            for port in service.get("ports", [])
+        }
+
+    expected = dict.fromkeys(IN_CLEAR, "127.0.0.1")
+    expected |= {("mosquitto", 8883): "", ("traefik", 8000): "", ("traefik", 8443): ""}
+    assert addresses() == expected
+    unborn.set(MOTE_MQTT_ADDRESS="192.0.2.7", MOTE_GRAFANA_ADDRESS="::1")
+    opened = addresses()
+    unborn.set(MOTE_MQTT_ADDRESS="127.0.0.1", MOTE_GRAFANA_ADDRESS="127.0.0.1")
+    assert opened == expected | {("mosquitto", 1883): "192.0.2.7", ("grafana", 3000): "::1"}
+
+
 def test_every_page_is_behind_a_login(services: Services) -> None:
+    http = yaml.safe_load((DOCKER / "traefik" / "dynamic.yaml").read_text())["http"]
     routed = set()
-    for service in services.values():
-        labels = service.get("labels", {})
-        prefix = "traefik.http.routers."
-        rules = [label for label in labels if label.startswith(prefix) and label.endswith(".rule")]
-        assert bool(rules) == (labels.get("traefik.enable") == "true")
-        for rule in rules:
-            router = rule.removeprefix(prefix).removesuffix(".rule")
-            routed.add(labels[rule].split("`")[1])
-            guards = labels.get(f"{prefix}{router}.middlewares", "").split(",")
-            assert (guards[0] == "login@file") == (router not in OWN_LOGIN), router
+    for name, router in http["routers"].items():
+        routed.add(router["rule"].split("`")[1])
+        assert (router.get("middlewares", [""])[0] == "login") == (name not in OWN_LOGIN), name
+        assert router["service"] == "api@internal" or router["service"] in http["services"]
     assert routed == {"/grafana", "/mqtt", "/redis", "/loki", "/mqttx", "/traefik", "/"}
-    assert (
-        services["traefik"]["environment"]["TRAEFIK_PROVIDERS_DOCKER_EXPOSEDBYDEFAULT"] == "false"
-    )
+    for service in http["services"].values():
+        (server,) = service["loadBalancer"]["servers"]
+        host = server["url"].removeprefix("http://").partition(":")[0]
+        assert "backend" in services[host]["networks"], host
+    # Static: nobody but the file is asked for routes, and no label makes one.
+    asked = {key for key in services["traefik"]["environment"] if "_PROVIDERS_" in key}
+    assert asked == {"TRAEFIK_PROVIDERS_FILE_FILENAME"}
+    assert not any("traefik" in label for one in services.values() for label in one["labels"])
 
 
 def test_one_switch_changes_from_promtail_to_alloy(unborn: RunningStack) -> None:

@@ -196,10 +196,20 @@ def _with_stack(document: dict[str, Any], data: Path | None) -> dict[str, Any]:
     """`document`, which finds the backend on Docker when it names no server."""
     if document.get("mqtt", {}).get("host"):
         return document
-    settings = _installation(data).settings()
-    host, port = settings["MOTE_NAMES"].split(",")[0], int(settings["MOTE_MQTT_PORT"])
-    echo(f"The board will look for the backend at {host}:{port}", err=True)
-    return {**document, "mqtt": {**document.get("mqtt", {}), "host": host, "port": port}}
+    from motekit.stack.exposure import EVERYBODY, is_loopback
+
+    installation = _installation(data)
+    settings = installation.settings()
+    server: dict[str, Any] = {"host": settings["MOTE_NAMES"].split(",")[0]}
+    if is_loopback(settings.get("MOTE_MQTT_ADDRESS", EVERYBODY)):
+        # Only the port with TLS is open to others than this machine.
+        authority = (installation.authority / "ca.crt").read_text(encoding="utf-8")
+        server |= {"port": installation.tls_port, "tls": True, "ca": authority}
+    else:
+        server["port"] = int(settings["MOTE_MQTT_PORT"])
+    tls = " with TLS" if "tls" in server else ""
+    echo(f"The board will look for the backend at {server['host']}:{server['port']}{tls}", err=True)
+    return {**document, "mqtt": {**document.get("mqtt", {}), **server}}
 
 
 def _logins(data: Path | None, stack: bool) -> "Logins":

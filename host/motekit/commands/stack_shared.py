@@ -101,18 +101,23 @@ def certificate_warning(installation: "Installation") -> str | None:
 
 def where(installation: "Installation", compose: "Compose") -> dict[str, str]:
     """The addresses of what runs: grafana, pages, mqtt, mqtt_tls; authority is a file."""
+    from motekit.stack import exposure
+
     settings = installation.settings()
     host = settings["MOTE_NAMES"].split(",")[0]
+    mqtt, grafana = (
+        host if key in exposure.opened(settings) else "localhost" for key in exposure.ADDRESSES
+    )
     running = {one.name for one in compose.services() if one.good}
     found = {}
     if "grafana" in running:
         path = "/grafana/" if installation.profile == "full" else ""
-        found["grafana"] = f"http://{host}:{settings['MOTE_GRAFANA_PORT']}{path}"
+        found["grafana"] = f"http://{grafana}:{settings['MOTE_GRAFANA_PORT']}{path}"
     if "traefik" in running:
         door = f"https://{host}:{settings.get('MOTE_HTTPS_PORT', 443)}"
         found["pages"] = door.removesuffix(":443")
     if "mosquitto" in running:
-        found["mqtt"] = f"{host}:{settings['MOTE_MQTT_PORT']}"
+        found["mqtt"] = f"{mqtt}:{settings['MOTE_MQTT_PORT']}"
         found["mqtt_tls"] = f"{host}:{settings['MOTE_MQTT_TLS_PORT']}"
         found["authority"] = str(installation.authority / "ca.crt")
     return found
@@ -126,7 +131,7 @@ def say_where(where: dict[str, str]) -> None:
         echo(f"All pages   {where['pages']}/grafana /redis /loki /mqttx /traefik  user owner,")
         echo("            user owner, password: mote stack secret web")
     if "mqtt" in where:
-        echo(f"MQTT        {where['mqtt']}")
-        echo(f"with TLS    {where['mqtt_tls']}, proven by")
+        echo(f"MQTT        {where['mqtt_tls']} with TLS, proven by")
         echo(f"            {where['authority']}")
+        echo(f"without TLS {where['mqtt']}")
         echo("Next        mote stack add DEVICE makes a login for a board")

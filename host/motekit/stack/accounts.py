@@ -1,7 +1,8 @@
-"""The accounts of the broker: one for each device and each service.
+"""The accounts of the broker: one for each device, each person and each service.
 
 They are the configuration of Mosquitto's dynamic security plugin, which binds an account to a
-client id. Rights are not in it: they follow from `motekit.acl`.
+client id. Rights follow from `motekit.acl`: those of people are roles in it, the others are in the
+access control list.
 """
 
 import base64
@@ -9,19 +10,25 @@ import hashlib
 import json
 import re
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from motekit import acl, credentials, payloads, private_files
+from motekit.acl import Role
 from motekit.credentials import OWNER, AccountError, new_typed_password
+from motekit.stack import mosquitto_acl
 
-# Accounts without a fixed client id: services have several sessions, people several clients.
+# Accounts without a fixed client id: services have several sessions, the owner several clients.
+# A person with a role has one client, whose id is the account's name: who may only read must not
+# end the session of a board by its client id.
 UNBOUND = (OWNER, *acl.SERVICES)
 # Sessions of the services in an installation whose settings have no MOTE_CLIENT_ID_SUFFIX: no
 # device may have such a name, as its client id is its name.
 CLIENT_IDS = (
     *(f"telegraf-{name}" for name in ("readings", "backfill", "status", "info", "broker")),
     "grafana-live",
+    "replay-gate",
 )
 _RESERVED = (*UNBOUND, *CLIENT_IDS)
 # PBKDF2 with SHA-512, as `mosquitto_passwd` writes it. The passwords are 99 random bits or more,
@@ -43,6 +50,14 @@ _DEFAULTS = {
 }
 
 
+@dataclass(frozen=True)
+class Account:
+    """A login: the hash of its password in the form of `mosquitto_passwd`, and a person's role."""
+
+    hashed: str
+    role: Role = Role.DEVICE
+
+
 class Accounts:
     """The accounts in file `path`, which holds hashes of passwords only.
 
@@ -53,19 +68,19 @@ class Accounts:
         self.path = path
         self._password_file = password_file
 
-    def add(self, devices: list[str]) -> dict[str, str]:
-        """Make an account for each device; their passwords, which are kept nowhere.
+    def add(self, names: list[str], role: Role = Role.DEVICE) -> dict[str, str]:
+        """Make an account for each name; return their passwords, which are kept nowhere.
 
         Raises AccountError, and makes none, for a name that is no device id, or is taken.
         """
         known = self._read()
-        for device in devices:
-            self.check(device)
-            if device in known:
-                raise credentials.taken(device, "mote stack remove")
-        passwords = {device: new_typed_password() for device in devices}
-        for device, password in passwords.items():
-            known[device] = _salted(password)
+        for name in names:
+            self.check(name)
+            if name in known:
+                raise credentials.taken(name, "mote stack remove")
+        passwords = {name: new_typed_password() for name in names}
+        for name, password in passwords.items():
+            known[name] = Account(_salted(password), role)
         self._write(known)
         return passwords
 
@@ -77,7 +92,7 @@ class Accounts:
     def put(self, device: str, password: str) -> None:
         """Let `device` log in with `password`, and no longer with the one before it."""
         known = self._read()
-        known[device] = _salted(password)
+        known[device] = Account(_salted(password))
         self._write(known)
 
     def remove(self, device: str) -> None:
@@ -89,85 +104,103 @@ class Accounts:
 
     def devices(self) -> list[str]:
         """The devices that have an account."""
-        return sorted(name for name in self._read() if name not in UNBOUND)
+        return sorted(name for name, role in self._roles() if role is Role.DEVICE)
+
+    def people(self) -> dict[str, Role]:
+        """The people who have an account, with their roles; the owner is not among them."""
+        return {name: role for name, role in sorted(self._roles()) if role is not Role.DEVICE}
+
+    def _roles(self) -> list[tuple[str, Role]]:
+        known = self._read().items()
+        return [(name, one.role) for name, one in known if name not in UNBOUND]
 
     def keep(self, logins: dict[str, str]) -> bool:
         """See to it that each name logs in with its password; True when that was not so."""
         known = self._read()
         new = {
-            name: _salted(password)
+            name: Account(_salted(password))
             for name, password in logins.items()
-            if not _matches(known.get(name, ""), password)
+            if name not in known or not _matches(known[name].hashed, password)
         }
-        converted = not self.path.exists()
+        # Of an earlier version: in another file, or without the roles of this one.
+        converted = not self.path.exists() or self._document()["roles"] != mosquitto_acl.roles()
         if new or converted:
             self._write(known | new)
-        if converted and self._password_file:
+        if self._password_file:
             self._password_file.unlink(missing_ok=True)
         return bool(new)
 
     def hashes(self) -> dict[str, str]:
-        """Return each device with the hash of its password."""
-        return {name: one for name, one in self._read().items() if name not in UNBOUND}
+        """Return each device and person with the hash of its password."""
+        return {name: one.hashed for name, one in self._read().items() if name not in UNBOUND}
 
     def take_over(self, content: bytes, is_password_file: bool) -> None:
-        """Write the accounts of a backup, of which nothing but names and hashes is taken.
+        """Write the accounts of a backup, of which only names, hashes and roles are taken.
 
         Raises AccountError for accounts that `mote stack` has not written.
         """
         known = _from_passwords(content) if is_password_file else _from_json(content)
-        for name, hashed in known.items():
+        for name, account in known.items():
             if name not in UNBOUND:
                 self.check(name)
-            if not _HASH.fullmatch(hashed):
+            if not _HASH.fullmatch(account.hashed):
                 raise AccountError(f"the account {name!r} has no hash of a password")
         self._write(known)
 
-    def _read(self) -> dict[str, str]:
-        """Return each name with its hash, in the form of `mosquitto_passwd`."""
+    def _document(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+        return document
+
+    def _read(self) -> dict[str, Account]:
         if self.path.exists():
-            document = json.loads(self.path.read_text(encoding="utf-8"))
-            return {one["username"]: _joined(one) for one in document["clients"]}
+            return {one["username"]: _account(one) for one in self._document()["clients"]}
         if self._password_file is None or not self._password_file.exists():
             return {}
         lines = self._password_file.read_text(encoding="utf-8").splitlines()
-        return {name: rest for name, _, rest in (line.partition(":") for line in lines)}
+        return {name: Account(rest) for name, _, rest in (line.partition(":") for line in lines)}
 
-    def _write(self, known: dict[str, str]) -> None:
-        clients = [_client(name, hashed) for name, hashed in sorted(known.items())]
-        document = {"defaultACLAccess": _DEFAULTS, "clients": clients, "groups": [], "roles": []}
+    def _write(self, known: dict[str, Account]) -> None:
+        document = {
+            "defaultACLAccess": _DEFAULTS,
+            "clients": [_client(name, one) for name, one in sorted(known.items())],
+            "groups": [],
+            "roles": mosquitto_acl.roles(),
+        }
         private_files.write(self.path, json.dumps(document, indent=1) + "\n")
 
 
-def _from_json(content: bytes) -> dict[str, str]:
+def _from_json(content: bytes) -> dict[str, Account]:
     try:
         clients = payloads.parse_json_object(content, _FILE_MAX)["clients"]
-        known = {one["username"]: _joined(one) for one in clients}
-    except (payloads.PayloadError, KeyError, TypeError) as error:
+        known = {one["username"]: _account(one) for one in clients}
+    except (payloads.PayloadError, KeyError, TypeError, AttributeError) as error:
         raise AccountError("the accounts of the broker are damaged") from error
     if len(known) < len(clients) or not all(isinstance(name, str) for name in known):
         raise AccountError("the accounts of the broker are damaged")
     return known
 
 
-def _from_passwords(content: bytes) -> dict[str, str]:
+def _from_passwords(content: bytes) -> dict[str, Account]:
     try:
         lines = content.decode().splitlines()
     except UnicodeDecodeError as error:
         raise AccountError("the accounts of the broker are damaged") from error
-    return {name: rest for name, _, rest in (line.partition(":") for line in lines)}
+    return {name: Account(rest) for name, _, rest in (line.partition(":") for line in lines)}
 
 
-def _client(name: str, hashed: str) -> dict[str, Any]:
-    """Return an account as the plugin has it; a device's client id is its name."""
-    _, _, rounds, salt, digest = hashed.split("$")
+def _client(name: str, account: Account) -> dict[str, Any]:
+    """Return an account as the plugin has it; the client id of most is their name."""
+    _, _, rounds, salt, digest = account.hashed.split("$")
     bound = {} if name in UNBOUND else {"clientid": name}
     login = {"salt": salt, "password": digest, "iterations": int(rounds)}
-    return {"username": name, **bound, **login, "roles": []}
+    role = mosquitto_acl.role_of(name, account.role)
+    return {"username": name, **bound, **login, "roles": [{"rolename": role}] if role else []}
 
 
-def _joined(client: dict[str, Any]) -> str:
-    return f"$7${client['iterations']}${client['salt']}${client['password']}"
+def _account(document: dict[str, Any]) -> Account:
+    hashed = f"$7${document['iterations']}${document['salt']}${document['password']}"
+    names = [one["rolename"] for one in document.get("roles", ())]
+    return Account(hashed, *(Role(one) for one in names if one in mosquitto_acl.GIVEN))
 
 
 def _salted(password: str) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from motekit.stack.exposure import EVERYBODY, is_loopback
+
 RECEIVER = "mote"
 _ORGANISATION = 1
 
@@ -57,6 +59,8 @@ def own_address(settings: dict[str, str]) -> str:
     """Where the links in an alert lead: the door with profile `full`, else Grafana's own port."""
     host = settings["MOTE_NAMES"].split(",")[0]
     if settings.get("MOTE_PROFILE") != "full":
+        if is_loopback(settings.get("MOTE_GRAFANA_ADDRESS", EVERYBODY)):
+            host = "localhost"
         return f"http://{host}:{settings['MOTE_GRAFANA_PORT']}/"
     if settings.get("MOTE_WEB_CERTIFICATE") == "letsencrypt":
         return f"https://{settings['MOTE_DOMAIN']}/grafana/"

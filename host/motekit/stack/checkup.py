@@ -11,6 +11,7 @@ from pathlib import Path
 
 from motekit import certificates
 from motekit.credentials import OWNER
+from motekit.stack import exposure
 from motekit.stack.compose import Compose, Service, StackError, check_docker
 from motekit.stack.installation import PROFILES, Installation
 
@@ -68,6 +69,7 @@ def look(installation: Installation) -> Iterator[Finding]:
         return
     services = Compose(installation).services()
     yield from _ports(installation, services)
+    yield from _exposed(installation)
     if not services:
         yield Finding("services", False, "nothing runs: mote stack up")
         return
@@ -139,6 +141,22 @@ def _ports(installation: Installation, services: list[Service]) -> Iterator[Find
         )
 
 
+def _exposed(installation: Installation) -> Iterator[Finding]:
+    """Say what others reach without TLS: not wrong, so it is good, but to be known."""
+    settings = installation.settings()
+    opened = exposure.opened(settings)
+    if not opened:
+        yield Finding("ports without TLS are open to this machine alone", True)
+    for key, clear in opened.items():
+        address = settings.get(key, exposure.EVERYBODY)
+        where = "every network of this machine" if address == exposure.EVERYBODY else address
+        yield Finding(
+            f"{key}={address}: {clear}, go in clear over {where}; {key}=127.0.0.1 in "
+            f"{installation.settings_file} and `mote stack up` end that",
+            True,
+        )
+
+
 def _port(installation: Installation, key: str) -> int:
     """Return a port of the settings; one that an earlier version did not know has its default."""
     text = installation.settings().get(key) or _DEFAULTS[key]
@@ -179,19 +197,17 @@ def _service(one: Service) -> Finding:
 
 def _login(installation: Installation) -> Finding:
     """Whether the broker lets its owner in, as a board would be let in."""
-    import paho.mqtt.client as mqtt
-    from paho.mqtt.enums import CallbackAPIVersion
+    from motekit.stack import broker
 
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="")
-    client.username_pw_set(OWNER, installation.secret("mqtt"))
+    try:
+        port = _port(installation, "MOTE_MQTT_TLS_PORT")
+    except StackError as error:
+        return Finding("login at the broker", False, str(error))
+    client = broker.client(installation, OWNER, installation.secret("mqtt"))
     answers: list[str] = []
     client.on_connect = lambda _client, _data, _flags, code, _properties: answers.append(str(code))
     try:
-        port = _port(installation, "MOTE_MQTT_PORT")
-    except StackError as error:
-        return Finding("login at the broker", False, str(error))
-    try:
-        client.connect("127.0.0.1", port)
+        client.connect(broker.HOST, port)
         until = datetime.datetime.now() + datetime.timedelta(seconds=_LOGIN_S)
         while not answers and datetime.datetime.now() < until:
             client.loop(0.1)

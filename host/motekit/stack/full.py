@@ -20,9 +20,11 @@ REDIS_SECRETS = {
 # What each may do. Without a login one may ask whether Redis is there, for its health check.
 _REDIS_RIGHTS = {
     "default": "nopass resetkeys -@all +ping",
-    "last-values": "~devices ~device:* ~values:* ~times:* -@all +@connection "
+    # The later rule wins, so single commands come last. @connection has commands that list and end
+    # the connections of others: those are dangerous.
+    "last-values": "~devices ~device:* ~values:* ~times:* -@all +@connection -@dangerous "
     "+hset +hgetall +sadd +smembers",
-    "grafana": "~* -@all +@connection +@read +info -@dangerous",
+    "grafana": "~* -@all +@connection +@read -@dangerous +info",
 }
 _FLEET = 20
 _SOCKET = "/var/run/docker.sock"

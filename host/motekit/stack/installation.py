@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from motekit import certificates, places, private_files
 from motekit.credentials import OWNER, new_password
-from motekit.stack import full, settings
+from motekit.stack import exposure, full, settings
 from motekit.stack.accounts import Accounts
 from motekit.stack.alerting import contact_points, own_address
 
@@ -25,10 +26,16 @@ MOTE_USER={user}
 # By which names and addresses boards and browsers reach this machine (its certificate has them).
 MOTE_NAMES={names}
 
-# Ports of this machine: MQTT for the local network, MQTT with TLS, Grafana.
+# Ports of this machine: MQTT, MQTT with TLS, Grafana.
 MOTE_MQTT_PORT=1883
 MOTE_MQTT_TLS_PORT=8883
 MOTE_GRAFANA_PORT=3000
+
+# MQTT on the first port and Grafana on its own have no TLS: passwords and readings go in clear. At
+# which addresses of this machine they are reached: 127.0.0.1 is this machine alone, 0.0.0.0 whoever
+# can reach it, or one of its addresses. MQTT with TLS and the pages of profile full stay open.
+MOTE_MQTT_ADDRESS=127.0.0.1
+MOTE_GRAFANA_ADDRESS=127.0.0.1
 
 # core, or full: with HTTPS for all pages, last values in Redis, logs, MQTTX, devices made up.
 MOTE_PROFILE=core
@@ -93,12 +100,16 @@ _BROKER_SECRETS = {
     "telegraf": "telegraf/mqtt_password",
     "grafana": "grafana/mqtt_password",
     "refill": "owner/refill_password",
+    "replay-gate": "owner/replay_gate_password",
     "health": "owner/health_password",
+    "control": "owner/control_password",
     "last-values": "last-values/mqtt_password",
 }
 PROFILES = ("core", "full")
 # Services that read files of docker/<service> at their start.
-_CONFIGURED = ("mosquitto", "telegraf", "refill")
+_CONFIGURED = ("mosquitto", "telegraf", "refill", "replay-gate", "influxdb")
+# The tokens that influxdb-setup makes: each is mounted as a file, which has to be there.
+TOKENS = tuple(f"{service}/influxdb_token" for service in ("telegraf", "grafana", "last-values"))
 
 
 class Installation:
@@ -136,14 +147,19 @@ class Installation:
         if not self.made:
             self.write_settings(rootless, {"MOTE_NAMES": ",".join(names)} if names else {})
             did.append(f"settings in {self.settings_file}")
-        elif names:
-            self._set("MOTE_NAMES", ",".join(names))
+        else:
+            if names:
+                self._set("MOTE_NAMES", ",".join(names))
+            did += self._keep_addresses()
         files = [secret.file for secret in SECRETS.values()]
         own = (*files, *_BROKER_SECRETS.values(), *full.REDIS_SECRETS.values(), _GRAFANA_KEY)
         for secret in dict.fromkeys(own):
             if not (self.secrets / secret).exists():
                 private_files.write(self.secrets / secret, new_password())
                 did.append(f"secret {secret}")
+        for path in (*(self.secrets / token for token in TOKENS), self.losses):
+            if not path.exists():
+                private_files.write(path, "")
         logins = full.fleet_accounts(self.secrets / "fleet" / "accounts.csv") | {
             name: (self.secrets / secret).read_text(encoding="utf-8")
             for name, secret in _BROKER_SECRETS.items()
@@ -159,6 +175,13 @@ class Installation:
         if certificates.ensure(self.authority, self.certificates, known):
             did.append(f"certificate for {', '.join(known)}")
         return did
+
+    def _keep_addresses(self) -> list[str]:
+        """Settings of an earlier version go on as they were: boards may need the open port."""
+        missing = [key for key in exposure.ADDRESSES if key not in self.settings()]
+        for key in missing:
+            self._set(key, exposure.EVERYBODY)
+        return [f"setting {key}={exposure.EVERYBODY}, as it was before" for key in missing]
 
     def stale(self) -> list[str]:
         """Return the services whose configuration in docker/ changed since `make`.
@@ -178,6 +201,11 @@ class Installation:
     def settings(self) -> dict[str, str]:
         """The settings of this installation."""
         return read_env(self.settings_file)
+
+    @property
+    def tls_port(self) -> int:
+        """The port of this machine for MQTT with TLS."""
+        return int(self.settings()["MOTE_MQTT_TLS_PORT"])
 
     @property
     def profile(self) -> str:
@@ -245,24 +273,28 @@ class Installation:
             self.backups,
         )
         secrets = ("owner", "influxdb", "telegraf", "grafana", "last-values", "fleet")
-        below = [self.secrets / name for name in secrets]
+        below = [self.secrets / name for name in (*secrets, "refill", "replay-gate")]
         data = ("mosquitto", "influxdb", "grafana", "refill", *full.DATA)
         below += [self.data / name for name in data]
-        below += [self.broker / "health", self.broker / "refill", self.contacts.parent]
+        below += [self.broker / "health", self.contacts.parent]
         below += [self.state / name for name in ("redis", "traefik", "revisions")]
         for path in (*top, *below):
             private_files.folder(path)
 
     def _write_logins(self) -> None:
         # mosquitto_sub and _pub read options from here, so that no command line shows a password.
-        for name, options, programs in (
-            ("health", "", ("mosquitto_sub",)),
-            ("refill", "-h mosquitto\n", ("mosquitto_sub", "mosquitto_pub")),
+        both = ("mosquitto_sub", "mosquitto_pub")
+        for name, folder, options, programs in (
+            ("health", self.broker, "", both[:1]),
+            ("refill", self.secrets, "-h mosquitto\n", both),
+            ("replay-gate", self.secrets, "-h mosquitto\n", both),
         ):
             password = (self.secrets / _BROKER_SECRETS[name]).read_text(encoding="utf-8")
             for program in programs:
-                path = self.broker / name / program
+                path = folder / name / program
                 _write_if_new(path, f"{options}-u {name}\n-P {password}\n")
+        # An earlier version had it where the broker can read it.
+        shutil.rmtree(self.broker / "refill", ignore_errors=True)
 
     def _write_full_logins(self) -> None:
         passwords = {

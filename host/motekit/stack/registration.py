@@ -6,13 +6,13 @@ from typing import ClassVar
 
 import paho.mqtt.client as mqtt
 from mote import contract
-from paho.mqtt.enums import CallbackAPIVersion
 
 from motekit.credentials import OWNER, AccountError, new_password
-from motekit.stack.compose import Compose, StackError
+from motekit.stack import broker
+from motekit.stack.compose import StackError
 from motekit.stack.installation import Installation
 
-# The broker has just been restarted to know the login.
+# A broker that could not be told of the login is being restarted.
 PROOF_S = 30
 
 
@@ -35,7 +35,7 @@ class Registration:
         """The broker knows it at once where it runs, and then it is proven."""
         self._installation.accounts.put(device, password)
         try:
-            running = Compose(self._installation).restart("mosquitto")
+            running = broker.tell(self._installation, {device: password})
         except (StackError, OSError) as error:
             raise AccountError(
                 f"the login of {device} is made, but the broker does not know it yet: {error}. "
@@ -87,8 +87,7 @@ class Registration:
     def _client(self, user: str, password: str) -> mqtt.Client:
         # The broker lets a device in with its own client id only.
         client_id = "" if user == OWNER else user
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id)
-        client.username_pw_set(user, password)
+        client = broker.client(self._installation, user, password, client_id)
         client.reconnect_delay_set(1, 1)
-        client.connect_async("127.0.0.1", int(self._installation.settings()["MOTE_MQTT_PORT"]))
+        client.connect_async(broker.HOST, self._installation.tls_port)
         return client
