@@ -174,7 +174,7 @@ def gate(broker: StackBroker, tmp_path: Path) -> Iterator["subprocess.Popen[str]
     folder = tmp_path / "login"
     folder.mkdir()
     for name in ("mosquitto_sub", "mosquitto_pub"):
-        written = broker.installation.secrets / "replay-gate" / name
+        written = broker.installation.logins / "replay-gate" / name
         options = written.read_text().replace("-h mosquitto", "-h 127.0.0.1")
         (folder / name).write_text(f"{options}-p {broker.ports['1883']}\n")
     process = subprocess.Popen(

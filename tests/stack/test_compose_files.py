@@ -27,13 +27,13 @@ REACHED = {
         "certificates/server.key": "r",
     },
     "refill": {
-        "secrets/refill/mosquitto_sub": "r",
-        "secrets/refill/mosquitto_pub": "r",
+        "logins/refill/mosquitto_sub": "r",
+        "logins/refill/mosquitto_pub": "r",
         "data/refill/losses": "w",
     },
     "replay-gate": {
-        "secrets/replay-gate/mosquitto_sub": "r",
-        "secrets/replay-gate/mosquitto_pub": "r",
+        "logins/replay-gate/mosquitto_sub": "r",
+        "logins/replay-gate/mosquitto_pub": "r",
     },
     "telegraf": {"secrets/telegraf/mqtt_password": "r", "secrets/telegraf/influxdb_token": "r"},
     "influxdb": {"secrets/influxdb/password": "r", "secrets/influxdb/operator_token": "r"},

@@ -122,6 +122,8 @@ class Installation:
         self.authority = self.state / "authority"
         self.certificates = self.state / "certificates"
         self.broker = self.state / "mosquitto"
+        # Written anew from the secrets, so in no backup.
+        self.logins = self.state / "logins"
         self.contacts = self.state / "grafana" / "contacts.json"
         self.data = self.state / "data"
         self.backups = self.state / "backups"
@@ -253,7 +255,12 @@ class Installation:
 
     def exposed(self) -> list[Path]:
         """Files with secrets that others than their owner may read."""
-        private = [self.settings_file, *self.secrets.rglob("*"), *self.authority.glob("*.key")]
+        private = [
+            self.settings_file,
+            *self.secrets.rglob("*"),
+            *self.logins.rglob("*"),
+            *self.authority.glob("*.key"),
+        ]
         private += [self.accounts.path, self.certificates / "server.key"]
         return [path for path in private if path.is_file() and path.stat().st_mode & 0o077]
 
@@ -273,10 +280,11 @@ class Installation:
             self.backups,
         )
         secrets = ("owner", "influxdb", "telegraf", "grafana", "last-values", "fleet")
-        below = [self.secrets / name for name in (*secrets, "refill", "replay-gate")]
+        below = [self.secrets / name for name in secrets]
         data = ("mosquitto", "influxdb", "grafana", "refill", *full.DATA)
         below += [self.data / name for name in data]
         below += [self.broker / "health", self.contacts.parent]
+        below += [self.logins, self.logins / "refill", self.logins / "replay-gate"]
         below += [self.state / name for name in ("redis", "traefik", "revisions")]
         for path in (*top, *below):
             private_files.folder(path)
@@ -286,8 +294,8 @@ class Installation:
         both = ("mosquitto_sub", "mosquitto_pub")
         for name, folder, options, programs in (
             ("health", self.broker, "", both[:1]),
-            ("refill", self.secrets, "-h mosquitto\n", both),
-            ("replay-gate", self.secrets, "-h mosquitto\n", both),
+            ("refill", self.logins, "-h mosquitto\n", both),
+            ("replay-gate", self.logins, "-h mosquitto\n", both),
         ):
             password = (self.secrets / _BROKER_SECRETS[name]).read_text(encoding="utf-8")
             for program in programs:
