@@ -2,9 +2,12 @@
 
 Forms and patches go through the compiled firmware on MicroPython, which runs in a world that lets
 it in everywhere and writes down what comes (trust_on_device.py). What came is judged apart from it
-(trust_judge.py). `python tests/soak/trust.py portal|config NUMBER [SEED]` shows a single case.
+(trust_judge.py). Some go to whole boards between rogue networks (rogue.py).
+
+`python tests/soak/trust.py portal|config NUMBER [SEED]` shows a single case.
 """
 
+import asyncio
 import json
 import os
 import random
@@ -20,10 +23,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import rogue
 import trust_judge
 from trust_cases import Case, Maker
 
-NAMES = ("trust_portal_posts", "trust_config_patches", "trust_secrets_leaked")
+NAMES = (
+    "trust_portal_posts",
+    "trust_config_patches",
+    "trust_rogue_posts",
+    "trust_secrets_leaked",
+)
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -33,7 +42,9 @@ POSTS = int(os.environ.get("MOTE_TRUST_POSTS", "60000"))
 PATCHES = int(os.environ.get("MOTE_TRUST_PATCHES", "50000"))
 # Two boards at a time; a campaign that takes longer ends with what it has.
 BOARDS = 2
-LONGEST_S = {"portal": 300, "config": 150}
+LONGEST_S = {"portal": 270, "config": 130, "rogue": 80}
+# Posts to whole boards, so many at a time, in a house with a real broker (rogue.py).
+ROGUE_POSTS, ROGUE_BOARDS = 300, 4
 CASE_S = 120
 TOLD_EVERY_S = 30
 SHOWN = 5
@@ -168,8 +179,21 @@ def run(figure: Callable[[str, float, str], None]) -> None:
         figure(name, outcome.count, "")
         leaked += len(outcome.wrong)
         assert outcome.sent > outcome.count / 20, "the board hardly sent anything: nothing is shown"
+    rogue_house = whole_boards(ROGUE_POSTS, seed, ROGUE_BOARDS)
+    figure("trust_rogue_posts", rogue_house.posts, "")
+    print(*(f"# seed {seed}, {leak}" for leak in rogue_house.leaks), sep="\n", flush=True)
+    leaked += len(rogue_house.leaks)
     figure("trust_secrets_leaked", leaked, "")
     assert not leaked, f"{leaked} cases give a secret away or change too much: see above"
+
+
+def whole_boards(posts: int, seed: int, at_once: int) -> rogue.House:
+    """Forms to whole boards between rogue networks; what the rogue's mosquitto got is in it."""
+    with tempfile.TemporaryDirectory(prefix="mote-rogue-") as folder:
+        work = rogue.campaign(Path(folder), posts, seed, at_once, LONGEST_S["rogue"])
+        house = asyncio.run(work)
+    assert house.controls == 2, "the rogue does not receive even what is meant for it"
+    return house
 
 
 def show(kind: str, seed: int, outcome: Outcome) -> None:

@@ -40,12 +40,17 @@ def faults(case: Case, seen: list[list[Any]], log: list[str]) -> list[str]:
     return found
 
 
+def plain(case: Case) -> list[bytes]:
+    """Return what was posted in each step, as it was sent and decoded."""
+    return [unquote_to_bytes(body.replace(b"+", b" ")) + body for body in case.bodies]
+
+
 class _Judge:
     def __init__(self, case: Case) -> None:
         self.case = case
         # Roads that a secret took when it was entered: core -> roads.
         self.taken: dict[str, set[Road]] = {one.core: set() for one in case.secrets}
-        self.entered = [unquote_to_bytes(body.replace(b"+", b" ")) + body for body in case.bodies]
+        self.entered = plain(case)
         self.present = case.stored
 
     def fault_of(self, event: list[Any]) -> str:
