@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import port_sockets
+from counted_sockets import CountedSockets
 from mdns_packets import compressed, name, record, response, srv
 from mote.mqtt import mdns
 from mote.mqtt.mdns import PTR, SRV, A
@@ -199,46 +200,14 @@ async def test_a_flood_neither_fills_the_memory_nor_ends_the_search_late():
 
 
 async def test_every_search_closes_its_socket():
-    opened, closed = [], []
-    real = mdns.socket
-
-    class Counted:
-        AF_INET, SOCK_DGRAM = real.AF_INET, real.SOCK_DGRAM
-        getaddrinfo = staticmethod(real.getaddrinfo)
-
-        def __init__(self):
-            self._sock = real.socket(real.AF_INET, real.SOCK_DGRAM)
-            opened.append(self)
-
-        @staticmethod
-        def socket(family, kind):
-            return Counted()
-
-        def close(self):
-            closed.append(self)
-            self._sock.close()
-
-        def __getattr__(self, attribute):
-            return getattr(self._sock, attribute)
-
     async with Network(two_servers, still=False):
-        mdns.socket = Counted
-        try:
+        with CountedSockets(mdns) as sockets:
             await mdns.browse(wait_ms=50)
             await mdns.resolve("other.local", 200)
-            task = asyncio.create_task(mdns.browse())
-            await asyncio.sleep_ms(50)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                opened.append("cancelled")
+            await sockets.cancelled_after(50, mdns.browse())
             mdns.GROUP = "255.255.255.255"
             await mdns.browse()
-        finally:
-            mdns.socket = real
-    opened.remove("cancelled")
-    assert len(opened) == 4 and opened == closed
+    assert len(sockets.opened) == 4 and sockets.opened == sockets.closed
 
 
 async def test_empty_datagrams_on_the_way_keep_nothing_from_being_found():

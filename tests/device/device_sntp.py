@@ -1,8 +1,7 @@
 """SNTP: one question, and what comes back."""
 
-import asyncio
-
 import port_sockets
+from counted_sockets import CountedSockets
 from mote.clock import sntp
 from ports import bound
 from scripted_sntp import ERA_MS, NOW_MS, UNIX_1900, Server, answer, stamp
@@ -239,42 +238,10 @@ async def test_nobody_there_and_no_such_name_are_an_oserror():
 
 
 async def test_every_question_closes_its_socket():
-    opened, closed = [], []
-    real = sntp.socket
-
-    class Counted:
-        AF_INET, SOCK_DGRAM = real.AF_INET, real.SOCK_DGRAM
-        getaddrinfo = staticmethod(real.getaddrinfo)
-
-        def __init__(self):
-            self._sock = real.socket(real.AF_INET, real.SOCK_DGRAM)
-            opened.append(self)
-
-        @staticmethod
-        def socket(family, kind):
-            return Counted()
-
-        def close(self):
-            closed.append(self)
-            self._sock.close()
-
-        def __getattr__(self, attribute):
-            return getattr(self._sock, attribute)
-
-    sntp.socket = Counted
-    try:
+    with CountedSockets(sntp) as sockets:
         await outcome(lambda question: (answer(question),))
         await outcome(lambda question: (answer(question, stratum=0),))
         await outcome(lambda question: (), 50)
         async with Server(lambda question: ()):
-            task = asyncio.create_task(sntp.ask("127.0.0.1"))
-            await asyncio.sleep_ms(90)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                opened.append("cancelled")
-    finally:
-        sntp.socket = real
-    opened.remove("cancelled")
-    assert len(opened) == 4 and opened == closed
+            await sockets.cancelled_after(90, sntp.ask("127.0.0.1"))
+    assert len(sockets.opened) == 4 and sockets.opened == sockets.closed

@@ -33,30 +33,23 @@ def replace(file: Path, pattern: str, text: str) -> None:
     file.write_text(content, encoding="utf-8")
 
 
-def deaf_names(portal: Path) -> None:
-    """From the fifth packet on the name server answers nobody."""
-    file = portal / "dns_server.py"
-    replace(
-        file,
-        r"            if not packet:\n",
-        "            await _deaf()\n            if not packet:\n",
-    )
+def deaf(file: Path, before: str, after: str = "") -> None:
+    """Let the server in `file` wait for ever the fifth time that it comes between these lines."""
+    wait = "            await _deaf()\n"
+    replace(file, re.escape(before + after), before + wait + after)
     with file.open("a") as code:
         code.write("\n_left = [5]\n\n\nasync def _deaf():\n    _left[0] -= 1\n")
         code.write("    if not _left[0]:\n        await asyncio.sleep(1000)\n")
+
+
+def deaf_names(portal: Path) -> None:
+    """From the fifth packet on the name server answers nobody."""
+    deaf(portal / "dns_server.py", "", "            if not packet:\n")
 
 
 def deaf_pages(portal: Path) -> None:
     """From the fifth client on nobody is accepted."""
-    file = portal / "http.py"
-    replace(
-        file,
-        r"            await readable\(listener\)\n",
-        "            await readable(listener)\n            await _deaf()\n",
-    )
-    with file.open("a") as code:
-        code.write("\n_left = [5]\n\n\nasync def _deaf():\n    _left[0] -= 1\n")
-        code.write("    if not _left[0]:\n        await asyncio.sleep(1000)\n")
+    deaf(portal / "http.py", "            await readable(listener)\n")
 
 
 async def asked_again(board: VirtualBoard) -> Answer:

@@ -30,6 +30,16 @@ def said(host: Host) -> str:
     return "\n".join(published + host.board.log)
 
 
+async def end_of_flashing(light: Light) -> tuple[int, float]:
+    """Which change of the LED ends its flashing, and when that was."""
+    await light.keeps(IDENTIFY, 1)
+    at_work = len(light.seen)
+    await light.keeps(CONNECTED, 6)
+    times = [time for time, _ in light.seen]
+    last = next(i for i in range(at_work, len(times)) if times[i + 1] - times[i] > 3)
+    return last, times[last]
+
+
 async def test_a_restart_is_answered_and_then_seen_as_offline_and_online(tmp_path) -> None:
     async with commanded(tmp_path) as host:
         since = len(host.heard.heard)
@@ -47,13 +57,9 @@ async def test_identify_flashes_the_led_for_its_time(tmp_path) -> None:
         await light.keeps(CONNECTED, 6)
         since, asked = len(light.seen), asyncio.get_running_loop().time()
         assert (await host.ask("n1", cmd="identify", seconds=8))["ok"]
-        await light.keeps(IDENTIFY, 1)
-        at_work = len(light.seen)
-        await light.keeps(CONNECTED, 6)
-        times = [time for time, _ in light.seen]
-        last = next(i for i in range(at_work, len(times)) if times[i + 1] - times[i] > 3)
+        last, ended = await end_of_flashing(light)
         # Never too early; and no more flashes than it has time for, whenever a busy machine ends.
-        assert times[last] - asked > 7.9
+        assert ended - asked > 7.9
         assert last - since < 8 * 20 + 5
 
 
@@ -65,12 +71,8 @@ async def test_a_second_identify_does_not_end_the_first_early(tmp_path) -> None:
         asked = asyncio.get_running_loop().time()
         assert (await host.ask("n2", cmd="identify", seconds=8))["ok"]
         assert (await host.ask("n3", cmd="identify", seconds=0.2))["ok"]
-        await light.keeps(IDENTIFY, 1)
-        at_work = len(light.seen)
-        await light.keeps(CONNECTED, 6)
-        times = [time for time, _ in light.seen]
-        last = next(i for i in range(at_work, len(times)) if times[i + 1] - times[i] > 3)
-        assert times[last] - asked > 7.9
+        _, ended = await end_of_flashing(light)
+        assert ended - asked > 7.9
 
 
 async def test_the_log_level_hides_and_shows_lines(tmp_path) -> None:

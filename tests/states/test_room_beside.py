@@ -53,14 +53,14 @@ async def test_after_a_connection_the_portal_serves_phones_and_no_reading_is_dro
         w = Walk(place.world, place.wifi, board, settings(place), place.broker)
         await w.sees(contract.LOG_FIRST_READING, "clock: set by")
         place.world.switch(place.wifi, up=False)
-        await w.sees(contract.LOG_SETUP, timeout=60)
+        await w.sees(contract.LOG_SETUP)
         for _ in range(4):
             assert (await visit(board)).status == 200
         assert (await visit(board, "/save", FORM, Origin=f"http://{OWN}")).status == 303
         assert (await visit(board, "/progress")).status == 200
-        await w.sees("trial: the WiFi network was not found", timeout=60)
+        await w.sees("trial: the WiFi network was not found")
         assert b"not found" in (await visit(board, "/status")).body
         place.world.switch(place.wifi, up=True)
-        await w.sees("portal closes", contract.LOG_CONNECTED, timeout=60)
+        await w.sees("portal closes", contract.LOG_CONNECTED)
         assert not [line for line in board.log if line.startswith("E ")], board.log
         assert sum(bool(re.search(r"I \d+ mote ", line)) for line in board.log) == 1

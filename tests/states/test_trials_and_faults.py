@@ -32,7 +32,7 @@ async def test_the_fifth_crash_leads_to_safe_mode_with_the_traceback(tmp_path) -
         assert "RuntimeError: a bad release" in page and "mote/running.py" in page
         assert (await ask(w.board, "/start", b"", Origin=f"http://{OWN}")).status == 303
         await w.sees("once more", "crash 5 of 5", "safe mode", contract.LOG_SETUP)
-        await w.sees("nobody came to safe mode", "crash 5 of 5", "safe mode", timeout=60)
+        await w.sees("nobody came to safe mode", "crash 5 of 5", "safe mode")
 
 
 async def test_a_stray_ctrl_c_in_safe_mode_leads_back_to_safe_mode(tmp_path) -> None:
@@ -47,29 +47,25 @@ async def test_a_stray_ctrl_c_in_safe_mode_leads_back_to_safe_mode(tmp_path) -> 
 @way("mended")
 async def test_a_board_in_safe_mode_is_told_over_mqtt_to_start_again(tmp_path) -> None:
     async with walk(tmp_path, crash=True, crashes=4, SAFE_MODE_MS=600_000) as w:
-        await w.sees(
-            "crash 5 of 5", "safe mode", contract.LOG_SETUP, contract.LOG_CONNECTED, timeout=60
-        )
+        await w.sees("crash 5 of 5", "safe mode", contract.LOG_SETUP, contract.LOG_CONNECTED)
         await w.obeys("asked for over MQTT", cmd="restart", nonce="again")
-        await w.sees("crash 5 of 5", "safe mode", timeout=60)
+        await w.sees("crash 5 of 5", "safe mode")
         # A new configuration may be what helps; where it is not, the old one is back.
         old = {**w.settings, "interval": 9}
         await w.obeys("a new configuration is tried", cmd="config", nonce="other", config=old)
-        await w.sees("crash 5 of 5", contract.LOG_PROBATION_FAILED, timeout=60)
-        await w.sees("crash 5 of 5", "safe mode", timeout=60)
+        await w.sees("crash 5 of 5", contract.LOG_PROBATION_FAILED)
+        await w.sees("crash 5 of 5", "safe mode")
 
 
 @way("portal alone")
 async def test_where_safe_mode_crashes_the_portal_is_left_with_the_first_fault(tmp_path) -> None:
     async with walk(tmp_path, crash=True, crashes=4, crash_in_safe_mode=True) as w:
-        await w.sees(
-            "crash 5 of 5", "safe mode", "a crash in safe mode", contract.LOG_RESTART, timeout=60
-        )
-        await w.sees("safe mode", contract.LOG_SETUP, timeout=60)
+        await w.sees("crash 5 of 5", "safe mode", "a crash in safe mode", contract.LOG_RESTART)
+        await w.sees("safe mode", contract.LOG_SETUP)
         page = (await ask(w.board)).body.decode()
         assert "RuntimeError: a bad release" in page and "no rescue" not in page
         assert (await ask(w.board, "/start", b"", Origin=f"http://{OWN}")).status == 303
-        await w.sees("once more", "crash 5 of 5", "a crash in safe mode", timeout=60)
+        await w.sees("once more", "crash 5 of 5", "a crash in safe mode")
         assert not any(contract.LOG_CONNECTED in line for line in w.board.log)
 
 
@@ -85,7 +81,7 @@ async def test_a_configuration_on_probation_makes_room_for_the_old_one(tmp_path)
         w.board.flash.write("config.json", old.replace(b'"mqtt.local"', b'"no.such.host"'))
         await w.board.power_on()
         await w.sees(contract.LOG_PROBATION_FAILED, contract.LOG_RESTART)
-        await w.sees(contract.LOG_FIRST_READING, timeout=60)
+        await w.sees(contract.LOG_FIRST_READING)
 
 
 @way("probation")
@@ -96,11 +92,9 @@ async def test_a_configuration_that_makes_the_board_crash_makes_room_as_well(tmp
         w.board.flash.write("config.old", old)
         w.board.flash.write("config.json", old.replace(b'"dev"', b'"new"'))
         await w.board.power_on()
-        await w.sees(
-            "crash 5 of 5", contract.LOG_PROBATION_FAILED, contract.LOG_RESTART, timeout=60
-        )
+        await w.sees("crash 5 of 5", contract.LOG_PROBATION_FAILED, contract.LOG_RESTART)
         # It is the release here: with the old one, too, the next crash leads to safe mode.
-        await w.sees("crash 5 of 5", "safe mode", contract.LOG_SETUP, timeout=60)
+        await w.sees("crash 5 of 5", "safe mode", contract.LOG_SETUP)
         await w.board.cut_power()
         assert w.board.flash.read("config.json") == old
 

@@ -89,7 +89,7 @@ class Walk:
         self.world, self.wifi, self.board, self.settings = world, wifi, board, settings
         self._broker = broker
 
-    async def sees(self, *texts: str, timeout: float = 90) -> None:
+    async def sees(self, *texts: str, timeout: float = 240) -> None:
         """Each text comes on the serial log after the one before it."""
         for text in texts:
             await self.board.wait_for_log(text, timeout, since=self._at)

@@ -12,7 +12,16 @@ from mote import contract
 from motekit.broker import backend, properties
 from motekit.broker.backend import Change, Message, SavedSession, SavedState, Subscription
 
-SCHEMA = """
+# Of the tables that hold a message, behind its topic.
+_MESSAGE_COLUMNS = """payload BLOB NOT NULL,
+    qos INTEGER NOT NULL,
+    retain INTEGER NOT NULL,
+    properties BLOB NOT NULL,
+    account TEXT NOT NULL,
+    publisher TEXT NOT NULL,
+    time_ns INTEGER NOT NULL,
+    expires_ns INTEGER NOT NULL"""
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS mqtt_session (
     client_id TEXT PRIMARY KEY,
     account TEXT NOT NULL,
@@ -38,14 +47,7 @@ CREATE TABLE IF NOT EXISTS mqtt_queue (
     delivery_retain INTEGER NOT NULL,
     identifiers TEXT NOT NULL,
     topic TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    qos INTEGER NOT NULL,
-    retain INTEGER NOT NULL,
-    properties BLOB NOT NULL,
-    account TEXT NOT NULL,
-    publisher TEXT NOT NULL,
-    time_ns INTEGER NOT NULL,
-    expires_ns INTEGER NOT NULL,
+    {_MESSAGE_COLUMNS},
     UNIQUE (client_id, packet_id)
 );
 CREATE TABLE IF NOT EXISTS mqtt_received (
@@ -55,26 +57,12 @@ CREATE TABLE IF NOT EXISTS mqtt_received (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mqtt_retained (
     topic TEXT PRIMARY KEY,
-    payload BLOB NOT NULL,
-    qos INTEGER NOT NULL,
-    retain INTEGER NOT NULL,
-    properties BLOB NOT NULL,
-    account TEXT NOT NULL,
-    publisher TEXT NOT NULL,
-    time_ns INTEGER NOT NULL,
-    expires_ns INTEGER NOT NULL
+    {_MESSAGE_COLUMNS}
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mqtt_will (
     client_id TEXT PRIMARY KEY,
     topic TEXT NOT NULL,
-    payload BLOB NOT NULL,
-    qos INTEGER NOT NULL,
-    retain INTEGER NOT NULL,
-    properties BLOB NOT NULL,
-    account TEXT NOT NULL,
-    publisher TEXT NOT NULL,
-    time_ns INTEGER NOT NULL,
-    expires_ns INTEGER NOT NULL
+    {_MESSAGE_COLUMNS}
 ) WITHOUT ROWID;
 """
 
