@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,7 +16,8 @@ from motekit import places, terminal
 from motekit.exits import FAILED, explained
 from motekit.terminal import print_json
 
-NEEDS = ("demo", "boards", "tests")
+CERTIFICATE_DAYS = 30
+NEEDS = ("demo", "hub", "boards", "tests")
 EPILOG = explained(
     "mote doctor --for tests",
     failed="something is missing that the demo needs, or that which --for names",
@@ -24,7 +26,7 @@ EPILOG = explained(
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `needed_for` is demo, boards or tests."""
+    """One thing that was looked at. `needed_for` is demo, hub, boards or tests."""
 
     what: str
     needed_for: str
@@ -34,7 +36,7 @@ class Finding:
 
 def command(
     needed_for: Annotated[
-        str, typer.Option("--for", help="Only what this needs: demo, boards, tests.")
+        str, typer.Option("--for", help="Only what this needs: demo, hub, boards, tests.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -65,6 +67,7 @@ def look() -> Iterator[Finding]:
         importlib.util.find_spec("micropython_unix") is not None,
         "virtual boards run on Linux x86-64 and macOS; elsewhere use real boards with mote hub",
     )
+    yield from _hub()
     yield from _serial_ports()
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     table = places.PROVISIONING / "system-packages.toml"
@@ -82,6 +85,34 @@ def look() -> Iterator[Finding]:
     )
 
 
+def _hub() -> Iterator[Finding]:
+    """How the hub of this user's data folder is, if it runs."""
+    from motekit.hub import dropped, hub_state
+
+    hub = hub_state.running(places.data() / "hub")
+    if hub is None:
+        return
+    encrypted = "what others in the network send and get is encrypted"
+    exposed = " and ".join(hub.exposed)
+    yield Finding(
+        f"hub: without TLS others in the network can read {exposed}" if exposed
+        else f"hub: {encrypted}",
+        "hub",
+        not exposed,
+        "start it without --also-plain" if hub.tls_port else "start it with mote hub --tls",
+    )  # fmt: skip
+    if hub.certificate_ends:
+        ends = time.strftime("%Y-%m-%d", time.localtime(hub.certificate_ends))
+        left = (hub.certificate_ends - time.time()) / 86_400
+        remedy = "restart the hub, which renews its own; a given one is yours to renew"
+        yield Finding(
+            f"hub: its certificate ends on {ends}", "hub", left > CERTIFICATE_DAYS, remedy
+        )
+    lost = dropped.sentence(hub.dropped)
+    remedy = "let clients with kept sessions connect, or end their sessions; see docs/reference"
+    yield Finding(f"hub: {lost or 'no messages dropped'}", "hub", not lost, remedy)
+
+
 def _serial_ports() -> Iterator[Finding]:
     from motekit.serial import ports
 
@@ -97,7 +128,12 @@ def _print(findings: list[Finding]) -> None:
     from rich.padding import Padding
 
     console = terminal.console()
-    titles = {"demo": "Demo and hub", "boards": "Real boards", "tests": "Tests"}
+    titles = {
+        "demo": "Demo and hub",
+        "hub": "Running hub",
+        "boards": "Real boards",
+        "tests": "Tests",
+    }
     for need in NEEDS:
         group = [finding for finding in findings if finding.needed_for == need]
         if group:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from motekit import private_files
+from motekit import places, private_files
 from motekit.commands import completion, setup_network
 from motekit.exits import explained, fail
 from motekit.terminal import echo, print_json
@@ -77,11 +77,13 @@ def address(device: str, given: str = "") -> str:
     Empty where a phone cannot reach it: the hub serves its dashboard to this computer only, unless
     it was started with --dashboard-host.
     """
-    from motekit.hub import announce
+    from motekit.hub import announce, hub_state
 
     base = given
     if not base and _reached_by_others(DASHBOARD_PORT):
-        base = f"http://{announce.own_name()}:{DASHBOARD_PORT}"
+        hub = hub_state.running(places.data() / "hub")
+        scheme = "https" if hub and hub.dashboard.startswith("https:") else "http"
+        base = f"{scheme}://{announce.own_name()}:{DASHBOARD_PORT}"
     return f"{base.rstrip('/')}/device/{device}" if base else ""
 
 

@@ -98,7 +98,7 @@ def command(
         document = settings.overlaid(document, _values(device, wifi, server, put or []))
         accounts = _logins(data, stack) if login else None
         if login:
-            document = _with_stack(document, data) if stack else _with_server(document)
+            document = _with_stack(document, data) if stack else _with_server(document, data)
         if csv:
             provision_class.run(csv, port or [], document, accounts, label, firmware, wait, as_json)
             return
@@ -181,15 +181,27 @@ def _wifi_password(wifi: str) -> str:
     return str(typer.prompt(asked, default="", hide_input=True, show_default=False, err=True))
 
 
-def _with_server(document: dict[str, Any]) -> dict[str, Any]:
-    """`document`, which finds the hub of this computer when it names no server."""
+def _with_server(document: dict[str, Any], data: Path | None) -> dict[str, Any]:
+    """`document`, which finds the hub of this computer when it names no server.
+
+    Where the hub was started with TLS last, the board gets its port and its CA.
+    """
     if document.get("mqtt", {}).get("host"):
         return document
-    from motekit.hub import announce
+    from motekit.hub import announce, hub_state
 
     host = announce.own_name()
-    echo(f"The board will look for the hub on this computer, {host}", err=True)
-    return {**document, "mqtt": {**document.get("mqtt", {}), "host": host}}
+    mqtt: dict[str, Any] = {"host": host}
+    hub = hub_state.last(data or places.data() / "hub")
+    if hub and hub.tls_port and hub.ca:
+        try:
+            ca = Path(hub.ca).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            fail(f'the CA of the hub, "{hub.ca}", cannot be read ({error}): start the hub once')
+        mqtt |= {"port": hub.tls_port, "tls": True, "ca": ca}
+    how = " with TLS" if "tls" in mqtt else ""
+    echo(f"The board will look for the hub on this computer, {host}{how}", err=True)
+    return {**document, "mqtt": {**mqtt, **document.get("mqtt", {}), "host": host}}
 
 
 def _with_stack(document: dict[str, Any], data: Path | None) -> dict[str, Any]:

@@ -15,7 +15,8 @@ _LOGO = (Path(__file__).parent / "favicon.svg").read_text(encoding="utf-8")
 def frame(title: str, back: bool = False) -> ui.element:
     """The head of a page; returns the element that its content goes into."""
     ui.page_title(f"{title} · Mote" if title else "Mote")
-    ui.add_css(_STYLE)
+    # `ui.add_css` makes a script, which the Content-Security-Policy of the dashboard refuses.
+    ui.add_head_html(f"<style>{_STYLE}</style>")
     ui.colors(primary=GREEN)
     with ui.element("header").classes("m-head"):
         with ui.link(target="/").classes("m-brand").props('aria-label="All devices"'):
