@@ -67,7 +67,11 @@ def ensure(authority: Path, server: Path, names: list[str]) -> bool:
 
 def can_issue(authority: Path) -> bool:
     """Whether the key of the authority is here, which backups that are not sealed do not bring."""
-    return (authority / "ca.key").exists()
+    try:
+        issuer = x509.load_pem_x509_certificate((authority / "ca.crt").read_bytes())
+        return _belong_together(issuer, (authority / "ca.key").read_bytes())
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
 
 
 def check(authority: bytes, key: bytes | None, server: bytes, server_key: bytes) -> None:

@@ -17,6 +17,7 @@ from motekit.commands import (
     fleet,
     hub,
     image,
+    key,
     label,
     listen,
     monitor,
@@ -68,6 +69,7 @@ FILES = "Files and data"
 app.add_typer(image.app, name="image", rich_help_panel=FILES)
 app.command("firmware", epilog=firmware.EPILOG, rich_help_panel=FILES)(firmware.command)
 app.command("bundle", epilog=bundle.EPILOG, rich_help_panel=FILES)(bundle.command)
+app.add_typer(key.app, name="key", rich_help_panel=FILES)
 app.command("fleet", epilog=fleet.EPILOG, rich_help_panel=FILES)(fleet.command)
 
 

@@ -40,6 +40,8 @@ ERRORS = {
     "identify": f"plant1 --server {NOBODY}",
     "image": "-o {folder}/x.bin --firmware {folder}/file",
     "image inspect": "{folder}/file",
+    "key export": "{folder}/no-such-folder/key",
+    "key import": "{folder}/file",
     "label": "{folder}/x.pdf --csv {folder}/class.csv",
     "listen": f"--server {NOBODY}",
     "monitor": "{folder}/ttyUSB0",

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 from clients import Client, new_hub, until, with_hub
-from motekit.hub import backup, schema
+from motekit.hub import backup, schema, untrusted_store
 from motekit.hub.accounts import Accounts
 from motekit.hub.backup import BackupError
 from motekit.hub.store import Contents, Reading, Store
+from motekit.update import keys
 from running_hub import mote, running, small_disk
 
 MOTE = Path(sys.executable).with_name("mote")
@@ -212,9 +213,9 @@ def test_an_older_backup_is_restored_and_brought_up_to_date(tmp_path: Path) -> N
         db.execute(f"PRAGMA application_id = {backup.APPLICATION_ID}")
         db.execute("INSERT INTO series VALUES (1, 'a', 't')")
         db.execute("INSERT INTO reading VALUES (1, ?, 0.5)", (time.time_ns(),))
-        db.execute("CREATE TABLE backup_info (format INTEGER NOT NULL, made REAL NOT NULL)")
+        for statement in untrusted_store.BACKUP_TABLES:
+            db.execute(statement)
         db.execute("INSERT INTO backup_info VALUES (1, 0)")
-        db.execute("CREATE TABLE backup_file (name TEXT PRIMARY KEY, content BLOB, is_key INTEGER)")
     assert backup.restore(file, data, replace=False).store_version == 1
     hub = new_hub(data)
     assert [one.value for one in hub.store.latest()] == [0.5]
@@ -258,7 +259,7 @@ def test_what_is_no_whole_backup_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path: Path) -> None:
     data = tmp_path / "hub"
-    a_hub(data, 40_000)
+    a_hub(data, 80_000)
     backup.create(data, tmp_path / "a.backup")
     with small_disk(tmp_path / "disk", "1m") as disk:
         a_hub(disk / "hub", 5, 1.0)
@@ -290,14 +291,21 @@ def test_commands_keep_a_key_that_is_there_and_say_so(tmp_path: Path) -> None:
 
     key = tmp_path / "home" / "mote" / "update-key.pem"
     key.parent.mkdir(parents=True)
-    key.write_text("the first key")
-    file = tmp_path / "a.backup"
+    first = keys.private_key(key)
+    plain, file = tmp_path / "plain.backup", tmp_path / "a.backup"
+    done = run("backup", plain, "--data", tmp_path / "hub")
+    assert done.returncode == 0 and "mote key export" in done.stderr
+    assert backup.keys_in(plain) == {}
+    home["MOTE_BACKUP_PASSPHRASE"] = "tulip gravel orbit mustard"
     assert run("backup", file, "--data", tmp_path / "hub").returncode == 0
-    key.write_text("another key")
+    key.unlink()
+    other = keys.private_key(key)
     done = run("restore", file, "--data", tmp_path / "new")
     assert done.returncode == 0 and f'The key "{key}" is another' in done.stderr
-    assert key.read_text() == "another key"
+    assert keys.private_key(key).private_numbers() == other.private_numbers()
     shutil.rmtree(key.parent)
     done = run("restore", file, "--data", tmp_path / "new", "--yes")
-    assert (done.returncode, done.stderr) == (0, "") and key.read_text() == "the first key"
+    shown = keys.fingerprint(keys.public_bytes(first))
+    assert done.returncode == 0 and f"It brings the key for updates {shown}" in done.stderr
+    assert keys.private_key(key).private_numbers() == first.private_numbers()
     assert key.stat().st_mode & 0o077 == 0

@@ -69,6 +69,7 @@ def look() -> Iterator[Finding]:
     )
     yield from _hub()
     yield from _serial_ports()
+    yield from _update_key()
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     table = places.PROVISIONING / "system-packages.toml"
     for entry in tomllib.loads(table.read_text(encoding="utf-8")).values():
@@ -122,6 +123,14 @@ def _serial_ports() -> Iterator[Finding]:
     for port in found:
         remedy = ports.permission(port.path)
         yield Finding(f"permission for {port.path}", "boards", not remedy, remedy)
+
+
+def _update_key() -> Iterator[Finding]:
+    from motekit.update import keys
+
+    if keys.key_file().is_file():
+        found = f"sealed copy of the key that signs updates ({keys.key_file()})"
+        yield Finding(found, "boards", keys.has_copy(), keys.KEEP_A_COPY)
 
 
 def _print(findings: list[Finding]) -> None:

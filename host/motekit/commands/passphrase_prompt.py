@@ -1,6 +1,7 @@
 """What commands ask a person before they seal a file, open one, or trust one."""
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -8,6 +9,8 @@ from motekit import passphrases
 from motekit.exits import fail
 from motekit.passphrases import VARIABLE, PassphraseError
 from motekit.terminal import echo
+
+_SHOWN = 10
 
 
 def for_sealing(is_wanted: bool) -> str:
@@ -44,6 +47,12 @@ def ask(what: str, may_be_empty: bool = False) -> str:
     default = "" if may_be_empty else None
     answer: str = typer.prompt(what, default, hide_input=True, err=True, show_default=False)
     return answer
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first names of a list that may be long."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def ask_or_fail(reason: str, question: str, option: str) -> None:

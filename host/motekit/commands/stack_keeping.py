@@ -10,7 +10,7 @@ import typer
 
 from motekit import passphrases, terminal
 from motekit.commands import passphrase_prompt, stack_shared
-from motekit.commands.passphrase_prompt import ask_or_fail
+from motekit.commands.passphrase_prompt import ask_or_fail, listed
 from motekit.commands.stack_shared import Json
 from motekit.exits import explained
 from motekit.passphrases import VARIABLE
@@ -146,14 +146,12 @@ def _confirm(file: Path, prepared: "Prepared", installation: "Installation", is_
         echo(f"Left out: {more} more", err=True) if more > 0 else None
     if prepared.returning:
         echo(
-            f"Accounts that were removed since come back: {_listed(prepared.returning)}. "
+            f"Accounts that were removed since come back: {listed(prepared.returning)}. "
             "`mote stack remove` removes them again",
             err=True,
         )
     if prepared.older:
-        echo(
-            f"Accounts that have the password of {made} again: {_listed(prepared.older)}", err=True
-        )
+        echo(f"Accounts that have the password of {made} again: {listed(prepared.older)}", err=True)
     if not installation.made:
         echo(f"Every account of {made} can log in again; see `mote stack list`", err=True)
     if is_sure:
@@ -171,11 +169,6 @@ def _confirm(file: Path, prepared: "Prepared", installation: "Installation", is_
         )
     if reasons:
         ask_or_fail(". Also, ".join(reasons), "Restore it", "--yes")
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def upgrade(context: typer.Context, as_json: Json = False) -> None:

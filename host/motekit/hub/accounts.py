@@ -136,6 +136,11 @@ class Accounts:
                 raise credentials.unknown(device, "mote hub list")
             self._write()
 
+    def entries(self) -> dict[str, str]:
+        """Return each account with its hash and role. Raises AccountError, OSError."""
+        self._read()
+        return dict(self._hashes)
+
     def names(self) -> list[str]:
         """The devices that have an account."""
         return sorted(name for name, role in self._roles() if role is Role.DEVICE)

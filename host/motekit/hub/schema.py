@@ -59,6 +59,20 @@ def version_of(db: sqlite3.Connection) -> int:
     return version
 
 
+def create(db: sqlite3.Connection, version: int) -> None:
+    """Make the empty store of `version`, which is at least 1. Raises sqlite3.Error."""
+    scripts = [_VERSION_1, _MISDATED + session_store.SCHEMA][:version]
+    for script in scripts:
+        _run(db, script)
+    db.execute(f"PRAGMA user_version = {version}")
+
+
+def repair(db: sqlite3.Connection) -> None:
+    """Treat what this version refuses to store as `prepare` does. Raises sqlite3.Error."""
+    _set_misdated_apart(db, time.time_ns())
+    _empty_broken_infos(db)
+
+
 def prepare(db: sqlite3.Connection) -> None:
     """Bring the store of `db`, a connection in autocommit mode, to this version: all or nothing.
 
@@ -101,7 +115,9 @@ def _set_misdated_apart(db: sqlite3.Connection, now_ns: int) -> None:
     wrong = "series = ?1 AND (time_ns < ?2 OR time_ns > ?3)"
     for (series,) in db.execute("SELECT id FROM series").fetchall():
         values = (series, payloads.EARLIEST_NS, latest_ns)
-        db.execute(f"INSERT INTO misdated_reading SELECT * FROM reading WHERE {wrong}", values)
+        db.execute(
+            f"INSERT OR REPLACE INTO misdated_reading SELECT * FROM reading WHERE {wrong}", values
+        )
         db.execute(f"DELETE FROM reading WHERE {wrong}", values)
 
 

@@ -6,6 +6,7 @@ them over the air; who steals it can.
 
 import contextlib
 import hashlib
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -14,11 +15,17 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from motekit import places
+from motekit import places, private_files, sealed, terminal
 
 NAME = "update-key.pem"
 # In place of a file: boards that take no updates over the air.
 NONE = "none"
+KEEP_A_COPY = (
+    "Without it no board takes an update over the air again: keep a copy elsewhere "
+    "(mote key export FILE)"
+)
+_EXPORTED = b"mote update key 1\n"
+_EXPORT_MAX = 4096
 
 
 class KeyFileError(Exception):
@@ -39,16 +46,90 @@ def private_key(file: Path | None = None) -> ec.EllipticCurvePrivateKey:
     try:
         if not file.exists():
             _make(file)
-        key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+            terminal.echo(f"Made the key that signs updates, {file}. {KEEP_A_COPY}", err=True)
+        pem = file.read_bytes()
     except OSError as error:
         raise KeyFileError(f"{file}: {error.strerror}") from error
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    try:
+        return check(pem)
+    except KeyFileError as error:
         raise KeyFileError(
-            f"{file} is no private key without a password: put back the one that your boards were "
-            "flashed with, or move it away and flash them anew"
+            f"{file} cannot be used, as {error}: put back the one that your boards were flashed "
+            "with (`mote key import` from a copy), or move it away and flash them anew"
         ) from error
+
+
+def export(target: Path, passphrase: str) -> bytes:
+    """Write the user's key to `target`, sealed; return its public half. Raises KeyFileError."""
+    key = private_key()
+    content = io.BytesIO()
+    with sealed.Sealing(content, passphrase) as stream:
+        stream.write(_EXPORTED + key_file().read_bytes())
+    try:
+        private_files.write(target, content.getvalue())
+    except OSError as error:
+        raise KeyFileError(f"{target} cannot be written: {error.strerror}") from error
+    note_copy()
+    return public_bytes(key)
+
+
+def import_(source: Path, passphrase: str) -> bytes:
+    """Make the sealed key in `source` the user's, who has none; return its public half.
+
+    Raises KeyFileError.
+    """
+    file = key_file()
+    try:
+        with source.open("rb") as stream:
+            if not sealed.is_sealed(stream):
+                raise KeyFileError(f"{source} is no key that `mote key export` has written")
+            content = sealed.Opening(stream, passphrase).read(_EXPORT_MAX + 1)
+        if not content.startswith(_EXPORTED) or len(content) > _EXPORT_MAX:
+            raise KeyFileError(f"{source} is sealed, but has no key for updates in it")
+        pem = content.removeprefix(_EXPORTED)
+        public = public_bytes(check(pem))
+        if file.exists() and file.read_bytes() != pem:
+            raise KeyFileError(
+                f"there is another key already, {file}, which boards may trust: move it away first"
+            )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        private_files.write(file, pem)
+    except sealed.SealError as error:
+        raise KeyFileError(f"{source} cannot be opened: {error}") from error
+    except OSError as error:
+        raise KeyFileError(f"{error.filename or source}: {error.strerror}") from error
+    note_copy()
+    return public
+
+
+def note_copy() -> None:
+    """Remember that there is a sealed copy of the key that is here now."""
+    with contextlib.suppress(OSError):
+        _note_file().write_text(f"{fingerprint(public_bytes(private_key()))}\n", encoding="ascii")
+
+
+def has_copy() -> bool:
+    """Whether a sealed copy of this key was made on this computer, or it came out of one."""
+    try:
+        return _note_file().read_text(encoding="ascii").strip() == fingerprint(
+            public_bytes(check(key_file().read_bytes()))
+        )
+    except (OSError, ValueError, KeyFileError):
+        return False
+
+
+def _note_file() -> Path:
+    return key_file().with_name("update-key.copied")
+
+
+def check(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    """Return the key in `pem`. Raises KeyFileError unless it can sign updates."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeyFileError("it is no private key without a password") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise KeyFileError(f"{file} is not a key of the curve P-256")
+        raise KeyFileError("it is not a key of the curve P-256")
     return key
 
 
