@@ -29,6 +29,7 @@ class Online:
         self.portal_stays = portal is not None
         # Whether it has been online since the start.
         self.was = False
+        self._connected = False
         self._session = session
 
     async def stay(self):
@@ -41,12 +42,18 @@ class Online:
         # A call of its own: a frame that goes on would keep the client, and all that is loaded
         # for it, in a place of its stack that nothing overwrites.
         client = await self._reach()
-        self.was = True
-        # A phone may be in the middle of a trial, which needs them.
-        if not self.portal or not self.portal.busy:
-            memory.forget(*_REACHING)
-        if await self._session(client) >= patience.CONNECTION_STEADY_MS:
+        self.was = self._connected = True
+        self.make_room()
+        held_ms = await self._session(client)
+        self._connected = False
+        if held_ms >= patience.CONNECTION_STEADY_MS:
             self.server.over()
+
+    def make_room(self):
+        """Forget what got the board online, while it is."""
+        # A phone may be in the middle of a trial, which needs it.
+        if self._connected and not (self.portal and self.portal.busy):
+            memory.forget(*_REACHING)
 
     async def _reach(self):
         from mote import reaching

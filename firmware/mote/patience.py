@@ -7,12 +7,18 @@ Milliseconds. `firmware/STATES.md` draws what they lead from and to, and a test 
 WIFI_LOST_MS = 180_000
 # The same on a board that sleeps between readings: a battery does not last for a search.
 WIFI_LOST_ON_BATTERY_MS = 30_000
-# With the portal open and nobody there, the known networks are tried this often.
+# With the portal open and not in use, the known networks are tried this often.
 RETRY_BESIDE_PORTAL_MS = 20_000
-# Somebody who asked for nothing this long has left the portal.
+# Somebody who asked for nothing this long has left the portal. A phone that is still on the setup
+# network, and has asked for a page, may be filling in the form: so long. Presence alone is no use.
 VISIT_MS = 60_000
+FORM_MS = 240_000
+# However much the portal is used, the known networks are tried this often.
+RETRY_IN_USE_MS = 240_000
 # A portal that was asked for, and not used for this long, makes room for running again.
 PORTAL_UNUSED_MS = 300_000
+# However much it is used, this is how long a board with settings goes without trying them.
+PORTAL_LONGEST_MS = 900_000
 # On a battery the portal closes for a while, and then everything is tried anew.
 PORTAL_ON_BATTERY_MS = 180_000
 SLEEP_ON_BATTERY_MS = 900_000

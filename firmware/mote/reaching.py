@@ -4,6 +4,7 @@ Loaded for that, and forgotten while the board is online.
 """
 
 import asyncio
+import time
 
 from mote import failure, led, log, memory, patience, system, tasks
 from mote.failure import Failure
@@ -24,9 +25,9 @@ async def server(online):
     """A client that is logged in; until then every failure is followed by another attempt."""
     silent = short = 0
     while True:
-        while online.portal and online.portal.trying:
-            # It ends by itself, and two would throw each other out.
-            await asyncio.sleep_ms(_STEP_MS)
+        async with station.trial:
+            # A trial ends by itself, and two would throw each other out.
+            pass
         try:
             if not station.address() or silent >= REJOIN_AFTER:
                 silent = 0
@@ -60,7 +61,8 @@ async def _join(online):
     if not online.portal:
         led.show("joining")
     try:
-        await _joined(online.settings["wifi"])
+        async with station.trial:
+            await _joined(online.settings["wifi"])
     except Failure:
         online.wifi.failed()
         pause_ms = online.wifi.pause_ms()
@@ -70,21 +72,36 @@ async def _join(online):
             pause_ms = patience.RETRY_BESIDE_PORTAL_MS
             memory.forget("mote.wifi.joining")
         led.show("setup" if online.portal else "error")
+        failed_ms = time.ticks_ms()
         await asyncio.sleep_ms(pause_ms)
-        # A phone on the portal has the radio for itself.
+        # Somebody who uses the portal has the radio for himself, but not for ever.
         while online.portal and online.portal.busy:
+            if time.ticks_diff(time.ticks_ms(), failed_ms) > patience.RETRY_IN_USE_MS:
+                log.info("run: the portal is in use; the known WiFi is tried all the same")
+                break
             await asyncio.sleep_ms(_STEP_MS)
         raise
     online.wifi.over()
     # What comes next needs its memory: TLS above all.
     memory.forget("mote.wifi.joining")
-    if online.portal and not online.portal.busy and not online.portal_stays:
-        log.info("run: the known WiFi is back, the portal closes")
-        online.portal.close()
-        online.portal = None
-        # Its servers end in the next turn of the loop, and hold their modules until then.
-        await asyncio.sleep_ms(_STEP_MS)
-        memory.forget(*_PORTAL)
+    if online.portal and not online.portal_stays:
+        online.portal.wifi_is_back()
+        await _close_portal(online)
+
+
+async def _close_portal(online):
+    """Close the portal when the known WiFi is back and nobody is in the middle of something."""
+    portal = online.portal
+    if not portal.makes_room:
+        return
+    log.info("run: the known WiFi is back, the portal closes")
+    online.portal = None
+    portal.close()
+    # Its servers end in the next turn of the loop, and hold their modules until then.
+    del portal
+    await asyncio.sleep_ms(_STEP_MS)
+    memory.forget(*_PORTAL)
+    online.make_room()
 
 
 async def _joined(networks):
@@ -123,7 +140,9 @@ async def _watch_portal(online):
             # As below: one has to go.
             online.end("no memory for phones beside running", "wifi")
             return
-        on_battery = online.settings["deep_sleep"]
-        if on_battery and online.portal.unused_ms > patience.PORTAL_ON_BATTERY_MS:
-            system.sleep(patience.SLEEP_ON_BATTERY_MS)
+        if online.settings["deep_sleep"]:
+            unused_ms = 0 if online.portal.busy else online.portal.unused_ms
+            if unused_ms > patience.PORTAL_ON_BATTERY_MS or online.portal.overdue:
+                system.sleep(patience.SLEEP_ON_BATTERY_MS)
+        await _close_portal(online)
         await asyncio.sleep_ms(_STEP_MS)

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from mote import board, contract, led, log, memory, patience, tasks
-from mote.failure import NO_MEMORY, Failure
+from mote.failure import NO_MEMORY, NOT_JOINED, Failure
 from mote.mqtt import MODULES as MQTT
 from mote.portal import PAGES, dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
@@ -29,17 +29,21 @@ class Portal:
     def __init__(self, settings, reason, traceback="", beside=False):
         self._beside = beside
         self.wants_start = False
-        self._settings = settings
+        # From then on no trial begins: the board takes its radio back.
+        self.closing = False
         self._password = board.portal_password(settings)
         self._saved_ms = self._told_ms = None
         self._requests = 0
-        self._used_ms = time.ticks_ms()
+        self._opened_ms = self._used_ms = time.ticks_ms()
+        self._back_ms = self._page_ms = None
+        self._idle = self._late = self._tries = False
         # The scan comes before the access point: it takes the radio away from its clients.
         name = settings["id"] if settings else board.default_id()
         self.site = Site(self, name, settings, reason, traceback)
         # The networks of that scan are told first; who goes on asking wants to see them change.
         self._fresh = True
         self._server = self._serving()
+        self._guest = None
         # Server -> what runs it, its task, and its checks in a row that failed.
         self._serve = {"DNS": _serve_names, "HTTP": self._server.serve}
         self._tasks = {}
@@ -60,12 +64,14 @@ class Portal:
         self._tell(ssid)
 
     def _serving(self):
-        elsewhere = self.site.elsewhere
-        if self._beside:
-            return http.Server(
-                self._answer, clients=_CLIENTS_BESIDE, idle=_forget_pages, elsewhere=elsewhere
-            )
-        return http.Server(self._answer, elsewhere=elsewhere)
+        return http.Server(
+            self._answer,
+            clients=_CLIENTS_BESIDE if self._beside else http.CLIENTS,
+            idle=_forget_pages if self._beside else None,
+            elsewhere=self.site.elsewhere,
+            address=contract.PORTAL_ADDRESS,
+            admits=access_point.is_client,
+        )
 
     def _start(self, name):
         self._tasks[name] = tasks.start(self._serve[name]())
@@ -101,7 +107,8 @@ class Portal:
     async def _answer(self, request):
         # Each request begins with a tidy heap: four phones at once fit into it.
         memory.free_heap()
-        response = await self.site.handle(request)
+        self._page_ms = time.ticks_ms()
+        response = await self.site.serve(request)
         memory.free_heap()
         return response
 
@@ -110,6 +117,7 @@ class Portal:
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
+        self.closing = True
         access_point.close_network()
 
     def unlock(self):
@@ -126,24 +134,63 @@ class Portal:
     @property
     def trying(self):
         """True while a trial runs: it joins and logs in as the board that it is to become."""
-        return self.site.state == TRYING
+        return self._tries or (self.site.state == TRYING and not self.closing)
 
     @property
     def busy(self):
-        """True while a phone is there or a trial runs: nobody else may use the radio."""
-        if self.trying or access_point.has_clients():
+        """True while somebody uses the portal: the radio is theirs, for RETRY_IN_USE_MS at most.
+
+        A phone that joins the setup network, and asks for nothing but whether it is the internet,
+        does not use it.
+        """
+        if self.trying:
             return True
-        return self.site.requests > 0 and self.unused_ms < patience.VISIT_MS
+        within_ms = patience.FORM_MS if access_point.has_clients() else patience.VISIT_MS
+        return self.site.requests > 0 and self.unused_ms < within_ms
 
     @property
     def unused_ms(self):
-        """Milliseconds since somebody was there."""
+        """Milliseconds since somebody asked for a page, or for as long as it is open."""
         now = time.ticks_ms()
-        used = access_point.has_clients() or self.trying
-        if used or self._requests != self.site.requests:
+        if self.trying or self._requests != self.site.requests:
             self._requests = self.site.requests
             self._used_ms = now
-        return time.ticks_diff(now, self._used_ms)
+            self._idle = False
+        unused_ms = time.ticks_diff(now, self._used_ms)
+        # The ticks wrap after some days; a portal may be open for longer.
+        self._idle = self._idle or unused_ms > patience.PORTAL_LONGEST_MS
+        return patience.PORTAL_LONGEST_MS if self._idle else unused_ms
+
+    @property
+    def overdue(self):
+        """True when a board with settings has to try them again, whoever uses the portal.
+
+        The trial that runs then is the last one.
+        """
+        if time.ticks_diff(time.ticks_ms(), self._opened_ms) > patience.PORTAL_LONGEST_MS:
+            self._late = self.closing = True
+        return self._late and self.may_close
+
+    @property
+    def may_close(self):
+        """True when closing the portal takes nothing away that somebody waits for."""
+        if self.trying or self.site.state == SAVED:
+            return False
+        return self.closing or not self.busy
+
+    def wifi_is_back(self):
+        """Note that a known network let the board in: the portal makes room for it."""
+        if self._back_ms is None:
+            self._back_ms = time.ticks_ms()
+
+    @property
+    def makes_room(self):
+        """True when the portal may close because the known WiFi is back."""
+        if self._back_ms is None:
+            return False
+        if time.ticks_diff(time.ticks_ms(), self._back_ms) > patience.VISIT_MS:
+            self.closing = True
+        return self.may_close
 
     @property
     def finished(self):
@@ -173,9 +220,15 @@ class Portal:
     def search(self):
         """Look for networks anew, unless that takes the radio away from somebody."""
         fresh, self._fresh = self._fresh, False
-        if not fresh and not self.trying and not access_point.has_clients():
+        if not fresh and not self.trying and not self._has_reader():
             self.site.networks = scan.networks() or self.site.networks
         return True
+
+    def _has_reader(self):
+        """True while a phone is on the setup network that asked for a page lately."""
+        if self._page_ms is None or not access_point.has_clients():
+            return False
+        return time.ticks_diff(time.ticks_ms(), self._page_ms) < patience.FORM_MS
 
     @property
     def chip(self):
@@ -184,8 +237,21 @@ class Portal:
     def address(self):
         return station.address()
 
+    def page_url(self):
+        """Return the address of the page in the joined network, for the client at the cable."""
+        from mote.portal import guest
+
+        address = station.address() or contract.PORTAL_ADDRESS
+        if self._guest is None or self._guest.address != address:
+            if self._guest:
+                self._tasks[guest.NAME].cancel()
+            self._guest = guest.Guest(address)
+            self._serve[guest.NAME] = self._guest.server(self._answer).serve
+            self._start(guest.NAME)
+        return self._guest.url()
+
     def own_addresses(self):
-        return (contract.PORTAL_ADDRESS, station.address())
+        return (contract.PORTAL_ADDRESS,)
 
     def start_once_more(self):
         self.wants_start = True
@@ -196,6 +262,17 @@ class Portal:
     async def _try(self, document, stay):
         # The answer to the phone goes out before the radio changes its channel.
         await asyncio.sleep_ms(500)
+        async with station.trial:
+            if self.closing:
+                self.site.withdraw()
+                return
+            self._tries = True
+            try:
+                await self._try_now(document, stay)
+            finally:
+                self._tries = False
+
+    async def _try_now(self, document, stay):
         try:
             known = self._settings and self._settings["mqtt"]
             failure, found = await _tried(document, self.site.step, stay, known)
@@ -204,6 +281,10 @@ class Portal:
             failure, found = Failure(NO_MEMORY), ()
             # How far it came is not known: no network counts as one that let the board in.
             failure.step = "join"
+        except Exception as error:
+            # Something that came over the air: no reason to end more than this trial.
+            log.error("setup: trial: unexpected %s: %s" % (type(error).__name__, error))
+            failure, found = Failure(NOT_JOINED, type(error).__name__), ()
         memory.discard("mote.trial")
         memory.forget("mote.wifi.joining", *MQTT)
         if failure:
@@ -227,7 +308,8 @@ class Portal:
 
 
 async def _serve_names():
-    await dns_server.serve(contract.PORTAL_ADDRESS)
+    address = contract.PORTAL_ADDRESS
+    await dns_server.serve(address, host=address, admits=access_point.is_client)
 
 
 def _forget_pages():

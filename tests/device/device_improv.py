@@ -59,7 +59,7 @@ class Board:
         return [Network("Home", -48), Network("Company", -50, supported=False)]
 
     def own_addresses(self):
-        return ("192.168.4.1", self.joined)
+        return ("192.168.4.1",)
 
     def start_trial(self, document, stay):
         self.tried.append((document, stay))
@@ -70,6 +70,9 @@ class Board:
 
     def address(self):
         return self.joined
+
+    def page_url(self):
+        return "http://%s/word/" % self.joined
 
 
 class Talk:
@@ -198,7 +201,7 @@ def test_a_new_board_without_a_server_leads_to_its_own_page():
     talk.board.joined = "192.168.50.20"
     assert talk.told() == b"", "the trial still looks for the server"
     talk.site.failed_with(Failure(failure.NO_SERVER))
-    url = ("http://192.168.50.20/",)
+    url = ("http://192.168.50.20/word/",)
     assert talk.told() == PROVISIONED + result(1, url)
     assert talk.after(b"\x02\x00") == PROVISIONED + result(2, url)
     assert talk.site.state == FAILED and not talk.site.can_save
@@ -213,7 +216,7 @@ async def test_a_server_that_was_found_and_wants_a_login_is_on_the_page():
     document["mqtt"]["host"] = "hub.local"
     talk.site.failed_with(Failure(failure.BAD_LOGIN))
     asked = Request("GET", "/", {"host": "192.168.50.20"}, b"")
-    page = str(b"".join((await talk.site.handle(asked)).body), "utf-8")
+    page = str(b"".join((await talk.site.serve(asked)).body), "utf-8")
     assert 'value="hub.local"' in page and "home secret" not in page
 
 
@@ -256,9 +259,9 @@ async def test_a_login_that_is_not_for_this_network_is_asked_for_on_the_page():
         talk.site.failed_with(Failure(failure.PASSWORD_NEEDED))
         # The WiFi is right; nothing is saved before the rest is.
         assert talk.site.state == FAILED and not talk.site.can_save
-        assert talk.told() == PROVISIONED + result(1, ("http://192.168.50.20/",))
+        assert talk.told() == PROVISIONED + result(1, ("http://192.168.50.20/word/",))
         asked = Request("GET", "/progress", {"host": "192.168.50.20"}, b"")
-        page = str(b"".join((await talk.site.handle(asked)).body), "utf-8")
+        page = str(b"".join((await talk.site.serve(asked)).body), "utf-8")
         assert "The MQTT password is needed once more" in page
         # The network that it has may carry it, as before.
         talk = Talk(dict(KNOWN, mqtt=dict(KNOWN["mqtt"], **mqtt)))
@@ -273,7 +276,7 @@ async def test_a_login_that_is_not_for_this_network_is_asked_for_on_the_page():
 async def test_what_a_phone_entered_wrongly_does_not_keep_an_installer_away():
     for known in (None, KNOWN):
         talk = Talk(known)
-        entries = b"id=plant1&ssid=Home&host=h&interval=never"
+        entries = b"id=plant1&ssid=Home&host=h&interval=never&token=" + talk.site.token.encode()
         refused = Request("POST", "/save", {"host": "192.168.4.1"}, entries)
         assert (await talk.site.handle(refused)).status == 422
         assert talk.after(settings(b"Home", b"home secret")) == b""

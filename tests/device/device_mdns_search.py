@@ -1,11 +1,13 @@
 """Multicast DNS: searches, answered by a responder in the same loop."""
 
 import asyncio
+import random
 import time
 
 import port_sockets
 from counted_sockets import CountedSockets
 from mdns_packets import compressed, name, record, response, srv
+from mote import config
 from mote.mqtt import mdns
 from mote.mqtt.mdns import PTR, SRV, A
 from ports import bound
@@ -236,3 +238,126 @@ async def test_empty_datagrams_without_end_are_no_flood_of_questions():
     finally:
         mdns.socket = real
     assert len(network.asked) <= 10 and len(port_sockets.opened) == 9
+
+
+# Hosts and ports that a responder may announce, and what the board makes of them: a server that it
+# can save, or none.
+HOSTILE = (
+    (("Büro PC", "local"), 1883, "10.0.0.7"),
+    (("my hub", "local"), 1883, "10.0.0.7"),
+    (("a:99", "local"), 1883, "10.0.0.7"),
+    (("a.b", "local"), 1883, "10.0.0.7"),
+    (("back\\slash",), 1883, "10.0.0.7"),
+    (("new\nline", "local"), 1883, "10.0.0.7"),
+    (("\x00", "local"), 1883, "10.0.0.7"),
+    (("<script>", "local"), 1883, "10.0.0.7"),
+    (("user@host", "local"), 1883, "10.0.0.7"),
+    (("mqtt://x",), 1883, "10.0.0.7"),
+    (("x" * 63, "x" * 63, "x" * 63, "x" * 62), 1883, ()),
+    (("x" * 63, "x" * 63, "x" * 63, "x" * 61), 1883, None),
+    (("local", "local", "local"), 1883, None),
+    (("hub", "local"), 65535, None),
+    (("hub", "local"), 0, ()),
+)
+
+
+def announcing(*servers):
+    """A responder of servers (instance label, labels of the host, port, address)."""
+    found = []
+    for label, host, port, address in servers:
+        instance = name(label, "_mqtt", "_tcp", "local")
+        found.append(record(SERVICE_NAME, PTR, instance))
+        found.append(record(instance, SRV, srv(port, name(*host))))
+        found.append(record(name(*host), A, address))
+    return lambda asked, kind, times: (response(*found),)
+
+
+async def browsed(*servers):
+    async with Network(announcing(*servers)):
+        return await mdns.browse(wait_ms=TURN_MS)
+
+
+def saves(server):
+    """Whether the configuration takes what was found."""
+    document = {
+        "version": 1,
+        "id": "a",
+        "wifi": [{"ssid": "Home"}],
+        "mqtt": {"host": server.host, "port": server.port},
+    }
+    config.checked(document)
+    return document["mqtt"]["host"] == server.host and document["mqtt"]["port"] == server.port
+
+
+async def test_a_server_whose_name_or_port_cannot_be_saved_goes_by_its_address_or_not_at_all():
+    for host, port, wanted in HOSTILE:
+        found = await browsed(("One", host, port, b"\x0a\0\0\7"))
+        if wanted == ():
+            assert found == [], host
+            continue
+        (server,) = found
+        assert server.host == (wanted or ".".join(host)), host
+        assert server.port == port and saves(server)
+
+
+async def test_addresses_that_no_host_has_are_not_taken():
+    for address in (b"\0\0\0\0", b"\x7f\0\0\1", b"\xe0\0\0\xfb", b"\xff\xff\xff\xff"):
+        assert await browsed(("One", ("hub", "local"), 1883, address)) == []
+    (found,) = await browsed(
+        ("One", ("hub", "local"), 1883, b"\x7f\0\0\1"),
+        ("One", ("hub", "local"), 1883, b"\x0a\0\0\7"),
+    )
+    assert found.address == "10.0.0.7"
+
+
+async def test_one_server_under_several_names_is_one():
+    # One that is alone is taken without a question.
+    def hub(label, host="hub", port=1883):
+        return label, (host, "local"), port, b"\x0a\0\0\7"
+
+    (found,) = await browsed(hub("A"), hub("B"), hub("C", "HUB"))
+    assert (found.name, found.host) == ("A", "hub.local")
+    # Of two records the one that can be right counts.
+    (found,) = await browsed(hub("A", port=0), hub("A"))
+    assert found.port == 1883
+
+
+async def test_the_name_that_is_shown_has_no_control_characters():
+    (found,) = await browsed(("a\x1b[2J\nb\x7f", ("hub", "local"), 1883, b"\x0a\0\0\7"))
+    assert found.name == "a?[2J?b?"
+
+
+async def test_no_answer_leads_to_a_server_that_cannot_be_saved():
+    random.seed(11)
+    real, packet = mdns._ask, b""
+
+    async def answered(times, wait_ms, wanted):
+        known = mdns.records(packet)
+        wanted(known)
+        return known
+
+    labels = ("hub", "local", "Büro PC", "a:1", "\n", "", "x" * 63, "-", "_mqtt", "..", "\\", "@")
+    mdns._ask = answered
+    listed = 0
+    try:
+        for _ in range(4_000):
+            host = name(*[random.choice(labels) for _ in range(random.randrange(1, 5))])
+            instance = name(random.choice(labels) or "x", "_mqtt", "_tcp", "local")
+            port = random.choice((0, 1, 1883, 65535, random.getrandbits(16)))
+            address = bytes(random.getrandbits(8) for _ in range(4))
+            packet = bytearray(
+                response(
+                    record(SERVICE_NAME, PTR, instance),
+                    record(instance, SRV, srv(port, host)),
+                    record(host, A, address),
+                )
+            )
+            for _ in range(random.choice((0, 0, 1, 3))):
+                packet[random.randrange(len(packet))] = random.getrandbits(8)
+            for server in await mdns.browse():
+                listed += 1
+                assert saves(server), server.host
+                assert min(server.name.encode() or b" ") >= 32
+    finally:
+        mdns._ask = real
+    assert listed > 500

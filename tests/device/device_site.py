@@ -52,7 +52,7 @@ def body(**changes):
 async def sent(portal, entries):
     """The document that is tried with these entries, or the text of the page that refuses them."""
     tries = len(portal._board.tried)
-    response = await portal.handle(request("POST", "/save", entries))
+    response = await send(portal, "/save", entries)
     if response.status == 422:
         assert len(portal._board.tried) == tries, "what is refused is not tried"
         page = text(response)
@@ -99,6 +99,12 @@ def request(method, path, body=b"", host="192.168.4.1", **headers):
     return Request(method, path, headers, body)
 
 
+def send(portal, path, body=b"", **headers):
+    """A form of the page, as a browser sends it."""
+    body = b"token=" + portal.token.encode() + b"&" + body
+    return portal.handle(request("POST", path, body, **headers))
+
+
 def text(response):
     if isinstance(response.body, str):
         return response.body
@@ -134,7 +140,7 @@ async def test_the_form_lists_networks_escaped_and_names_what_is_not_supported()
 async def test_a_bad_entry_is_named_and_the_rest_is_kept_but_no_secret():
     portal, tried = site()
     body = b"id=my+plant&ssid=Home&password=home+secret&host=a+b&mqtt_password=mqtt+secret"
-    response = await portal.handle(request("POST", "/save", body))
+    response = await send(portal, "/save", body)
     page = text(response)
     assert response.status == 422 and not tried
     assert 'href="#id">Device ID<' in page and 'href="#mqtt_password"' not in page
@@ -142,9 +148,9 @@ async def test_a_bad_entry_is_named_and_the_rest_is_kept_but_no_secret():
     assert 'value="Home" checked' in page
     assert not any(secret in page for secret in SECRETS)
     # An entry that was refused leaves nothing behind that would be refused again.
-    await portal.handle(request("POST", "/save", b"id=plant1&ssid=Home&password=&host=%"))
+    await send(portal, "/save", b"id=plant1&ssid=Home&password=&host=%")
     # The password that was entered is still known: the next try needs only the rest.
-    await portal.handle(request("POST", "/save", b"id=plant1&ssid=Home&password=&host=mqtt.local"))
+    await send(portal, "/save", b"id=plant1&ssid=Home&password=&host=mqtt.local")
     assert tried[0]["wifi"][0]["password"] == "home secret"
 
 
@@ -166,7 +172,7 @@ async def test_a_saved_secret_is_never_sent_back():
 
 async def test_a_trial_that_fails_is_explained_and_can_be_changed_or_saved_anyway():
     portal, _ = site()
-    response = await portal.handle(request("POST", "/save", GOOD))
+    response = await send(portal, "/save", GOOD)
     assert (response.status, response.location, portal.state) == (303, "/progress", TRYING)
     portal.step("join")
     assert text(await portal.handle(request("GET", "/progress"))).count('class="now"') == 1
@@ -175,25 +181,25 @@ async def test_a_trial_that_fails_is_explained_and_can_be_changed_or_saved_anywa
     assert status["state"] == FAILED and status["steps"] == ["fail", "", "", "", ""]
     page = text(await portal.handle(request("GET", "/progress")))
     assert "password was not accepted" in page and "Save anyway" not in page
-    await portal.handle(request("POST", "/save-anyway"))
+    await send(portal, "/save-anyway")
     assert portal.state == FAILED, "a refused password is not saved"
-    await portal.handle(request("POST", "/edit"))
+    await send(portal, "/edit")
     form = text(await portal.handle(request("GET", "/")))
     assert 'value="plant1"' in form and "home secret" not in form
     # Another try, and this time the person knows better.
-    await portal.handle(request("POST", "/save", GOOD))
+    await send(portal, "/save", GOOD)
     portal.failed_with(Failure(failure.NO_ANSWER))
     page = text(await portal.handle(request("GET", "/progress")))
     assert "did not answer" in page and "Save anyway" in page
     # The error has the focus, with and without JavaScript.
     assert '<section class="bad" role="alert" tabindex="-1" autofocus>' in page
-    await portal.handle(request("POST", "/save-anyway"))
+    await send(portal, "/save-anyway")
     assert portal.state == SAVED and config.load()["id"] == "plant1"
 
 
 async def test_what_was_tried_with_success_is_saved():
     portal, _ = site()
-    await portal.handle(request("POST", "/save", GOOD))
+    await send(portal, "/save", GOOD)
     for step in ("join", "address", "name", "server", "login"):
         portal.step(step)
     portal.succeeded(tried_document(portal))
@@ -209,25 +215,25 @@ def tried_document(portal):
 async def test_an_empty_server_is_looked_for_and_one_that_was_found_can_be_picked():
     portal, tried = site()
     body = b"id=plant1&ssid=Home&password=home+secret&host="
-    assert (await portal.handle(request("POST", "/save", body))).location == "/progress"
+    assert (await send(portal, "/save", body)).location == "/progress"
     assert tried[0]["mqtt"]["host"] == ""
     found = [Server("hub", "hub.local", "192.168.50.2", 1883), Server("b", "b.local", "1.2.3.4", 1)]
     portal.failed_with(Failure(failure.CHOOSE_SERVER), found)
     page = text(await portal.handle(request("GET", "/progress")))
     assert "more than one MQTT server" in page and "Save anyway" not in page
-    await portal.handle(request("POST", "/save-anyway"))
+    await send(portal, "/save-anyway")
     assert portal.state == FAILED, "nothing can be saved without a server"
     page = text(await portal.handle(request("GET", "/")))
     assert 'name=server value="hub.local:1883"' in page
     picked = b"id=plant1&ssid=Home&password=&server=hub.local%3A1883&host=&port=1884"
-    await portal.handle(request("POST", "/save", picked))
+    await send(portal, "/save", picked)
     assert (tried[1]["mqtt"]["host"], tried[1]["mqtt"]["port"]) == ("hub.local", 1883)
     assert tried[1]["wifi"][0]["password"] == "home secret"
 
 
 async def test_a_full_flash_is_said_and_nothing_is_promised():
     portal, tried = site()
-    await portal.handle(request("POST", "/save", GOOD))
+    await send(portal, "/save", GOOD)
     path, config._NEW = config._NEW, "build/no/such/folder/config.new"
     try:
         portal.succeeded(tried[0])
@@ -241,7 +247,7 @@ async def test_safe_mode_shows_the_traceback_escaped_and_can_be_left():
     portal, _ = site(reason="crashed", traceback="<module> boom")
     page = text(await portal.handle(request("GET", "/")))
     assert "stopped five times" in page and "&lt;module&gt; boom" in page
-    await portal.handle(request("POST", "/start"))
+    await send(portal, "/start")
     assert portal._board.starts == 1
 
 
@@ -261,7 +267,7 @@ async def test_the_language_of_the_browser_is_spoken():
 
 async def test_who_opens_the_portal_after_a_failure_sees_form_and_failure_together():
     portal, _ = site()
-    await portal.handle(request("POST", "/save", GOOD))
+    await send(portal, "/save", GOOD)
     portal.failed_with(Failure(failure.WRONG_PASSWORD))
     page = text(await portal.handle(request("GET", "/")))
     assert portal.state == FORM and 'name="id"' in page and "password was not accepted" in page
@@ -269,10 +275,13 @@ async def test_who_opens_the_portal_after_a_failure_sees_form_and_failure_togeth
 
 async def test_a_page_of_someone_else_cannot_post():
     portal, tried = site()
-    foreign = request("POST", "/save", GOOD, origin="http://evil.example")
-    assert await status_of(portal.handle(foreign)) == 403 and not tried
-    own = request("POST", "/save", GOOD, origin="http://192.168.4.1")
-    assert await status_of(portal.handle(own)) == 303
+    # "null": a frame in a sandbox, which may hold the page of anybody.
+    for origin in ("http://evil.example", "null", "https://192.168.4.1", "http://192.168.4.1:81"):
+        foreign = await send(portal, "/save", GOOD, origin=origin)
+        assert foreign.status == 403 and not tried, origin
+        # No dead end: it leads to the board's own page.
+        assert "nothing was changed" in text(foreign) and "href='/'" in text(foreign)
+    assert await status_of(send(portal, "/save", GOOD, origin="http://192.168.4.1")) == 303
 
 
 async def test_an_unknown_path_leads_home_and_a_wrong_method_is_refused():
@@ -291,7 +300,7 @@ async def test_a_password_for_an_open_network_is_told_before_anything_is_tried()
     for name in ("ssid=%3Cb%3E%22%27%26", "ssid=&ssid_other=%3Cb%3E%22%27%26"):
         portal, tried = site()
         entries = ("id=plant1&%s&password=needless+one&host=mqtt.local" % name).encode()
-        response = await portal.handle(request("POST", "/save", entries))
+        response = await send(portal, "/save", entries)
         page = text(response)
         assert response.status == 422 and not tried and portal.state == FORM
         assert "This network has no password. Leave the field empty." in page
@@ -303,19 +312,19 @@ async def test_a_password_for_an_open_network_is_told_before_anything_is_tried()
     settings = config.checked(json.loads(old + '"mqtt": {"host": "mqtt.local"}}'))
     portal, tried = site(settings, "button")
     entries = b"id=plant1&ssid=%3Cb%3E%22%27%26&password=&host=mqtt.local"
-    assert (await portal.handle(request("POST", "/save", entries))).status == 303
+    assert (await send(portal, "/save", entries)).status == 303
     assert tried[0]["wifi"][0]["password"] == ""
 
 
 async def test_a_language_that_was_chosen_is_spoken_from_then_on():
     portal, _ = site()
     page = text(await portal.handle(request("GET", "/", accept_language="fr")))
-    assert 'lang="fr"' in page and '<a href="/?lang=de" lang="de">Deutsch</a>' in page
+    assert 'lang="fr"' in page and '<a href="./?lang=de" lang="de">Deutsch</a>' in page
     chosen = request("GET", "/", accept_language="fr")
     chosen.query = "lang=ar"
     page = text(await portal.handle(chosen))
     assert '<html lang="ar" dir="rtl">' in page
-    refused = await portal.handle(request("POST", "/save", b"id=+", accept_language="fr"))
+    refused = await send(portal, "/save", b"id=+", accept_language="fr")
     assert '<html lang="ar"' in text(refused)
     for odd in ("lang=../en", "lang=xx", "lang=", "x=de"):
         chosen.query = odd
@@ -324,7 +333,7 @@ async def test_a_language_that_was_chosen_is_spoken_from_then_on():
 
 async def test_what_was_saved_says_where_the_dashboard_is():
     portal, _ = site()
-    await portal.handle(request("POST", "/save", GOOD))
+    await send(portal, "/save", GOOD)
     portal.succeeded(portal._document)
     page = text(await portal.handle(request("GET", "/progress")))
     assert "All set" in page and "shows its address. Server: <bdi>mqtt.local</bdi>" in page
@@ -336,7 +345,7 @@ async def test_the_attack_of_the_audit_gets_nothing_out_of_a_board():
         portal, tried = site(verified(), reason)
         page = await sent(portal, body(ssid="Evil", port="1883"))
         assert "Evil" in page and not tried
-        assert await status_of(portal.handle(request("POST", "/save-anyway"))) == 303
+        assert await status_of(send(portal, "/save-anyway")) == 303
         assert portal.state == FORM, "there is nothing to save"
 
 
@@ -460,10 +469,83 @@ async def test_a_server_that_was_found_is_confirmed_before_it_gets_a_login():
     portal.failed_with(Failure(failure.CONFIRM_SERVER), found)
     page = text(await portal.handle(request("GET", "/progress")))
     assert "<bdi>hub.local</bdi>" in page and "Save anyway" not in page
-    await portal.handle(request("POST", "/save-anyway"))
+    await send(portal, "/save-anyway")
     assert portal.state == FAILED, "not without a look at its name"
     page = text(await portal.handle(request("GET", "/")))
     assert 'value="hub.local"' in page and 'value="1884"' in page
     # Sent once more with the name in it, the login is for that server.
     again = await sent(portal, body(host="hub.local", port="1884"))
     assert again["mqtt"]["password"] == "my login"
+
+
+async def test_a_form_of_another_opening_is_shown_again_and_changes_nothing():
+    portal, tried = site()
+    other, _ = site()
+    assert portal.token != other.token and len(portal.token) == 16
+    entered = GOOD + b"&port=1884&user=me&mqtt_password=mqtt+secret&interval=7&tls=1"
+    for token in (b"", b"token=&", b"token=" + other.token.encode() + b"&", b"x=token&"):
+        response = await portal.handle(request("POST", "/save", token + entered))
+        page = text(response)
+        assert response.status == 403 and not tried and portal.state == FORM, token
+        assert "This page was out of date" in page
+        for kept in ('value="plant1"', 'value="Home" checked', 'value="1884"', 'value="me"'):
+            assert kept in page, kept
+        assert 'value="7"' in page and 'value="1" checked' in page
+        assert not any(secret in page for secret in SECRETS)
+    # What was sent stays with who sent it.
+    page = text(await portal.handle(request("GET", "/")))
+    assert 'value="plant1"' not in page and "out of date" not in page
+    # The page that came back can be sent.
+    token = page.split('name="token" value="')[1].split('"')[0]
+    sent = b"token=" + token.encode() + b"&" + entered + b"&password=home+secret"
+    assert (await portal.handle(request("POST", "/save", sent))).status == 303
+    assert tried[0]["wifi"][0]["password"] == "home secret"
+
+
+async def test_nothing_is_done_without_the_token_of_this_opening():
+    portal, tried = site()
+    await send(portal, "/save", GOOD)
+    portal.failed_with(Failure(failure.NO_ANSWER))
+    for path in ("/save-anyway", "/edit", "/scan", "/start"):
+        response = await portal.handle(request("POST", path, b"token=0123456789abcdef"))
+        assert response.status == 403 and "out of date" in text(response), path
+        assert portal.state == FAILED and portal._board.starts == 0
+    assert len(tried) == 1
+    await send(portal, "/save-anyway")
+    assert portal.state == SAVED
+
+
+async def test_every_form_of_every_page_has_the_token():
+    portal, _ = site(reason="crashed", traceback="boom")
+    for path, action in (("/", None), ("/save", b"id=+"), ("/save", GOOD)):
+        if action is None:
+            page = text(await portal.handle(request("GET", path)))
+        else:
+            page = text(await send(portal, path, action))
+        forms = page.count("<form ")
+        assert page.count('name="token" value="%s"' % portal.token) == forms
+    portal.failed_with(Failure(failure.NO_ANSWER))
+    page = text(await portal.handle(request("GET", "/progress")))
+    assert page.count('name="token" value="%s"' % portal.token) == page.count("<form ") == 2
+
+
+async def test_a_token_works_again_and_for_several_phones():
+    # Reload, the back button, a second phone: all of them send the same token once more.
+    portal, tried = site()
+    for number in (1, 2):
+        assert (await send(portal, "/save", GOOD)).status == 303
+        portal.failed_with(Failure(failure.NO_ANSWER))
+        assert len(tried) == number
+    await send(portal, "/save", GOOD)
+    portal.succeeded(tried[-1])
+    # Sent once more behind the saving, it leads to what was saved.
+    assert (await send(portal, "/save", GOOD)).location == "/progress" and len(tried) == 3
+
+
+async def test_what_a_trial_found_and_no_rule_allows_ends_nothing():
+    portal, tried = site()
+    await send(portal, "/save", b"id=plant1&ssid=Home&password=home+secret&host=")
+    document = tried[0]
+    document["mqtt"]["host"] = "Büro PC.local"
+    portal.succeeded(document)
+    assert portal.state == FAILED and "no MQTT server" in portal.failure.what

@@ -206,6 +206,17 @@ async def test_the_timestamps_begin_anew_in_2036():
     assert near(unix_ms, era + 5)
 
 
+async def test_a_time_that_the_chip_cannot_hold_is_no_time():
+    # Its `time` counts seconds from 2000, 31 bits of them.
+    last = (946_684_800 + (1 << 31)) * 1000
+    for now in (last, last + 1, last + 40_000_000_000, ERA_MS + (1 << 31) * 1000 - 1):
+        error, _ = await outcome(lambda question, now=now: (answer(question, now, now),))
+        assert isinstance(error, OSError), now
+    held = last - 2 * 86_400_000
+    (unix_ms, _), _ = await outcome(lambda question: (answer(question, held, held),))
+    assert near(unix_ms, held)
+
+
 async def test_only_the_asked_address_answers():
     other, _ = bound()
 

@@ -1,7 +1,10 @@
 """A new board gets its WiFi from the SDK of Improv, and its readings to a server."""
 
+import asyncio
+import re
+
 import pytest
-from board_in_setup import ask
+from board_in_setup import Answer, ask, hidden
 from house_of_one import HOME, SERVER, Home, home
 from mote import __version__, contract
 from motesim import AccessPoint, BoardSpec, VirtualBoard
@@ -23,9 +26,20 @@ def second_server(house: Home) -> None:
     house.world.add_host("attic.local", "192.168.50.3", {1883: ("127.0.0.1", house.broker.port)})
 
 
-def page_of(board: VirtualBoard) -> str:
+def is_page_of(board: VirtualBoard, url: object) -> bool:
+    """Whether `url` is in the network that the board joined, with a word that nobody can guess."""
     assert board.radio.station.address
-    return f"http://{board.radio.station.address[0]}/"
+    address = re.escape(board.radio.station.address[0])
+    return re.fullmatch(rf"http://{address}/[0-9a-f]{{16}}/", str(url)) is not None
+
+
+async def browse(board: VirtualBoard, url: str, body: bytes | None = None) -> Answer:
+    """What a browser in the joined network gets."""
+    _, _, host, path = url.split("/", 3)
+    async with asyncio.timeout(60):
+        while not (at := board.network.station_port):  # type: ignore[attr-defined]
+            await asyncio.sleep(0.05)
+    return await ask(board, f"/{path}", body, host, at=at)
 
 
 async def publishes(house: Home, device: str) -> None:
@@ -98,14 +112,18 @@ async def test_a_wrong_password_is_told_and_the_right_one_leads_to_the_boards_pa
             told = [{"error": 0}, {"state": PROVISIONING}, {"state": PROVISIONED}]
             assert sdk.events[before:] == told
             url = await sdk.ask("url")
-            assert url == page_of(board)
+            assert is_page_of(board, url)
             # Nothing is saved as long as something is missing, which the page at that address asks.
             assert board.flash.files().get("/config.json") is None
-            address = url.split("/")[2]
-            page = (await ask(board, host=address)).body.decode()
-            assert "Your network has more than one MQTT server" in page
+            page = (await browse(board, url)).body
+            assert b"Your network has more than one MQTT server" in page
             form = f"id=shelf&ssid={HOME.ssid}&password=&host={SERVER}&port=1883"
-            await ask(board, "/save", form.encode(), host=address)
+            saved = await browse(
+                board, url + "save", b"token=" + hidden(page) + b"&" + form.encode()
+            )
+            path = url[url.index("/", 7) :]
+            assert (saved.status, saved.headers["location"]) == (303, path + "progress")
+            assert b'id="live"' in (await browse(board, url + "progress")).body
             await board.wait_for_log(contract.LOG_SAVED, 60)
         await publishes(house, "shelf")
 
@@ -120,7 +138,7 @@ async def test_a_board_that_is_asked_again_still_knows_its_page(tmp_path) -> Non
         async with client(board) as sdk:
             await sdk.meet()
             assert sdk.events[-1] == {"state": PROVISIONED}
-            assert await sdk.ask("url") == page_of(board)
+            assert is_page_of(board, await sdk.ask("url"))
 
 
 async def test_the_name_that_the_client_gives_is_the_boards(tmp_path) -> None:

@@ -1,6 +1,8 @@
 """A new board with its portal open, and a phone that speaks plain HTTP to it."""
 
 import asyncio
+import gzip
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -52,21 +54,51 @@ def port(board: VirtualBoard) -> int:
 
 async def ask(
     board: VirtualBoard, path: str = "/", body: bytes | None = None, host: str = OWN,
-    method: str = "", version: str = "1.1", **headers: str,
+    method: str = "", version: str = "1.1", at: int | None = None, **headers: str,
 ) -> Answer:  # fmt: skip
-    """One request, sent as it is given."""
+    """One request, sent as it is given; `at` is another port of this machine that stands for one
+    of the board.
+    """
     lines = [f"{method or ('GET' if body is None else 'POST')} {path} HTTP/{version}"]
     lines.append(f"Host: {host}")
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if body is not None:
         lines.append(f"Content-Length: {len(body)}")
     data = "\r\n".join(lines).encode() + b"\r\n\r\n" + (body or b"")
-    return parsed(await raw(board, data))
+    return parsed(await raw(board, data, at=at))
 
 
-async def raw(board: VirtualBoard, data: bytes, timeout_s: float = 60) -> bytes:
+async def token(board: VirtualBoard) -> bytes:
+    """What the forms of the page have; waits for the end of a trial, whose page has none."""
+    async with asyncio.timeout(120):
+        while True:
+            page = await ask(board, "/progress")
+            if page.status == 303:
+                page = await ask(board, page.headers["location"])
+            if found := hidden(page.body):
+                return found
+            await asyncio.sleep(0.2)
+
+
+def hidden(page: bytes) -> bytes:
+    """The token in the forms of a page; empty where there are none."""
+    if page.startswith(b"\x1f\x8b"):
+        page = gzip.decompress(page)
+    found = re.search(rb'name="token" value="([0-9a-f]+)"', page)
+    return found[1] if found else b""
+
+
+async def submit(board: VirtualBoard, path: str, fields: bytes = b"", **headers: str) -> Answer:
+    """Send a form of the page, as a browser does."""
+    body = b"&".join(part for part in (b"token=" + await token(board), fields) if part)
+    return await ask(board, path, body, Origin=f"http://{OWN}", **headers)
+
+
+async def raw(
+    board: VirtualBoard, data: bytes, timeout_s: float = 60, at: int | None = None
+) -> bytes:
     """What the board answers to these bytes until it closes."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port(board))
+    reader, writer = await asyncio.open_connection("127.0.0.1", at or port(board))
     try:
         writer.write(data)
         return await asyncio.wait_for(reader.read(), timeout_s)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from board_in_setup import STREET, ask, board_in_setup
+from board_in_setup import STREET, ask, board_in_setup, submit
 from mote import contract, qr
 from motesim import BoardSpec, VirtualBoard, World
 from motesim.air import OPEN, WPA2
@@ -121,7 +121,7 @@ async def test_the_scan_comes_before_it_opens_and_then_only_when_somebody_asks_f
         await ask(board, "/generate_204", host="connectivitycheck.gstatic.com")
         assert b"Mote Home" in (await ask(board)).body
         assert opened == [False]
-        assert (await ask(board, "/scan", b"")).status == 303
+        assert (await submit(board, "/scan")).status == 303
         assert opened == [False, True]
         assert b"Mote Home" in (await ask(board)).body
         assert opened == [False, True]

@@ -12,7 +12,7 @@ from updated import CRASH, Owner, owned
 
 sys.path.append(str(Path(__file__).parents[1] / "portal"))
 
-from board_in_setup import OWN, ask
+from board_in_setup import ask, submit
 
 pytestmark = pytest.mark.anyio
 INFO = contract.device_topic("dev", "info")
@@ -59,7 +59,7 @@ async def test_settings_are_tried_and_saved_at_its_portal_although_it_is_online(
     async with owned(tmp_path, CRASH, crashes=5) as owner:
         await told(owner)
         form = b"id=dev&ssid=home&password=&host=mqtt.local&port=1883&interval=7"
-        answer = await ask(owner.board, "/save", form, Origin=f"http://{OWN}")
+        answer = await submit(owner.board, "/save", form)
         assert answer.status == 303
         await owner.board.wait_for_log(contract.LOG_SAVED, PATIENCE_S)
         # Its crashes are forgiven.

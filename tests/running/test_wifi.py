@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from board_in_setup import ask
+from board_in_setup import submit
 from house_of_one import SERVER, home
 from mote import contract
 from motesim import AccessPoint, BoardSpec
@@ -68,7 +68,7 @@ async def test_nor_does_a_trial_in_the_portal_whether_it_fails_or_not(tmp_path: 
         await board.wait_for_log(contract.LOG_SETUP, 60)
         for password in ("a wrong password", LONG_NAME.password):
             body = f"id=new&ssid={LONG_NAME.ssid}&password={password}&host={SERVER}&port=1883"
-            tried = await ask(board, "/save", f"{body}&interval=1".replace(" ", "+").encode())
+            tried = await submit(board, "/save", f"{body}&interval=1".replace(" ", "+").encode())
             assert tried.status == 303
             ends = contract.LOG_SAVED if password == LONG_NAME.password else "setup: trial: "
             await board.wait_for_log(ends, 60)

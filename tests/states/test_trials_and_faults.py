@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 sys.path += [str(ROOT / "tests" / room) for room in ("running", "portal", "mqtt")]
 
 from authority import Authority  # noqa: E402
-from board_in_setup import OWN, ask  # noqa: E402
+from board_in_setup import ask, submit  # noqa: E402
 from house_of_one import SERVER, home  # noqa: E402
 from walked import walk  # noqa: E402
 from ways import way  # noqa: E402
@@ -30,7 +30,7 @@ async def test_the_fifth_crash_leads_to_safe_mode_with_the_traceback(tmp_path) -
         await w.sees("safe mode", contract.LOG_SETUP)
         page = (await ask(w.board)).body.decode()
         assert "RuntimeError: a bad release" in page and "mote/running.py" in page
-        assert (await ask(w.board, "/start", b"", Origin=f"http://{OWN}")).status == 303
+        assert (await submit(w.board, "/start")).status == 303
         await w.sees("once more", "crash 5 of 5", "safe mode", contract.LOG_SETUP)
         await w.sees("nobody came to safe mode", "crash 5 of 5", "safe mode")
 
@@ -64,7 +64,7 @@ async def test_where_safe_mode_crashes_the_portal_is_left_with_the_first_fault(t
         await w.sees("safe mode", contract.LOG_SETUP)
         page = (await ask(w.board)).body.decode()
         assert "RuntimeError: a bad release" in page and "no rescue" not in page
-        assert (await ask(w.board, "/start", b"", Origin=f"http://{OWN}")).status == 303
+        assert (await submit(w.board, "/start")).status == 303
         await w.sees("once more", "crash 5 of 5", "a crash in safe mode")
         assert not any(contract.LOG_CONNECTED in line for line in w.board.log)
 

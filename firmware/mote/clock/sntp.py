@@ -14,6 +14,8 @@ PORT = 123
 _QUESTION, _SERVER = b"\x23", 4
 _SIZE, _PACKET_MAX, _POLL_MS = 48, 128, 5
 _ALARM, _STRATUM_MAX = 3, 15
+# Seconds from 2000 fit the board's `time` and RTC for 2**31 of them: to January 2068.
+_END_MS = (946_684_800 + (1 << 31) - 86_400) * 1000
 _UNIX_1900, _ERA = 2_208_988_800, 1 << 32
 # A server whose clock ticks coarsely may claim to have held the question longer than we waited.
 _COARSE_MS = 20
@@ -87,6 +89,8 @@ def _time(packet, waited):
     held = sent - _unix_ms(packet, 32)
     if not 0 <= held <= waited + _COARSE_MS:
         raise OSError("held for %d ms of %d" % (held, waited))
+    if sent >= _END_MS:
+        raise OSError("a time that the board cannot hold")
     trip = max(waited - held, 0)
     return sent + trip // 2, trip
 

@@ -18,8 +18,9 @@ class Conversation:
 
     `name`, `fields`, `networks`, `state` ("trying", "saved" or another), `try_network(put_first)`,
     which begins a trial or says False; `requests` and `told_saved` are told of the client. `board`
-    has `address()` in the joined network, `chip`, `may_be_named`, and `search()`, which brings the
-    networks up to date unless that disturbs somebody; False when the board restarts for it.
+    has `address()` in the joined network, `page_url()` of its page there for this client, `chip`,
+    `may_be_named`, and `search()`, which brings the networks up to date unless that disturbs
+    somebody; False when the board restarts for it.
     """
 
     def __init__(self, site, board):
@@ -130,7 +131,7 @@ class Conversation:
 
     def _tell_url(self, command):
         """Where the rest is asked; a board that has all it needs has no page."""
-        urls = () if self._saved else ("http://%s/" % self._board.address(),)
+        urls = () if self._saved else (self._board.page_url(),)
         _send(frames.result(command, urls))
         if self._saved:
             self.site.told_saved = True

@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 
-from mote import log
+from mote import log, utf8
 
 GROUP, PORT = "224.0.0.251", 5353
 A, PTR, SRV = 1, 12, 33
@@ -23,8 +23,16 @@ _STEPS_MAX, _RECORDS_MAX, _PACKETS_MAX = 64, 48, 8
 _NEW_SOCKETS_MAX = 8
 
 
+# What the configuration takes as the name of a server, without the colon before a port.
+_HOST = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+_HOST_MAX = 253
+
+
 class Server:
-    """One instance of a service: instance label, host name, dotted address and port."""
+    """One instance of a service: instance label, host name, dotted address and port.
+
+    All of it is checked: `host` and `port` can be saved, `name` has no control characters.
+    """
 
     def __init__(self, name, host, address, port):
         self.name, self.host = name, host
@@ -76,7 +84,8 @@ def records(packet):
 async def browse(service="_mqtt._tcp.local", wait_ms=1500):
     """Servers of one service, sorted by name, after `wait_ms` (RFC 6763 section 4).
 
-    Only what has both a port and an address by then is listed; no network gives an empty list.
+    Only what has both a port and an address by then is listed, each host and port once; no network
+    gives an empty list. A host whose name cannot be saved ("Büro PC.local") goes by its address.
     """
     suffix = "." + service.lower()
     servers = {}
@@ -87,18 +96,26 @@ async def browse(service="_mqtt._tcp.local", wait_ms=1500):
         for instance in _values(known, service, PTR):
             if not instance.lower().endswith(suffix):
                 continue
-            port, host = (_values(known, instance, SRV) or [(0, None)])[0]
+            told = _values(known, instance, SRV)
+            port, host = next((one for one in told if one[0]), told[0] if told else (0, None))
             addresses = _values(known, host, A) if host else []
-            if addresses:
-                name = ".".join(_labels(instance[: -len(suffix)]))
-                servers[instance.lower()] = Server(name, host, addresses[0], port)
+            address = next((one for one in addresses if _is_of_a_host(one)), None)
+            if address:
+                # Nothing listens on port 0.
+                if port:
+                    name = ".".join(_labels(instance[: -len(suffix)]))
+                    host = host if _can_be_saved(host) else address
+                    servers[instance.lower()] = Server(_readable(name), host, address, port)
             # The root as host says that there is no such server (RFC 2782).
             elif host != "":
                 names.append((host, A) if host else (instance, SRV))
         return names
 
     await _ask((0, 500), wait_ms, wanted)
-    return sorted(servers.values(), key=lambda server: server.name)
+    found = {}
+    for server in sorted(servers.values(), key=lambda server: server.name):
+        found.setdefault((server.host.lower(), server.port), server)
+    return sorted(found.values(), key=lambda server: server.name)
 
 
 async def resolve(name, wait_ms=2000):
@@ -208,9 +225,26 @@ def _name(packet, place):
         total += size + 1
         if size > _LABEL_MAX or len(label) < size or total > _NAME_MAX:
             raise ValueError("name")
+        if not utf8.is_valid(label):
+            raise ValueError("name")
         labels.append(str(label, "utf-8").replace("\\", "\\\\").replace(".", "\\."))
         place += size
     raise ValueError("name without end")
+
+
+def _can_be_saved(host):
+    data = host.encode()
+    return len(data) <= _HOST_MAX and all(c in _HOST for c in data)
+
+
+def _is_of_a_host(address):
+    """Neither "this network", nor loopback, multicast or broadcast (RFC 6890)."""
+    first = int(address.split(".")[0])
+    return first not in (0, 127) and first < 224
+
+
+def _readable(name):
+    return str(bytes(c if c >= 32 and c != 127 else 63 for c in name.encode()), "utf-8")
 
 
 def _labels(name):

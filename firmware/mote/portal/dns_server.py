@@ -8,17 +8,21 @@ from mote.portal import dns
 from mote.portal.waiting import readable
 
 PORT = 53
+ANY_ADDRESS = "0.0.0.0"
 _RETRY_MS = 500
 
 
-async def serve(address, port=PORT):
-    """Answer for as long as the task lives; `address` is dotted decimal."""
+async def serve(address, port=PORT, host=ANY_ADDRESS, admits=lambda peer: True):
+    """Answer for as long as the task lives; `address` is dotted decimal.
+
+    It listens on `host`; questions from an address that `admits(peer)` refuses get no answer.
+    """
     packed = bytes(int(part) for part in address.split("."))
     while True:
         sock = None
         try:
-            sock = _bound(port)
-            await _answer_until_closed(sock, packed)
+            sock = _bound(host, port)
+            await _answer_until_closed(sock, packed, admits)
         except Exception as error:
             log.error("dns: %s: %s: the server starts again" % (type(error).__name__, error))
             await asyncio.sleep_ms(_RETRY_MS)
@@ -27,18 +31,18 @@ async def serve(address, port=PORT):
                 sock.close()
 
 
-def _bound(port):
+def _bound(host, port):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
-        sock.bind(socket.getaddrinfo("0.0.0.0", port)[0][-1])
+        sock.bind(socket.getaddrinfo(host, port)[0][-1])
         return sock
     except OSError:
         sock.close()
         raise
 
 
-async def _answer_until_closed(sock, address):
+async def _answer_until_closed(sock, address, admits):
     """Answer questions; return when an empty datagram has closed the socket for receiving.
 
     The ESP32 port takes a receive of 0 bytes for the end of a connection, on UDP as well: every
@@ -50,7 +54,7 @@ async def _answer_until_closed(sock, address):
             packet, sender = sock.recvfrom(dns.PACKET_MAX + 1)
             if not packet:
                 return
-            response = dns.answer(packet, address)
+            response = dns.answer(packet, address) if admits(sender[0]) else None
             if response:
                 sock.sendto(response, sender)
         except (OSError, MemoryError) as error:

@@ -4,7 +4,7 @@ Loaded when a form is sent: who only looks at the page leaves its memory free.
 """
 
 from mote import contract, server_address, stored_secrets
-from mote.portal.fields import OTHER
+from mote.portal.fields import OTHER, SECRETS
 
 # Field of the form -> path in the document.
 PATHS = {
@@ -52,6 +52,18 @@ def _unescape(data):
         return str(result, "utf-8")
     except UnicodeError:
         return str(bytes(c if c < 128 else 63 for c in result), "ascii")
+
+
+def shown_again(body, fields):
+    """What the form shows of a body that was not taken: `fields`, with what was entered in it."""
+    entered = decode(body)
+    shown = dict(fields)
+    for name in PATHS:
+        if name not in SECRETS:
+            shown[name] = entered.get(name, "")
+    shown["ssid_other"] = entered.get("ssid_other", "")
+    shown["ssid"] = shown["ssid"] or shown["ssid_other"]
+    return shown
 
 
 def document(fields, known, draft=None, is_open=None):

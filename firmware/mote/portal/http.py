@@ -14,6 +14,7 @@ from mote.portal.request import Refused, read_body, read_head
 from mote.portal.waiting import readable
 
 PORT = 80
+ANY_ADDRESS = "0.0.0.0"
 CLIENTS = 5
 # Pages that are sent at the same time; one that is unpacked while it is sent is sent alone.
 PAGES = 2
@@ -44,7 +45,7 @@ _HEADERS = (
 
 
 # Made before there is no memory for it.
-_BUSY_BODY = b"<!doctype html><meta http-equiv=refresh content='2;url=/'><title>Mote</title>..."
+_BUSY_BODY = b"<!doctype html><meta http-equiv=refresh content='2;url=./'><title>Mote</title>..."
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Type: text/html\r\n"
     b"Cache-Control: no-store\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
@@ -105,6 +106,7 @@ class Server:
     `elsewhere(request)` gives the Response to a request that is for another host, whatever else is
     wrong with it, or None. At most `clients` are served at a time, the others wait for their turn,
     and are told to come again when it takes too long; `idle()` is called when the last one is gone.
+    It listens on `address`; a client whose own address `admits(peer)` refuses gets no answer.
     """
 
     def __init__(
@@ -112,10 +114,14 @@ class Server:
         handle,
         port=PORT,
         clients=CLIENTS,
-        idle=lambda: None,
+        idle=None,
         elsewhere=lambda request: None,
+        address=ANY_ADDRESS,
+        admits=lambda peer: True,
     ):
         self._handle = handle
+        self._address = address
+        self._admits = admits
         self._port = port
         self._most = clients
         self._idle = idle
@@ -151,7 +157,7 @@ class Server:
     async def _accept_all(self, listener):
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setblocking(False)
-        listener.bind(socket.getaddrinfo("0.0.0.0", self._port)[0][-1])
+        listener.bind(socket.getaddrinfo(self._address, self._port)[0][-1])
         listener.listen(CLIENTS)
         while True:
             await readable(listener)
@@ -182,10 +188,13 @@ class Server:
         # with it, where nothing overwrites it until the next one comes.
         client = None
         try:
-            client, _ = listener.accept()
+            client, peer = listener.accept()
             client.setblocking(False)
+            if not self._admits(peer[0]):
+                client.close()
+                return True
             if has_room:
-                tasks.start(self._converse(asyncio.StreamReader(client)))
+                tasks.start(self._converse(asyncio.StreamReader(client), peer[0]))
                 self._clients += 1
                 return True
         except (OSError, MemoryError) as error:
@@ -196,10 +205,10 @@ class Server:
             client.close()
         return not has_room
 
-    async def _converse(self, stream):
+    async def _converse(self, stream, peer):
         response = None
         try:
-            request, response, unread = await self._request(stream)
+            request, response, unread = await self._request(stream, peer)
             if response is None:
                 response = await self._handled(request)
             if await self._send_in_turn(stream.s, request, response):
@@ -221,13 +230,14 @@ class Server:
             response = None
             self._reading.pop(asyncio.current_task(), None)
             self._clients -= 1
-            if not self._clients:
+            if self._idle and not self._clients:
                 self._idle()
 
-    async def _request(self, stream):
+    async def _request(self, stream, peer):
         """A request; the answer to one whose body is not read; whether something is left unread."""
         self._reading[asyncio.current_task()] = time.ticks_ms()
         request, begun = await tasks.within(DEADLINE_S, read_head(stream))
+        request.peer = peer
         response = self._elsewhere(request)
         if response is None and request.fault:
             response = _refusal(request.fault)

@@ -11,15 +11,18 @@ _FALLBACK = "en"
 
 class Page:
     """One answer. `site` has: state, name, reason, fields, networks, faults, failure, servers,
-    traceback, can_save, server, limited, step_classes().
+    traceback, can_save, server, limited, token, step_classes(). `fields` are shown instead of
+    its own; `stale`: what was sent came from a page of another opening of the portal.
 
     It shows the state at its beginning: how long it is must not change while it is sent.
     """
 
-    def __init__(self, site, faults=()):
+    def __init__(self, site, faults=(), fields=None, stale=False):
         self._faults = faults
+        self._stale, self._token = stale, site.token
         self._state, self._name, self._reason = site.state, site.name, site.reason
-        self._fields, self._networks, self._servers = site.fields, site.networks, site.servers
+        self._fields = fields or site.fields
+        self._networks, self._servers = site.networks, site.servers
         self._failure, self._traceback = site.failure, site.traceback
         self._can_save, self._server = site.can_save, site.server
         self._limited = site.limited
@@ -46,6 +49,7 @@ class Page:
             return bool(self._failure and not self._faults)
         return {
             "bad": bool(self._faults),
+            "stale": self._stale,
             "crashed": bool(self._traceback),
             "found": bool(self._servers),
             "none": not self._networks,
@@ -58,6 +62,8 @@ class Page:
         """Text of slot `name`, or several in turn; `words` are in the language of the page."""
         if name == "board":
             return escape(self._name)
+        if name == "token":
+            return self._token
         if name == "traceback":
             return escape(self._traceback)
         if name.startswith("step."):
@@ -129,7 +135,7 @@ class Page:
     def _server_list(self):
         for one in self._servers:
             place = "%s:%d" % (one.host, one.port)
-            yield '<label class=net><input type=radio name=server value="%s"><b>%s' % (
+            yield '<label class=net><input type=radio name=server value="%s"><b><bdi>%s</bdi>' % (
                 escape(place), escape(one.name)
             )  # fmt: skip
             yield "<small>%s</small></b></label>" % escape(place)

@@ -31,7 +31,8 @@ class Refused(Exception):
 
 class Request:
     """`method`, `path` (without its query), `query`, `headers` that are needed by lower-case name,
-    `body` bytes; `fault`: the status it is refused with, or 0.
+    `body` bytes; `fault`: the status it is refused with, or 0. `peer` is the address of the client,
+    `base` the path below which it finds the portal.
     """
 
     def __init__(self, method="", path="", headers=None, body=b"", fault=0, query=""):
@@ -41,6 +42,8 @@ class Request:
         self.headers = {} if headers is None else headers
         self.body = body
         self.fault = fault
+        self.peer = ""
+        self.base = "/"
 
     @property
     def host(self):

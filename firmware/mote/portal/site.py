@@ -1,6 +1,8 @@
 """The portal's pages and what leads from one to the next."""
 
 import json
+import os
+from binascii import hexlify
 
 from mote import config, contract, failure, log, memory
 from mote.failure import Failure
@@ -19,6 +21,10 @@ _FORM = ("mote.portal.form", "mote.stored_secrets")
 _BY_ITSELF = ("wifi", "crashed")
 # Guesses of the stored MQTT password that are answered in one opening.
 _GUESSES = 5
+_FOREIGN = (
+    "<!doctype html><html lang=en><title>Mote</title><p>This request did not come from the page of "
+    "the board, and nothing was changed. <a href='%s'>Open the page of the board</a>."
+)
 
 
 class Site:
@@ -31,8 +37,10 @@ class Site:
 
     def __init__(self, board, name, settings, reason, traceback=""):
         self.state = FORM
-        # Counts: who waits for a phone to be gone looks at it.
+        # How many requests for its pages there were: somebody uses the portal while they come.
         self.requests = 0
+        # In every form: a page of someone else, which may not read ours, cannot know it.
+        self.token = str(hexlify(os.urandom(8)), "ascii")
         self.told_saved = False
         self.name = name
         self.reason = reason
@@ -118,24 +126,30 @@ class Site:
         host = request.host
         if host in self._board.own_addresses() or (not host and request.fault):
             return None
-        self.requests += 1
         return http.redirect("http://%s/" % contract.PORTAL_ADDRESS, 302)
 
     async def handle(self, request):
+        """Serve one request that came in on the setup network."""
+        return self.elsewhere(request) or await self.serve(request)
+
+    async def serve(self, request):
         """Serve one request to the board itself."""
-        response = self.elsewhere(request)
-        if response:
-            return response
         self.requests += 1
         method = "GET" if request.method == "HEAD" else request.method
-        if method == "POST":
-            _same_origin(request)
+        if method == "POST" and not _has_own_origin(request):
+            return http.Response(_FOREIGN % request.base, 403)
         route = self._routes.get((method, request.path))
         if route is None:
             if any(path == request.path for _, path in self._routes):
                 raise Refused(405)
-            return http.redirect("/", 302)
+            return http.redirect(request.base, 302)
+        if method == "POST" and not self._has_token(request):
+            return self._ask_again(request)
         return route(request)
+
+    def withdraw(self):
+        """The trial does not begin: the portal closes."""
+        self.state = FORM
 
     def step(self, name):
         """The trial has reached a step."""
@@ -178,14 +192,14 @@ class Site:
 
     def _home(self, request):
         if self.state in (TRYING, SAVED):
-            return http.redirect("/progress")
+            return http.redirect(request.base + "progress")
         # Who opens the portal anew after a failure sees it together with the form.
         self.state = FORM
         return self._page(request)
 
     def _progress(self, request):
         if self.state == FORM:
-            return http.redirect("/")
+            return http.redirect(request.base)
         self._tell()
         return self._page(request)
 
@@ -198,9 +212,27 @@ class Site:
             status["remedy"] = self.failure.remedy
         return http.Response(json.dumps(status), kind="application/json")
 
+    def _has_token(self, request):
+        return b"token=" + self.token.encode() in request.body.split(b"&")
+
+    def _ask_again(self, request):
+        """Show the page once more, without doing what was asked: it was of another opening.
+
+        What was entered is shown, and not kept: anybody may have sent it.
+        """
+        fields = self.fields
+        if request.path == "/save" and self.state not in (TRYING, SAVED):
+            self.state = FORM
+            from mote.portal import form
+
+            fields = form.shown_again(request.body, fields)
+            memory.discard(*_FORM)
+        log.info("setup: a page of another opening of the portal was sent: shown again")
+        return self._page(request, (), 403, fields, stale=True)
+
     def _save(self, request):
         if self.state in (TRYING, SAVED):
-            return http.redirect("/progress")
+            return http.redirect(request.base + "progress")
         document, faults, refused = self._entered(request.body)
         if faults:
             log.info("setup: entries refused: %s" % ", ".join(sorted(faults)))
@@ -209,7 +241,7 @@ class Site:
             self.state = FORM
             return self._page(request, faults, 422)
         self._begin(document)
-        return http.redirect("/progress")
+        return http.redirect(request.base + "progress")
 
     def _begin(self, document, only_network=False):
         self._document = document
@@ -268,21 +300,21 @@ class Site:
     def _save_anyway(self, request):
         if self.state == FAILED and self.can_save:
             self._store()
-        return http.redirect("/progress")
+        return http.redirect(request.base + "progress")
 
     def _edit(self, request):
         if self.state == FAILED:
             self.state = FORM
-        return http.redirect("/")
+        return http.redirect(request.base)
 
     def _search(self, request):
         if self.state != TRYING:
             self.networks = self._board.scan()
-        return http.redirect("/")
+        return http.redirect(request.base)
 
     def _start(self, request):
         self._board.start_once_more()
-        return http.redirect("/")
+        return http.redirect(request.base)
 
     def _store(self):
         try:
@@ -292,6 +324,11 @@ class Site:
         except OSError as error:
             self.failed_with(Failure(failure.FLASH, "errno %s" % error.errno))
             return
+        except config.ConfigError as error:
+            # What a trial found in the network is checked where it enters: this is the last net.
+            log.error("setup: not saved: %s" % error)
+            self.failed_with(Failure(failure.NO_SERVER))
+            return
         self.failure = None
         self.state = SAVED
         log.info(contract.LOG_SAVED)
@@ -300,7 +337,7 @@ class Site:
         if self.state == SAVED:
             self.told_saved = True
 
-    def _page(self, request, faults=(), status=200):
+    def _page(self, request, faults=(), status=200, fields=None, stale=False):
         # Loaded for visitors, see `setup_network`.
         from mote.portal.page import Page, language
 
@@ -309,7 +346,7 @@ class Site:
             self.language = chosen
         wanted = language(self.language or request.headers.get("accept-language", ""))
         packed = "gzip" in request.headers.get("accept-encoding", "")
-        page = Page(self, faults)
+        page = Page(self, faults, fields, stale)
         return http.Response(
             page.pieces(wanted, packed),
             status,
@@ -346,9 +383,10 @@ def _by_field(faults):
     return form.faults_by_field(faults)
 
 
-def _same_origin(request):
-    """A page of someone else must not post into the portal of a board (RFC 6454)."""
+def _has_own_origin(request):
+    """A page of someone else must not post into the portal of a board (RFC 6454).
+
+    "null" is the origin of a frame in a sandbox, which may hold the page of anybody.
+    """
     origin = request.headers.get("origin")
-    # "null" is what a phone's sign-in sheet may send after the redirect that led it here.
-    if origin and origin != "null" and origin != "http://" + request.headers.get("host", ""):
-        raise Refused(403)
+    return not origin or origin == "http://" + request.headers.get("host", "")

@@ -35,6 +35,14 @@ def open_network(ssid, password):
     log.debug("wifi: access point %s, security %d" % (ssid, authmode))
 
 
+def is_client(address):
+    """Return whether `address` is one of the setup network, and not of the joined one.
+
+    A packet to 192.168.4.1 is taken from the other side as well (lwIP, ip4_input_accept).
+    """
+    return address.rsplit(".", 1)[0] == contract.PORTAL_ADDRESS.rsplit(".", 1)[0]
+
+
 def has_clients():
     """True while a phone is on the network."""
     return bool(network.WLAN(network.AP_IF).status("stations"))

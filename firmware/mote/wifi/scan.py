@@ -2,6 +2,8 @@
 
 import network
 
+from mote import utf8
+
 # Authentication modes of the driver (wifi_auth_mode_t in esp_wifi_types_generic.h).
 _SECURITY = {
     0: "",
@@ -15,6 +17,9 @@ _SECURITY = {
     11: "WPA3",
     12: "WPA3",
 }
+_SSID_MAX = 32
+# A list of more takes the memory of the page, and nobody reads it: anybody can send beacons.
+_MOST = 24
 # Open, or encrypted without a password (OWE, RFC 8110).
 _NO_PASSWORD = (0, 9)
 
@@ -38,22 +43,26 @@ class Network:
 
 
 def networks():
-    """Networks by signal, strongest first, one entry a name. Blocks for two and a half seconds.
+    """The strongest networks, by signal, one entry a name. Blocks for two and a half seconds.
 
-    Hidden networks are left out, and names that are not UTF-8: the configuration is text.
+    Hidden networks are left out, and names that the configuration cannot hold: what is not UTF-8,
+    or has a NUL.
     """
     radio = network.WLAN(network.STA_IF)
     radio.active(True)
     try:
         heard = radio.scan()
-    except OSError:
+    except (OSError, MemoryError):
         return []
     found = {}
-    for name, _, _, rssi, authmode, _ in heard:
-        try:
+    # By signal, so that what a crowd of others costs is bounded.
+    for name, _, _, rssi, authmode, _ in sorted(heard, key=lambda one: -one[3]):
+        # A name of fewer bytes may come with NULs behind it.
+        name = bytes(name).rstrip(b"\0")
+        if 0 < len(name) <= _SSID_MAX and b"\0" not in name and utf8.is_valid(name):
             ssid = str(name, "utf-8")
-        except UnicodeError:
-            continue
-        if ssid.strip("\0") and (ssid not in found or found[ssid].rssi < rssi):
-            found[ssid] = Network(ssid, rssi, authmode)
+            if ssid not in found:
+                found[ssid] = Network(ssid, rssi, authmode)
+                if len(found) == _MOST:
+                    break
     return sorted(found.values(), key=lambda one: -one.rssi)

@@ -8,6 +8,9 @@ _NO_RSSI = 0
 
 # One attempt at a time: a trial of the portal and the board's own share the radio.
 turn = asyncio.Lock()
+# Held by a trial to its end, and by the board's own attempt: two would throw each other out. Who
+# waits longest is next, so nobody keeps the board from its network with one trial after another.
+trial = asyncio.Lock()
 # How often in a row a network refused the password.
 refusals = {}
 # Attempts in a row that never ended.
@@ -20,12 +23,18 @@ def radio():
 
 def address():
     """The board's address in the joined network, or an empty text."""
-    return radio().ifconfig()[0] if radio().isconnected() else ""
+    return _address_of(0)
+
+
+def _address_of(which):
+    found = radio().ifconfig()[which] if radio().isconnected() else ""
+    # `isconnected` does not notice that an address is gone, and DHCP may name no router.
+    return "" if found == "0.0.0.0" else found
 
 
 def gateway():
     """The address of the router, empty without a network."""
-    return radio().ifconfig()[2] if radio().isconnected() else ""
+    return _address_of(2)
 
 
 def rssi():

@@ -20,6 +20,10 @@ from motesim.network.time_server import TimeServer
 from motesim.network.visitor import Visitor
 
 AP_ADDRESS = "192.168.4.1"
+# A client of the board's own network, and the last number of one in the network that it joined.
+PHONE = "192.168.4.2"
+NEIGHBOUR = 77
+ANY_ADDRESS = ("", "0.0.0.0")
 MDNS_GROUP = "224.0.0.251"
 NTP_PORT = 123
 # For documentation only (RFC 5737): nobody's.
@@ -68,6 +72,8 @@ class LoopbackBoard(BoardNetwork):
         self._relays: set[Relay] = set()
         self._link = asyncio.Event()
         self._ports: dict[tuple[int, bool], int] = {}
+        # The port that stands for port 80 of the address in the joined network, once it listens.
+        self.station_port: int | None = None
         self._ap: AccessPoint | None = None
         self._has_soft_ap = False
         self.visitor = Visitor(self._portal_port)
@@ -108,6 +114,7 @@ class LoopbackBoard(BoardNetwork):
         self._ap = None
         self._link.clear()
         self._ports.clear()
+        self.station_port = None
         self._connections_gone()
         await self.visitor.drop()
 
@@ -176,10 +183,19 @@ class LoopbackBoard(BoardNetwork):
                     raise Silicon("OSError", LWIP_EHOSTUNREACH)
                 return host.ports.get(port) or ("127.0.0.1", free_port(socket.SOCK_DGRAM))
         # Answers of the board's own DNS go back to where the question came from.
-        return address, port
+        return ("127.0.0.1" if address == PHONE else address), port
 
-    async def net_bind(self, port: int, datagram: bool) -> tuple[str, int]:
+    def net_peer(self, bound: str) -> str:
+        """The address of whoever reaches a socket that is bound to `bound`."""
+        if bound in (*ANY_ADDRESS, AP_ADDRESS):
+            return PHONE
+        return f"{bound.rpartition('.')[0]}.{NEIGHBOUR}"
+
+    async def net_bind(self, host: str, port: int, datagram: bool) -> tuple[str, int]:
         kind = socket.SOCK_DGRAM if datagram else socket.SOCK_STREAM
+        if host not in (*ANY_ADDRESS, AP_ADDRESS):
+            self.station_port = self.station_port or free_port(kind)
+            return "127.0.0.1", self.station_port
         # Who binds a port anew is found where it was.
         if (port, datagram) not in self._ports:
             self._ports[port, datagram] = free_port(kind)

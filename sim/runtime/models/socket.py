@@ -81,6 +81,8 @@ class socket(io.IOBase):
             raise OSError(_ENFILE)
         self._native = _accepted or native.socket(af, type)
         self._type = type
+        # The address bound to, where the world translates addresses.
+        self._at = None
         self._poller = None
         self._peer_closed = False
         self._buffers = None
@@ -113,8 +115,16 @@ class socket(io.IOBase):
     def bind(self, address):
         host, port = address[:2]
         if _mapped:
-            host, port = world.ask("net.bind", port, self._type == SOCK_DGRAM)
+            self._at = host
+            host, port = world.ask("net.bind", host, port, self._type == SOCK_DGRAM)
         self._call("bind", _resolve(host or "0.0.0.0", port))
+
+    def _peer(self, address):
+        """Who sent something: on loopback, somebody in the network of the address bound to."""
+        host, port = _pair(address)
+        if self._at is not None:
+            host = world.ask("net.peer", self._at)
+        return host, port
 
     def listen(self, backlog=5):
         self._call("listen", backlog)
@@ -123,7 +133,7 @@ class socket(io.IOBase):
         if idf_heap.starved():
             raise OSError(11)
         accepted, address = self._call("accept")
-        return socket(_accepted=accepted), _pair(address)
+        return socket(_accepted=accepted), self._peer(address)
 
     def connect(self, address):
         host, port = address[:2]
@@ -167,9 +177,7 @@ class socket(io.IOBase):
             return b"", ("0.0.0.0", 0)
         data, address = self._call("recvfrom", size)
         self._received(len(data))
-        host, port = _pair(address)
-        # On loopback the answer has to find its way back through the same door.
-        return data, (host, port)
+        return data, self._peer(address)
 
     def read(self, size=-1):
         if self._peer_closed:
