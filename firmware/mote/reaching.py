@@ -92,7 +92,7 @@ async def _join(online):
 async def _close_portal(online):
     """Close the portal when the known WiFi is back and nobody is in the middle of something."""
     portal = online.portal
-    if not portal.makes_room:
+    if not portal.makes_room or not portal.is_unused(0):
         return
     log.info("run: the known WiFi is back, the portal closes")
     online.portal = None
@@ -140,9 +140,8 @@ async def _watch_portal(online):
             # As below: one has to go.
             online.end("no memory for phones beside running", "wifi")
             return
-        if online.settings["deep_sleep"]:
-            unused_ms = 0 if online.portal.busy else online.portal.unused_ms
-            if unused_ms > patience.PORTAL_ON_BATTERY_MS or online.portal.overdue:
-                system.sleep(patience.SLEEP_ON_BATTERY_MS)
+        on_battery = online.settings["deep_sleep"]
+        if on_battery and online.portal.is_unused(patience.PORTAL_ON_BATTERY_MS):
+            system.sleep(patience.SLEEP_ON_BATTERY_MS)
         await _close_portal(online)
         await asyncio.sleep_ms(_STEP_MS)

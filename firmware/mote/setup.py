@@ -56,17 +56,16 @@ async def run(settings, reason):
         if left:
             return left[0]
         if reason == "crashed":
-            unused = not portal.busy and portal.unused_ms > patience.SAFE_MODE_MS
-            if (unused or portal.overdue) and not (rescue and rescue.busy):
+            if portal.is_unused(patience.SAFE_MODE_MS) and not (rescue and rescue.busy):
                 starts.once_more()
                 return "nobody came to safe mode"
         elif settings:
-            unused_ms = 0 if portal.busy else portal.unused_ms
-            overdue = portal.overdue
-            if settings["deep_sleep"] and (unused_ms > patience.PORTAL_ON_BATTERY_MS or overdue):
+            if settings["deep_sleep"] and portal.is_unused(patience.PORTAL_ON_BATTERY_MS):
                 system.sleep(patience.SLEEP_ON_BATTERY_MS)
             # An installer that is there never stays silent for long.
-            if unused_ms > (patience.VISIT_MS if reason == "improv" else patience.PORTAL_UNUSED_MS):
+            if portal.is_unused(
+                patience.VISIT_MS if reason == "improv" else patience.PORTAL_UNUSED_MS
+            ):
+                if portal.closing:
+                    return "the portal was open long enough: the settings are tried again"
                 return "nobody came to the portal"
-            if overdue:
-                return "the portal was open long enough: the settings are tried again"

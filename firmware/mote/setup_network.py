@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from mote import board, contract, led, log, memory, patience, tasks
+from mote.clock import uptime
 from mote.failure import NO_MEMORY, NOT_JOINED, Failure
 from mote.mqtt import MODULES as MQTT
 from mote.portal import PAGES, dns_server, http
@@ -31,12 +32,17 @@ class Portal:
         self.wants_start = False
         # From then on no trial begins: the board takes its radio back.
         self.closing = False
+        self._settings = settings
         self._password = board.portal_password(settings)
         self._saved_ms = self._told_ms = None
+        # Whether a known WiFi is back, for which the portal closes.
+        self.makes_room = False
+        self._tries = False
         self._requests = 0
-        self._opened_ms = self._used_ms = time.ticks_ms()
-        self._back_ms = self._page_ms = None
-        self._idle = self._late = self._tries = False
+        self._used_ms = uptime.ms()
+        self._page_ms = -patience.FORM_MS
+        # Then it closes, whoever uses it.
+        self._end_ms = self._used_ms + patience.PORTAL_LONGEST_MS
         # The scan comes before the access point: it takes the radio away from its clients.
         name = settings["id"] if settings else board.default_id()
         self.site = Site(self, name, settings, reason, traceback)
@@ -107,7 +113,7 @@ class Portal:
     async def _answer(self, request):
         # Each request begins with a tidy heap: four phones at once fit into it.
         memory.free_heap()
-        self._page_ms = time.ticks_ms()
+        self._page_ms = uptime.ms()
         response = await self.site.serve(request)
         memory.free_heap()
         return response
@@ -143,54 +149,28 @@ class Portal:
         A phone that joins the setup network, and asks for nothing but whether it is the internet,
         does not use it.
         """
-        if self.trying:
-            return True
-        within_ms = patience.FORM_MS if access_point.has_clients() else patience.VISIT_MS
-        return self.site.requests > 0 and self.unused_ms < within_ms
-
-    @property
-    def unused_ms(self):
-        """Milliseconds since somebody asked for a page, or for as long as it is open."""
-        now = time.ticks_ms()
         if self.trying or self._requests != self.site.requests:
             self._requests = self.site.requests
-            self._used_ms = now
-            self._idle = False
-        unused_ms = time.ticks_diff(now, self._used_ms)
-        # The ticks wrap after some days; a portal may be open for longer.
-        self._idle = self._idle or unused_ms > patience.PORTAL_LONGEST_MS
-        return patience.PORTAL_LONGEST_MS if self._idle else unused_ms
+            self._used_ms = uptime.ms()
+        within_ms = patience.FORM_MS if access_point.has_clients() else patience.VISIT_MS
+        return self._requests > 0 and uptime.ms() - self._used_ms < within_ms
 
-    @property
-    def overdue(self):
-        """True when a board with settings has to try them again, whoever uses the portal.
+    def is_unused(self, ms):
+        """Return whether nobody has used the portal for `ms`, or its time is up for whoever does.
 
-        The trial that runs then is the last one.
+        Then the trial that runs is the last one.
         """
-        if time.ticks_diff(time.ticks_ms(), self._opened_ms) > patience.PORTAL_LONGEST_MS:
-            self._late = self.closing = True
-        return self._late and self.may_close
-
-    @property
-    def may_close(self):
-        """True when closing the portal takes nothing away that somebody waits for."""
+        if uptime.ms() > self._end_ms:
+            self.closing = True
         if self.trying or self.site.state == SAVED:
             return False
-        return self.closing or not self.busy
+        return self.closing or (not self.busy and uptime.ms() - self._used_ms > ms)
 
     def wifi_is_back(self):
         """Note that a known network let the board in: the portal makes room for it."""
-        if self._back_ms is None:
-            self._back_ms = time.ticks_ms()
-
-    @property
-    def makes_room(self):
-        """True when the portal may close because the known WiFi is back."""
-        if self._back_ms is None:
-            return False
-        if time.ticks_diff(time.ticks_ms(), self._back_ms) > patience.VISIT_MS:
-            self.closing = True
-        return self.may_close
+        if not self.makes_room:
+            self.makes_room = True
+            self._end_ms = min(self._end_ms, uptime.ms() + patience.VISIT_MS)
 
     @property
     def finished(self):
@@ -220,15 +200,10 @@ class Portal:
     def search(self):
         """Look for networks anew, unless that takes the radio away from somebody."""
         fresh, self._fresh = self._fresh, False
-        if not fresh and not self.trying and not self._has_reader():
+        asked = access_point.has_clients() and uptime.ms() - self._page_ms < patience.FORM_MS
+        if not fresh and not self.trying and not asked:
             self.site.networks = scan.networks() or self.site.networks
         return True
-
-    def _has_reader(self):
-        """True while a phone is on the setup network that asked for a page lately."""
-        if self._page_ms is None or not access_point.has_clients():
-            return False
-        return time.ticks_diff(time.ticks_ms(), self._page_ms) < patience.FORM_MS
 
     @property
     def chip(self):

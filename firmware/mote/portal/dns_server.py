@@ -8,11 +8,10 @@ from mote.portal import dns
 from mote.portal.waiting import readable
 
 PORT = 53
-ANY_ADDRESS = "0.0.0.0"
 _RETRY_MS = 500
 
 
-async def serve(address, port=PORT, host=ANY_ADDRESS, admits=lambda peer: True):
+async def serve(address, port=PORT, host="0.0.0.0", admits=None):
     """Answer for as long as the task lives; `address` is dotted decimal.
 
     It listens on `host`; questions from an address that `admits(peer)` refuses get no answer.
@@ -54,8 +53,8 @@ async def _answer_until_closed(sock, address, admits):
             packet, sender = sock.recvfrom(dns.PACKET_MAX + 1)
             if not packet:
                 return
-            response = dns.answer(packet, address) if admits(sender[0]) else None
-            if response:
+            response = dns.answer(packet, address)
+            if response and (admits is None or admits(sender[0])):
                 sock.sendto(response, sender)
         except (OSError, MemoryError) as error:
             # A phone that left before its answer, or a moment without memory: no reason to stop.

@@ -14,7 +14,6 @@ from mote.portal.request import Refused, read_body, read_head
 from mote.portal.waiting import readable
 
 PORT = 80
-ANY_ADDRESS = "0.0.0.0"
 CLIENTS = 5
 # Pages that are sent at the same time; one that is unpacked while it is sent is sent alone.
 PAGES = 2
@@ -116,8 +115,8 @@ class Server:
         clients=CLIENTS,
         idle=None,
         elsewhere=lambda request: None,
-        address=ANY_ADDRESS,
-        admits=lambda peer: True,
+        address="0.0.0.0",
+        admits=None,
     ):
         self._handle = handle
         self._address = address
@@ -190,7 +189,7 @@ class Server:
         try:
             client, peer = listener.accept()
             client.setblocking(False)
-            if not self._admits(peer[0]):
+            if self._admits and not self._admits(peer[0]):
                 client.close()
                 return True
             if has_room:

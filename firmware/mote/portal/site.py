@@ -21,10 +21,6 @@ _FORM = ("mote.portal.form", "mote.stored_secrets")
 _BY_ITSELF = ("wifi", "crashed")
 # Guesses of the stored MQTT password that are answered in one opening.
 _GUESSES = 5
-_FOREIGN = (
-    "<!doctype html><html lang=en><title>Mote</title><p>This request did not come from the page of "
-    "the board, and nothing was changed. <a href='%s'>Open the page of the board</a>."
-)
 
 
 class Site:
@@ -137,7 +133,7 @@ class Site:
         self.requests += 1
         method = "GET" if request.method == "HEAD" else request.method
         if method == "POST" and not _has_own_origin(request):
-            return http.Response(_FOREIGN % request.base, 403)
+            return _refuse(request)
         route = self._routes.get((method, request.path))
         if route is None:
             if any(path == request.path for _, path in self._routes):
@@ -227,7 +223,6 @@ class Site:
 
             fields = form.shown_again(request.body, fields)
             memory.discard(*_FORM)
-        log.info("setup: a page of another opening of the portal was sent: shown again")
         return self._page(request, (), 403, fields, stale=True)
 
     def _save(self, request):
@@ -381,6 +376,15 @@ def _by_field(faults):
     from mote.portal import form
 
     return form.faults_by_field(faults)
+
+
+def _refuse(request):
+    from mote.portal import form
+
+    try:
+        return http.Response(form.FOREIGN % request.base, 403)
+    finally:
+        memory.discard(*_FORM)
 
 
 def _has_own_origin(request):

@@ -2,7 +2,7 @@
 
 import network
 
-from mote import utf8
+from mote import memory
 
 # Authentication modes of the driver (wifi_auth_mode_t in esp_wifi_types_generic.h).
 _SECURITY = {
@@ -54,6 +54,8 @@ def networks():
         heard = radio.scan()
     except (OSError, MemoryError):
         return []
+    from mote import utf8
+
     found = {}
     # By signal, so that what a crowd of others costs is bounded.
     for name, _, _, rssi, authmode, _ in sorted(heard, key=lambda one: -one[3]):
@@ -65,4 +67,5 @@ def networks():
                 found[ssid] = Network(ssid, rssi, authmode)
                 if len(found) == _MOST:
                     break
+    memory.forget("mote.utf8")
     return sorted(found.values(), key=lambda one: -one.rssi)
