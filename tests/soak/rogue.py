@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -270,6 +271,19 @@ async def house(folder: Path) -> AsyncIterator[House]:
         broker.close()
 
 
+def downgrade(maker: Maker, reason: str) -> Case:
+    """Make the attack that led to all this: the same server without TLS, by a foreign network."""
+    made = (maker.portal(number) for number in range(10**6))
+    case = next(one for one in made if one.stored and one.stored["mqtt"].get("ca"))
+    assert case.stored
+    server = case.stored["mqtt"]
+    form = {"id": case.stored["id"], "ssid": "Evil", "password": "", "host": server["host"],
+            "port": "1883", "user": server["user"], "mqtt_password": ""}  # fmt: skip
+    case.bodies = [urlencode(form).encode()]
+    case.wire["reason"] = reason
+    return case
+
+
 async def campaign(folder: Path, posts: int, seed: int, at_once: int, longest_s: float) -> House:
     """At least `posts` forms to boards, `at_once` of them, unless the time is up."""
     maker = Maker(seed)
@@ -283,6 +297,8 @@ async def campaign(folder: Path, posts: int, seed: int, at_once: int, longest_s:
                 case.bodies = [body for body in case.bodies if body]
                 await rogue.run(case)
 
-        await asyncio.gather(rogue.control(), *(work() for _ in range(at_once)))
+        first = [rogue.run(downgrade(maker, reason)) for reason in ("wifi", "button")]
+        await asyncio.gather(rogue.control(), *first)
+        await asyncio.gather(*(work() for _ in range(at_once)))
         assert rogue.logins >= rogue.controls, "mosquitto has let nobody in"
         return rogue
