@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from clients import with_hub
-from motekit import certificates, config, places
+from motekit import certificates, places
 from motekit.commands import doctor, label, provision
 from motekit.hub import Hub, hub_state
 from motekit.hub.announce import SECURE_SERVICE, SERVICE, Announcement, own_name
 from motekit.hub.folder_lock import FolderLock
 from motekit.hub.hub_state import HubState
 from motekit.hub.tls import TlsOptions
+from motekit.provision import settings
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_a_provisioned_board_gets_port_and_ca_of_the_hub(data: Path) -> None:
         "ca": (data / "ca.crt").read_text(),
     }
     # The board's own schema takes it, the size of the CA included.
-    assert config.checked(made)["mqtt"]["tls"]
+    assert settings.checked(made)["mqtt"]["tls"]
     # What somebody says stays.
     said = provision._with_server({"mqtt": {"port": 1999, "tls": False}}, None)["mqtt"]
     assert (said["port"], said["tls"]) == (1999, False)
