@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from motekit.stack.installation import DOCKER, Installation
@@ -73,6 +74,7 @@ class Client:
         self.code = ""
         self.heard: list[bytes] = []
         self.lost = False
+        self.session_present = False
         self._subscribed = threading.Event()
         transport = "websockets" if listener == "9001" else "tcp"
         self._client = mqtt.Client(
@@ -100,7 +102,8 @@ class Client:
         self._client.loop_start()
         eventually(lambda: self.code)
 
-    def _connected(self, _c: object, _d: object, _flags: object, code: object, _p: object) -> None:
+    def _connected(self, _c: object, _d: object, flags: Any, code: object, _p: object) -> None:
+        self.session_present = bool(flags.session_present)
         self.code = str(code)
 
     def _disconnected(self, *_details: object) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -65,7 +64,10 @@ def test_telegraf_has_the_client_ids_that_nobody_else_knows(stack: RunningStack)
 
 
 def test_an_installation_of_an_earlier_version_is_upgraded(stack: RunningStack) -> None:
-    """Accounts in a password file, client ids without a suffix: logins and what waits are kept."""
+    """Accounts in a password file, client ids without a suffix: logins and what waits are kept.
+
+    Afterwards its sessions have client ids that nobody else knows.
+    """
     installation = stack.installation
     password = stack.passwords("veteran")["veteran"]
     suffix = installation.settings()["MOTE_CLIENT_ID_SUFFIX"]
@@ -84,21 +86,37 @@ def test_an_installation_of_an_earlier_version_is_upgraded(stack: RunningStack) 
     for path in (installation.state / "revisions").iterdir():
         path.unlink()
     os.chown(old, owner.st_uid, owner.st_gid)
-    text = installation.settings_file.read_text()
-    installation.settings_file.write_text(re.sub(r"MOTE_CLIENT_ID_SUFFIX=.*\n", "", text))
+    for key in ("MOTE_CLIENT_ID_SUFFIX", "MOTE_MQTT_ADDRESS", "MOTE_GRAFANA_ADDRESS"):
+        installation.unset(key)
     try:
+        # These are acknowledged, and wait in a session that is to be given up.
+        stack.compose("stop", "telegraf")
+        waiting = stack.client("veteran", password)
+        for number in range(5):
+            waiting.publish("sensors/veteran/number", str(number), qos=1).wait_for_publish(
+                PATIENCE_S
+            )
+        waiting.disconnect()
+        waiting.loop_stop()
         said = stack.mote("upgrade")
         assert "mosquitto: new configuration" in said and "telegraf: new configuration" in said
         assert not old.exists()
         taken = {one["username"]: one for one in json.loads(accounts.read_text())["clients"]}
         assert taken == {one["username"]: one for one in known}
-        assert "MOTE_CLIENT_ID_SUFFIX" not in installation.settings()
+        # It goes on with the port that its boards use, and with a suffix.
+        settings = installation.settings()
+        assert settings["MOTE_MQTT_ADDRESS"] == settings["MOTE_GRAFANA_ADDRESS"] == "0.0.0.0"
+        assert len(settings["MOTE_CLIENT_ID_SUFFIX"]) == 33
         client = stack.client("veteran", password)
         client.publish("sensors/veteran/age", "40", qos=1).wait_for_publish(PATIENCE_S)
         query = "SELECT value FROM sensors WHERE device='veteran'"
         assert eventually(lambda: stack.rows(query))[0]["value"] == 40
+        query = "SELECT value FROM sensors WHERE device='veteran' AND metric='number'"
+        eventually(lambda: {row["value"] for row in stack.rows(query)} == set(range(5)))
+        logged = stack.compose("logs", "--no-log-prefix", "mosquitto")
+        assert f"as telegraf-readings{settings['MOTE_CLIENT_ID_SUFFIX']} (" in logged
         assert "already" in stack.mote("upgrade")
     finally:
-        with installation.settings_file.open("a") as file:
-            file.write(f"MOTE_CLIENT_ID_SUFFIX={suffix}\n")
+        installation.set("MOTE_CLIENT_ID_SUFFIX", suffix)
+        stack.set(MOTE_MQTT_ADDRESS="127.0.0.1", MOTE_GRAFANA_ADDRESS="127.0.0.1")
         stack.mote("up", *stack.services)

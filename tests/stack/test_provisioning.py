@@ -34,7 +34,11 @@ def test_a_board_is_provisioned_for_the_backend(stack: RunningStack) -> None:
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)[0]["account"]
         mqtt = settings(board)["mqtt"]
-    assert (mqtt["host"], mqtt["port"], mqtt["user"]) == ("localhost", stack.port, "windowsill")
+    # The port without TLS is open to this machine alone.
+    server = {key: mqtt[key] for key in ("host", "port", "user", "tls")}
+    wanted = {"host": "localhost", "port": stack.tls_port, "user": "windowsill", "tls": True}
+    assert server == wanted
+    assert mqtt["ca"] == (stack.installation.authority / "ca.crt").read_text()
     assert mqtt["password"] not in done.stdout + done.stderr
     client = stack.client("windowsill", mqtt["password"])
     client.publish("sensors/windowsill/temperature", "20.5", qos=1).wait_for_publish(PATIENCE_S)

@@ -173,6 +173,7 @@ def _confirm(file: Path, prepared: "Prepared", installation: "Installation", is_
 
 def upgrade(context: typer.Context, as_json: Json = False) -> None:
     """Bring the services to this version of Mote: pull, back up, start, check."""
+    from motekit.stack import client_ids
     from motekit.stack.installation import DOCKER, versions
 
     installation = stack_shared.made(context)
@@ -181,7 +182,8 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
     with stack_shared.failures_told():
         changes = compose.outdated()
     reconfigured = installation.stale()
-    if not changes and not reconfigured:
+    renamed = client_ids.is_needed(installation)
+    if not changes and not reconfigured and not renamed:
         said = "Everything that runs has the version of docker/versions.env already."
         if as_json:
             print_json({"upgraded": {}, "backup": None})
@@ -192,6 +194,8 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
         echo(f"{name}: {old} → {new}", err=as_json)
     for name in reconfigured:
         echo(f"{name}: new configuration", err=as_json)
+    if renamed:
+        echo("telegraf: client ids that nobody else can know", err=as_json)
     with stack_shared.failures_told():
         if changes:
             compose.pull(list(changes))
@@ -208,8 +212,17 @@ def upgrade(context: typer.Context, as_json: Json = False) -> None:
     try:
         with stack_shared.failures_told():
             stack_shared.make(installation, None)
-            if services := sorted({*changes, *reconfigured} & set(compose.created())):
-                compose.start(services)
+            created = set(compose.created())
+            if renamed and {"mosquitto", "telegraf"} <= created:
+                # The broker first: with its new accounts, and with TLS.
+                compose.start(["mosquitto"])
+                stack_shared.wait(compose, ["mosquitto"])
+                with _progress("upgrade") as tell:
+                    client_ids.move(installation, compose, tell)
+                # It reads the settings that have just been changed.
+                compose = stack_shared.compose(installation)
+            # Compose makes those anew that differ, and leaves the others alone.
+            compose.start(sorted(created))
             stack_shared.wait(compose, [])
     except typer.Exit:
         echo(*back, err=True)

@@ -30,10 +30,14 @@ class BrokerError(Exception):
 
 
 def client(
-    installation: Installation, user: str, password: str, client_id: str = ""
+    installation: Installation, user: str, password: str, client_id: str = "", keep: bool = False
 ) -> mqtt.Client:
-    """Return a client that logs in as `user`, to be connected to HOST and the port with TLS."""
-    made = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id)
+    """Return a client that logs in as `user`, to be connected to HOST and the port with TLS.
+
+    `keep`: its session stays when it disconnects. That takes a client id.
+    """
+    keep = keep and bool(client_id)
+    made = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=not keep)
     made.username_pw_set(user, password)
     trust = ssl.create_default_context(cafile=installation.authority / "ca.crt")
     # The authority signs the broker's certificate only, whose names are those for other machines.

@@ -158,6 +158,14 @@ class Compose:
         self._asked("restart", service)
         return True
 
+    def halt(self, service: str) -> None:
+        """Stop a service until `resume`. Raises StackError."""
+        self._asked("stop", service)
+
+    def resume(self, service: str) -> None:
+        """Let a service go on. Raises StackError."""
+        self._asked("start", service)
+
     def stop(self) -> None:
         """Stop and remove the containers; data and secrets stay. Raises StackError."""
         if self._call("--profile", "*", "down"):

@@ -107,7 +107,7 @@ _BROKER_SECRETS = {
 }
 PROFILES = ("core", "full")
 # Services that read files of docker/<service> at their start.
-_CONFIGURED = ("mosquitto", "telegraf", "refill", "replay-gate", "influxdb")
+_CONFIGURED = ("mosquitto", "telegraf", "refill", "replay-gate", "influxdb", "traefik")
 # The tokens that influxdb-setup makes: each is mounted as a file, which has to be there.
 TOKENS = tuple(f"{service}/influxdb_token" for service in ("telegraf", "grafana", "last-values"))
 
@@ -324,6 +324,16 @@ class Installation:
             self.contacts.with_name("grafana.env"),
             f"GF_SERVER_ROOT_URL={own_address(settings)}\nMOTE_CONTACTS_OF={changed}\n",
         )
+
+    def set(self, key: str, value: str) -> None:
+        """Change a setting, or add it."""
+        self._set(key, value)
+
+    def unset(self, key: str) -> None:
+        """Take a setting away."""
+        lines = self.settings_file.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith(f"{key}=")]
+        private_files.write(self.settings_file, "".join(kept))
 
     def _set(self, key: str, value: str) -> None:
         lines = self.settings_file.read_text(encoding="utf-8").splitlines()

@@ -136,6 +136,7 @@ SETTINGS = {
     "MOTE_CLIENT_ID_SUFFIX": Setting(
         lambda text: re.fullmatch(r"(-[A-Za-z0-9]{1,64})?", text), "`-` and letters and digits"
     ),
+    "MOTE_CLIENT_IDS_LEFT": _one_of("yes"),
     "ALERT_EMAIL": _TEXT,
     "SMTP_HOST": Setting(_is_server, "a mail server as host:port, or nothing"),
     "SMTP_USER": _TEXT,
