@@ -27,11 +27,12 @@ def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StackBro
     NoRestart.count = 0
     made = StackBroker(tmp_path)
     made.start()
-    eventually(
-        lambda: made.connect("owner", made.passwords["owner"], "", keep=False).code == "Success"
-    )
-    yield made
-    made.stop()
+    try:
+        owner = made.passwords["owner"]
+        eventually(lambda: made.connect("owner", owner, "", keep=False).code == "Success")
+        yield made
+    finally:
+        made.stop()
 
 
 class NoRestart:
