@@ -8,6 +8,7 @@ Of an answer it passes on what a log shipper needs: no environment, command line
 """
 
 import json
+import logging
 import os
 import re
 import select
@@ -18,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+LOGGER = logging.getLogger(__name__)
 PORT = 2375
 SOCKET = "/var/run/docker.sock"
 PROJECT_LABEL = "com.docker.compose.project"
@@ -260,7 +262,10 @@ def main() -> None:
     if not project:
         raise SystemExit("MOTE_PROJECT is empty: the guard would show every container")
     path = os.environ.get("MOTE_DOCKER_SOCKET", SOCKET)
-    Guard(("", PORT), Docker(path, project)).serve_forever()
+    guard = Guard(("", PORT), Docker(path, project))
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    LOGGER.info("the logs of project %s are shown", project)
+    guard.serve_forever()
 
 
 if __name__ == "__main__":
