@@ -16,6 +16,8 @@ HOSTS = ("mqtt.local", "broker.example", "192.168.1.10", "Broker.Lan", "a-b_c.ex
 EVIL_HOSTS = ("evil.example", "10.66.6.6", "mqtt.local.evil.example", "evil.local", "mqtt.loca")
 SSIDS = ("Home", "Café Mokka", "Lab 5", "x", "Straße & Söhne")
 EVIL_SSIDS = ("Evil", "Free WiFi", "home", "Home ", "Ｈome", "")
+# Of pages of somebody else; the portal's own is http://192.168.4.1.
+ORIGINS = ("null", "http://evil.example", "https://192.168.4.1", "http://192.168.4.1.evil.example")
 TAILS = ("", "", "", "-ü", "&=%+", ' "\\', "\u00a0", "🌱")
 SECRETS_MAX = 12
 
@@ -152,8 +154,10 @@ class _Portal(_Board):
             case.bodies.append(body)
             if path != "/save":
                 case.meant.append(None)
+            origin = chance.choice(ORIGINS) if chance.random() < 0.05 else ""
             steps.append({
-                "hidden": chance.random() < 0.95, "path": path, "headers": "",
+                "hidden": chance.random() < 0.95, "path": path,
+                "headers": f"Origin: {origin}\r\n" if origin else "",
                 "body": body.hex(), "shown": chance.random() < 0.1,
             })  # fmt: skip
         found = [["hub", chance.choice(EVIL_HOSTS[3:]), chance.choice((1883, 1884))]]
@@ -245,7 +249,7 @@ class _Portal(_Board):
         elif what == "mqtt_password":
             self._password_entered(fields, case, step)
         elif what == "password":
-            known = [one.text for one in self.secrets if one.kind == "wifi"]
+            known = [one["password"] for one in self.stored["wifi"]]
             if chance.random() < 0.3 and len(self.secrets) < SECRETS_MAX:
                 fields["password"] = self.secret("wifi", step).text
             else:

@@ -9,9 +9,10 @@ how the firmware came to it. The rules, for the password of the MQTT server:
   can call his network as he likes can listen. A command `config` comes from somebody who is logged
   in already, and may move a board to another network.
 
-A WiFi passphrase goes to the network of its name. No secret is in a page, an answer or the log. A
-portal that has opened by itself changes nothing but the WiFi, unless the old password was entered.
-A `config` that changes the way of a stored password without a new one is refused.
+A form without what is hidden in the page of this portal, or from a page of another origin, does
+nothing. A WiFi passphrase goes to the network of its name. No secret is in a page, an answer or the
+log. A portal that has opened by itself changes nothing but the WiFi, unless the old password was
+entered. A `config` that changes the way of a stored password without a new one is refused.
 """
 
 import base64
@@ -72,6 +73,8 @@ class _Judge:
         return step < len(self.entered) and secret.core.encode() in self.entered[step]
 
     def _join(self, step: int, ssid: bytes, key: bytes) -> str:
+        if self._is_foreign(step):
+            return f"step {step}: a form that is not of this portal's page is tried"
         for secret in self.case.secrets:
             if secret.core.encode() not in key or self._is_entered(secret, step):
                 continue
@@ -80,6 +83,11 @@ class _Judge:
                     continue
                 return f"step {step}: {secret.core} is the passphrase for {ssid!r}"
         return ""
+
+    def _is_foreign(self, step: int) -> bool:
+        """Whether a form came without the hidden inputs of the page, or from another page."""
+        steps = self.case.wire.get("steps", ())
+        return step < len(steps) and not (steps[step]["hidden"] and not steps[step]["headers"])
 
     def _is_given_away(self, secret: Secret) -> bool:
         """Whether somebody who knows a passphrase entered it for another network."""
