@@ -31,12 +31,23 @@ def may_keep_password(document: dict, stored: dict) -> bool:
 
     The same name with another passphrase, or without one, is another network.
     """
-    server = document["mqtt"]
-    if changed(server, stored["mqtt"]):
+    if changed(document["mqtt"], stored["mqtt"]):
         return False
-    if server.get("tls") and server.get("ca"):
+    if _proves_itself(document["mqtt"]):
         return True
     return all(_is_stored(network, stored["wifi"]) for network in document["wifi"])
+
+
+def may_keep_networks(document: dict, stored: dict) -> bool:
+    """Return True if networks of `stored` may carry a password that is new in `document`.
+
+    Whoever could reach a portal that opened by itself may have added one to a board without a
+    login. Networks that had to carry a password so far were added by somebody who knew it.
+    """
+    if _proves_itself(document["mqtt"]):
+        return True
+    server = stored["mqtt"]
+    return bool(server.get("password")) and not _proves_itself(server)
 
 
 def changed(server: dict, stored: dict) -> "list[str]":
@@ -74,6 +85,10 @@ def refusal(
         if old.get("password") and (same or (old.get("tls") and not server.get("tls"))):
             return AGAIN
     return ""
+
+
+def _proves_itself(server):
+    return bool(server.get("tls") and server.get("ca"))
 
 
 def _is_only_wifi(document, stored):

@@ -406,6 +406,25 @@ async def test_a_board_without_a_login_goes_to_another_wifi_but_not_to_another_s
     assert (await sent(portal, body(host="new.local")))["mqtt"]["host"] == "new.local"
 
 
+async def test_a_network_that_a_stranger_added_carries_no_login_later():
+    # A board without a login, and one that checks its server, take any WiFi at such a portal.
+    for settings in (stored(password=""), verified()):
+        portal, _ = site(settings, "wifi")
+        tls = TLS if settings["mqtt"]["tls"] else {}
+        planted = await sent(portal, body(ssid="Evil", **tls))
+        assert [one["ssid"] for one in planted["wifi"]] == ["Evil", "Home"]
+        # Its owner comes, and enters a login for a server that proves nothing.
+        portal, _ = site(config.checked(planted), "button")
+        login = body(password="home secret", mqtt_password="new secret")
+        assert [one["ssid"] for one in (await sent(portal, login))["wifi"]] == ["Home"]
+    # Networks that have carried a login stay.
+    settings = stored()
+    settings["wifi"].append({"ssid": "Shed", "password": "shed secret"})
+    portal, _ = site(settings, "button")
+    tried = await sent(portal, body(mqtt_password="new secret"))
+    assert [one["ssid"] for one in tried["wifi"]] == ["Home", "Shed"]
+
+
 async def test_the_button_lifts_the_limit_and_no_secret_follows():
     portal, _ = site(stored(), "wifi")
     assert "Only another WiFi" in await sent(portal, body(host="new.local"))

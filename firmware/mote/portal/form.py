@@ -104,7 +104,10 @@ def document(fields, known, draft=None, is_open=None):
     server["user"] = fields.get("user", "").strip()
     server.pop("password", None)
     result["mqtt"] = server
-    password = fields.get("mqtt_password", "") or _kept_password(result, draft, known)
+    typed = fields.get("mqtt_password", "")
+    if typed and known and not stored_secrets.may_keep_networks(result, known):
+        result["wifi"] = result["wifi"][:1]
+    password = typed or _kept_password(result, draft, known)
     if password:
         server["password"] = password
     interval = fields.get("interval", "").strip()
