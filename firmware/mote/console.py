@@ -79,5 +79,5 @@ async def listen(partner, unanswered=None):
                 talk.silence()
         elif silent == _GONE_TURNS and talk:
             talk = None
-            memory.forget("mote.improv")
+            memory.forget("mote.improv", "mote.stored_secrets")
         await asyncio.sleep_ms(_STEP_MS)

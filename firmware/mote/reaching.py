@@ -23,13 +23,15 @@ _STEP_MS = 1_000
 
 async def server(online):
     """A client that is logged in; until then every failure is followed by another attempt."""
+    home = online.settings["wifi"]
     silent = short = 0
     while True:
         async with station.trial:
             # A trial ends by itself, and two would throw each other out.
             pass
+        await _let_visitor_look(online, home)
         try:
-            if not station.address() or silent >= REJOIN_AFTER:
+            if not station.is_in(home) or silent >= REJOIN_AFTER:
                 silent = 0
                 await _join(online)
             led.show("joining")
@@ -38,7 +40,7 @@ async def server(online):
             from mote.mqtt import connecting
 
             await time_servers.date_certificates(online.settings)
-            return await connecting.log_in(online.settings)
+            return await connecting.log_in(online.settings, lambda step: _check(home))
         except Failure as error:
             log.warning("run: %s" % error)
             silent += error.reason in _SILENCE
@@ -54,6 +56,21 @@ async def server(online):
             memory.forget("mote.wifi.joining", *MQTT)
             await asyncio.sleep_ms(patience.PAUSE_FIRST_MS)
         await online.pause()
+
+
+async def _let_visitor_look(online, home):
+    """Wait where a trial led into another network, for whoever looks at the outcome there."""
+    begun_ms = time.ticks_ms()
+    while online.portal and online.portal.busy and station.address() and not station.is_in(home):
+        if time.ticks_diff(time.ticks_ms(), begun_ms) > patience.RETRY_IN_USE_MS:
+            break
+        await asyncio.sleep_ms(_STEP_MS)
+
+
+def _check(home):
+    # A trial may have begun meanwhile: no login goes into the network that it tries.
+    if not station.is_in(home):
+        raise Failure(failure.UNREACHABLE, "in another network")
 
 
 async def _join(online):

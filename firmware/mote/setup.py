@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mote import board, config, led, patience, starts, system
+from mote import board, config, led, log, patience, starts, system
 from mote.setup_network import Portal
 
 _STEP_MS = 200
@@ -48,8 +48,10 @@ async def run(settings, reason):
             starts.once_more()
             return "start once more"
         if "button" in ended:
+            # A person is at the board.
             ended.clear()
-            portal.unlock()
+            portal.site.limited = False
+            log.info("setup: BOOT was held: the form changes everything")
         if "erased" in ended:
             config.erase()
             return "the settings are erased"

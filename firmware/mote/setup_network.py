@@ -126,12 +126,6 @@ class Portal:
         self.closing = True
         access_point.close_network()
 
-    def unlock(self):
-        """BOOT was held: a person is at the board, and may change everything."""
-        if self.site.limited:
-            self.site.limited = False
-            log.info("setup: BOOT was held: the form changes everything")
-
     @property
     def starved(self):
         """True when there is not the memory to serve phones."""
@@ -260,6 +254,9 @@ class Portal:
             # Something that came over the air: no reason to end more than this trial.
             log.error("setup: trial: unexpected %s: %s" % (type(error).__name__, error))
             failure, found = Failure(NOT_JOINED, type(error).__name__), ()
+        if failure and not stay:
+            # Also where the trial itself broke off.
+            station.leave()
         memory.discard("mote.trial")
         memory.forget("mote.wifi.joining", *MQTT)
         if failure:

@@ -106,6 +106,12 @@ class Conversation:
             document["mqtt"] = dict(document["mqtt"])
             others = [one for one in document.get("wifi", ()) if one["ssid"] != ssid]
             document["wifi"] = [{"ssid": ssid, "password": password}] + others[:2]
+            if known and document["mqtt"].get("password"):
+                from mote import stored_secrets
+
+                if not stored_secrets.may_keep_password(document, known):
+                    # It is asked for on the page, in the network that it is for.
+                    document["mqtt"]["password"] = ""
             return document
 
         return put_first

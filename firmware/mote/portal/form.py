@@ -3,7 +3,7 @@
 Loaded when a form is sent: who only looks at the page leaves its memory free.
 """
 
-from mote import contract, server_address, stored_secrets
+from mote import contract, log, server_address, stored_secrets
 from mote.portal.fields import OTHER, SECRETS
 
 # Field of the form -> path in the document.
@@ -26,6 +26,8 @@ FOREIGN = (
 )
 _NEAREST = {"wifi": "ssid", "mqtt": "host"}
 _USUAL_PORTS = (str(contract.MQTT_PORT), str(contract.MQTT_TLS_PORT))
+# Guesses of the stored MQTT password that are answered in one opening.
+_GUESSES = 5
 _HEX = b"0123456789abcdefABCDEF"
 
 
@@ -137,6 +139,22 @@ def faults_by_field(faults):
         if field not in named:
             named[field] = text
     return named
+
+
+def refusal(site, document, typed, known, draft):
+    """Why what was entered is refused, as a word of the page, or an empty text.
+
+    `typed` is the MQTT password in it. `site` is `limited` and counts `guesses`.
+    """
+    if site.limited and typed and site.guesses >= _GUESSES:
+        # Right or wrong, it is not said any more.
+        return stored_secrets.LOCKED
+    refused = stored_secrets.refusal(document, typed, known, draft, site.limited)
+    if refused and typed:
+        site.guesses += 1
+        if site.guesses == _GUESSES:
+            log.warning("setup: no more MQTT passwords are compared until the portal reopens")
+    return refused
 
 
 def _kept_password(document, *sources):

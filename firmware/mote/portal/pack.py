@@ -51,7 +51,11 @@ def _made(path, view, stream):
                     yield piece
             elif kind == b"W":
                 size = struct.unpack("<H", file.read(2))[0]
-                words[name] = str(file.read(size), "utf-8")
+                if hidden:
+                    # They take memory: who has words needs them where they are shown.
+                    file.seek(size, 1)
+                else:
+                    words[name] = str(file.read(size), "utf-8")
             elif kind == b"B":
                 if hidden or not view.shows(name):
                     hidden += 1

@@ -19,8 +19,6 @@ _ANY_HOST = "mqtt.local"
 _FORM = ("mote.portal.form", "mote.stored_secrets")
 # Reasons of a portal that opened by itself: whoever is on its network need not be at the board.
 _BY_ITSELF = ("wifi", "crashed")
-# Guesses of the stored MQTT password that are answered in one opening.
-_GUESSES = 5
 
 
 class Site:
@@ -49,7 +47,8 @@ class Site:
         self.failure = None
         # True: the form changes the WiFi alone, unless it has the stored MQTT password.
         self.limited = bool(settings) and reason in _BY_ITSELF
-        self._guesses = 0
+        # Wrong ones in this opening.
+        self.guesses = 0
         self._board = board
         self._known = settings
         self._server = settings and settings["mqtt"]
@@ -99,8 +98,6 @@ class Site:
         # What a phone entered may be no document: then what the board has counts.
         for base in (self._document, self._known) if self._document else (self._known,):
             document = put_first(base)
-            if base:
-                _withhold_password(document, base)
             if not _faults(document):
                 break
         else:
@@ -276,21 +273,8 @@ class Site:
         document = form.document(entered, self._known, self._document, self._is_open)
         needless = bool(entered.get("password")) and self._is_open(document["wifi"][0]["ssid"])
         self.fields = fields.entries(document, entered)
-        return document, needless, self._refusal(document, entered.get("mqtt_password", ""))
-
-    def _refusal(self, document, typed):
-        """Why the entries are refused, as a word of the page, or an empty text."""
-        from mote import stored_secrets
-
-        if self.limited and typed and self._guesses >= _GUESSES:
-            # Right or wrong, it is not said any more.
-            return stored_secrets.LOCKED
-        refused = stored_secrets.refusal(document, typed, self._known, self._document, self.limited)
-        if refused and typed:
-            self._guesses += 1
-            if self._guesses == _GUESSES:
-                log.warning("setup: no more MQTT passwords are compared until the portal reopens")
-        return refused
+        typed = entered.get("mqtt_password", "")
+        return document, needless, form.refusal(self, document, typed, self._known, self._document)
 
     def _save_anyway(self, request):
         if self.state == FAILED and self.can_save:
@@ -348,15 +332,6 @@ class Site:
             packed=packed,
             length=page.length(wanted, packed),
         )
-
-
-def _withhold_password(document, base):
-    """Take the MQTT password out where it would go to a network that it was not given for."""
-    from mote import stored_secrets
-
-    if document["mqtt"].get("password") and not stored_secrets.may_keep_password(document, base):
-        document["mqtt"]["password"] = ""
-    memory.discard("mote.stored_secrets")
 
 
 def _faults(document):

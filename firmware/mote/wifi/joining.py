@@ -88,6 +88,7 @@ async def _join_one(radio, ssid, password, progress):
     while time.ticks_diff(time.ticks_ms(), started) < JOIN_MS:
         await asyncio.sleep_ms(_STEP_MS)
         if radio.isconnected():
+            station.joined = (ssid, password)
             log.info("%s%s as %s" % (contract.LOG_JOINED, ssid, station.address()))
             return
         if not associated and station.rssi():

@@ -15,6 +15,8 @@ trial = asyncio.Lock()
 refusals = {}
 # Attempts in a row that never ended.
 hung = 0
+# Name and passphrase of the network that the board is in, None where it is in none.
+joined = None
 
 
 def radio():
@@ -32,6 +34,11 @@ def _address_of(which):
     return "" if found == "0.0.0.0" else found
 
 
+def is_in(networks):
+    """True in one of `networks`, by name and passphrase: a trial may have led into another one."""
+    return address() and joined in [(one["ssid"], one["password"]) for one in networks]
+
+
 def gateway():
     """The address of the router, empty without a network."""
     return _address_of(2)
@@ -47,6 +54,8 @@ def rssi():
 
 def leave():
     """Give the network up."""
+    global joined
+    joined = None
     try:
         radio().disconnect()
     except OSError:
