@@ -67,25 +67,23 @@ def first_steps(settings: Settings) -> list[str]:
             "start it without `--mqtt-host`.",
             other,
         ]
+    if not settings.has_plain_mqtt:
+        # The setup page has no field for a CA: the cable brings it.
+        return [
+            "Connect the board to this computer with USB; a new one needs `mote flash` first.",
+            "Run `mote provision --id plant1 --wifi NAME`, with the name of your WiFi: it makes a "
+            "login, and enters it with the address and the CA of this hub, which takes TLS only.",
+            other,
+        ]
     everywhere = settings.mqtt_host in ("0.0.0.0", "::")
     addresses = own_addresses() if everywhere else [settings.mqtt_host]
-    reach = (
-        "Leave the MQTT server empty: the board finds this hub by itself. If it does not, enter "
-    )
-    port = settings.mqtt_port
-    if not settings.has_plain_mqtt:
-        # A phone has no certificate to paste; the cable brings everything.
-        port = settings.tls_port
-        reach = (
-            "This hub takes TLS only: paste its CA (`/ca.crt` of this page) under Advanced, or "
-            "let `mote provision` enter everything over USB. As MQTT server enter "
-        )
     named = " or ".join(f"`{address}`" for address in addresses) or "not in a network"
     return [
         "Make a login for the board: run `mote hub add plant1` and note the password.",
         "Power the board, and join its WiFi `IOT_…` with a phone. The setup page opens by itself "
         "(if not: `http://192.168.4.1`).",
         "Pick your WiFi and enter its password, `plant1` as Device ID, and the password of step 1 "
-        f"under Advanced. {reach}this computer's address, {named}, with port `{port}`.",
+        "under Advanced. Leave the MQTT server empty: the board finds this hub by itself. If it "
+        f"does not, enter this computer's address, {named}, with port `{settings.mqtt_port}`.",
         other,
     ]
