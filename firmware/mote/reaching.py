@@ -17,7 +17,7 @@ REJOIN_AFTER = 3
 _RESTART_AFTER = 3
 _SILENCE = (failure.NAME_NOT_FOUND, failure.UNREACHABLE, failure.NO_ANSWER, failure.NO_TLS)
 # What is loaded for the portal alone.
-_PORTAL = ("mote.setup_network", "mote.portal", "mote.trial", "mote.qr")
+_PORTAL = ("mote.setup_network", "mote.setup_cable", "mote.portal", "mote.trial", "mote.qr")
 _STEP_MS = 1_000
 
 

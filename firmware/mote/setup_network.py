@@ -49,7 +49,8 @@ class Portal:
         # The networks of that scan are told first; who goes on asking wants to see them change.
         self._fresh = True
         self._server = self._serving()
-        self._guest = None
+        # Who may see the page in the joined network.
+        self.guest = None
         # Server -> what runs it, its task, and its checks in a row that failed.
         self._serve = {"DNS": _serve_names, "HTTP": self._server.serve}
         self._tasks = {}
@@ -67,11 +68,14 @@ class Portal:
         await asyncio.sleep_ms(0)
         led.show("setup")
         memory.free_heap()
-        self._tell(ssid)
+        from mote import setup_cable
+
+        setup_cable.tell(ssid, bool(self._password))
+        memory.discard("mote.setup_cable")
 
     def _serving(self):
         return http.Server(
-            self._answer,
+            self.answer,
             clients=_CLIENTS_BESIDE if self._beside else http.CLIENTS,
             idle=_forget_pages if self._beside else None,
             elsewhere=self.site.elsewhere,
@@ -110,7 +114,8 @@ class Portal:
         self._tasks[name].cancel()
         self._start(name)
 
-    async def _answer(self, request):
+    async def answer(self, request):
+        """Serve one request to the board itself."""
         # Each request begins with a tidy heap: four phones at once fit into it.
         memory.free_heap()
         self._page_ms = uptime.ms()
@@ -208,16 +213,16 @@ class Portal:
 
     def page_url(self):
         """Return the address of the page in the joined network, for the client at the cable."""
-        from mote.portal import guest
+        from mote import setup_cable
 
-        address = station.address() or contract.PORTAL_ADDRESS
-        if self._guest is None or self._guest.address != address:
-            if self._guest:
-                self._tasks[guest.NAME].cancel()
-            self._guest = guest.Guest(address)
-            self._serve[guest.NAME] = self._guest.server(self._answer).serve
-            self._start(guest.NAME)
-        return self._guest.url()
+        return setup_cable.guest_of(self).url()
+
+    def serve(self, name, serve):
+        """Start a server, in the place of the one before of its name."""
+        if name in self._tasks:
+            self._tasks[name].cancel()
+        self._serve[name] = serve
+        self._start(name)
 
     def own_addresses(self):
         return (contract.PORTAL_ADDRESS,)
@@ -244,7 +249,10 @@ class Portal:
     async def _try_now(self, document, stay):
         try:
             known = self._settings and self._settings["mqtt"]
-            failure, found = await _tried(document, self.site.step, stay, known)
+            # MQTT is loaded when it is wanted: until then, and after it, phones have its memory.
+            from mote import trial
+
+            failure, found = await trial.run(document, self.site.step, stay, known)
         except MemoryError:
             self._server.starved += 1
             failure, found = Failure(NO_MEMORY), ()
@@ -265,19 +273,6 @@ class Portal:
         else:
             self.site.succeeded(document)
 
-    def _tell(self, ssid):
-        """On the serial log: the name, the address and, where it holds no secret, the code."""
-        lock = "with its password" if self._password else "no password"
-        told = (contract.LOG_SETUP, ssid, lock, contract.PORTAL_ADDRESS)
-        log.info("%s%s (%s), then http://%s/" % told)
-        if not self._password:
-            try:
-                _show_code(ssid)
-            except MemoryError:
-                # Beside running: the name above is enough to join.
-                pass
-            memory.discard("mote.qr")
-
 
 async def _serve_names():
     address = contract.PORTAL_ADDRESS
@@ -286,17 +281,3 @@ async def _serve_names():
 
 def _forget_pages():
     memory.discard(*PAGES)
-
-
-def _show_code(ssid):
-    from mote import qr
-
-    for line in qr.lines(qr.wifi(ssid)):
-        log.info("setup: " + line)
-
-
-async def _tried(document, progress, stay, known):
-    # MQTT is loaded when it is wanted: until then, and after it, the phones have its memory.
-    from mote import trial
-
-    return await trial.run(document, progress, stay, known)

@@ -51,17 +51,17 @@ def body(**changes):
 
 async def sent(portal, entries):
     """The document that is tried with these entries, or the text of the page that refuses them."""
-    tries = len(portal._board.tried)
+    tries = len(portal.board.tried)
     response = await send(portal, "/save", entries)
     if response.status == 422:
-        assert len(portal._board.tried) == tries, "what is refused is not tried"
+        assert len(portal.board.tried) == tries, "what is refused is not tried"
         page = text(response)
         assert not any(secret in page for secret in SECRETS)
         return page
-    assert (response.status, len(portal._board.tried)) == (303, tries + 1)
+    assert (response.status, len(portal.board.tried)) == (303, tries + 1)
     # The next entries need not wait for it.
     portal.failed_with(Failure(failure.NO_ANSWER))
-    return portal._board.tried[-1]
+    return portal.board.tried[-1]
 
 
 class Board:
@@ -209,7 +209,7 @@ async def test_what_was_tried_with_success_is_saved():
 
 
 def tried_document(portal):
-    return portal._board.tried[-1]
+    return portal.board.tried[-1]
 
 
 async def test_an_empty_server_is_looked_for_and_one_that_was_found_can_be_picked():
@@ -248,7 +248,7 @@ async def test_safe_mode_shows_the_traceback_escaped_and_can_be_left():
     page = text(await portal.handle(request("GET", "/")))
     assert "stopped five times" in page and "&lt;module&gt; boom" in page
     await send(portal, "/start")
-    assert portal._board.starts == 1
+    assert portal.board.starts == 1
 
 
 async def test_the_language_of_the_browser_is_spoken():
@@ -334,7 +334,7 @@ async def test_a_language_that_was_chosen_is_spoken_from_then_on():
 async def test_what_was_saved_says_where_the_dashboard_is():
     portal, _ = site()
     await send(portal, "/save", GOOD)
-    portal.succeeded(portal._document)
+    portal.succeeded(portal.document)
     page = text(await portal.handle(request("GET", "/progress")))
     assert "All set" in page and "shows its address. Server: <bdi>mqtt.local</bdi>" in page
 
@@ -528,7 +528,7 @@ async def test_nothing_is_done_without_the_token_of_this_opening():
     for path in ("/save-anyway", "/edit", "/scan", "/start"):
         response = await portal.handle(request("POST", path, b"token=0123456789abcdef"))
         assert response.status == 403 and "out of date" in text(response), path
-        assert portal.state == FAILED and portal._board.starts == 0
+        assert portal.state == FAILED and portal.board.starts == 0
     assert len(tried) == 1
     await send(portal, "/save-anyway")
     assert portal.state == SAVED

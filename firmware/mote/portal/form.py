@@ -20,10 +20,6 @@ PATHS = {
     "interval": "interval",
     "portal_password": "portal_password",
 }
-FOREIGN = (
-    "<!doctype html><html lang=en><title>Mote</title><p>This request did not come from the page of "
-    "the board, and nothing was changed. <a href='%s'>Open the page of the board</a>."
-)
 _NEAREST = {"wifi": "ssid", "mqtt": "host"}
 _USUAL_PORTS = (str(contract.MQTT_PORT), str(contract.MQTT_TLS_PORT))
 # Guesses of the stored MQTT password that are answered in one opening.

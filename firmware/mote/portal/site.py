@@ -4,8 +4,7 @@ import json
 import os
 from binascii import hexlify
 
-from mote import config, contract, failure, log, memory
-from mote.failure import Failure
+from mote import contract, failure, memory
 from mote.portal import fields, http
 from mote.portal.request import Refused
 
@@ -13,10 +12,9 @@ STEPS = ("join", "address", "name", "server", "login")
 # Those of the WiFi.
 WIFI = STEPS[:2]
 FORM, TRYING, FAILED, SAVED = "form", "trying", "failed", "saved"
-# Stands in while an empty host is checked: the board will look for one.
-_ANY_HOST = "mqtt.local"
-# Loaded when a form is sent.
-_FORM = ("mote.portal.form", "mote.stored_secrets")
+_PAGES = ("/", "/progress", "/status")
+# Those of `actions`, which is loaded for each.
+_ACTIONS = ("/save", "/save-anyway", "/edit", "/scan", "/start")
 # Reasons of a portal that opened by itself: whoever is on its network need not be at the board.
 _BY_ITSELF = ("wifi", "crashed")
 
@@ -45,26 +43,17 @@ class Site:
         self.language = ""
         self.fields = fields.prefilled(name, settings)
         self.failure = None
+        # The configuration that is tried, or was entered last; what the board has; its radio.
+        self.document = None
+        self.known = settings
+        self.board = board
         # True: the form changes the WiFi alone, unless it has the stored MQTT password.
         self.limited = bool(settings) and reason in _BY_ITSELF
-        # Wrong ones in this opening.
+        # Wrong guesses of that password.
         self.guesses = 0
-        self._board = board
-        self._known = settings
         self._server = settings and settings["mqtt"]
         self._step = ""
-        self._document = None
         self._only_network = False
-        self._routes = {
-            ("GET", "/"): self._home,
-            ("GET", "/progress"): self._progress,
-            ("GET", "/status"): self._status,
-            ("POST", "/save"): self._save,
-            ("POST", "/save-anyway"): self._save_anyway,
-            ("POST", "/edit"): self._edit,
-            ("POST", "/scan"): self._search,
-            ("POST", "/start"): self._start,
-        }
 
     @property
     def can_save(self):
@@ -81,33 +70,23 @@ class Site:
             failure.PASSWORD_NEEDED,
         ):
             return False
-        return bool(self._document and self._document["mqtt"]["host"])
+        return bool(self.document and self.document["mqtt"]["host"])
 
     @property
     def server(self):
         """The host of the MQTT server that was entered or found, or an empty text."""
-        return self._document["mqtt"]["host"] if self._document else ""
+        return self.document["mqtt"]["host"] if self.document else ""
 
     def try_network(self, put_first):
         """Begin the trial of a WiFi alone: `put_first(document)` gives one with it in front.
 
         False for an impossible one, and while another trial runs or has brought all there is.
         """
-        if self.state in (TRYING, SAVED):
-            return False
-        # What a phone entered may be no document: then what the board has counts.
-        for base in (self._document, self._known) if self._document else (self._known,):
-            document = put_first(base)
-            if not _faults(document):
-                break
-        else:
-            return False
-        first = document["wifi"][0]
-        if first.get("password") and self._is_open(first["ssid"]):
-            return False
-        self.fields = fields.entries(document)
-        self._begin(document, True)
-        return True
+        return _act("try_network", self, put_first)
+
+    def is_open(self, ssid):
+        """True for a network in reach that asks for no password."""
+        return any(one.ssid == ssid and one.supported and not one.secured for one in self.networks)
 
     def elsewhere(self, request):
         """The way to the portal for a request that is for another host; None for the board's own.
@@ -117,7 +96,7 @@ class Site:
         if request.path == "/wpad.dat":
             return http.Response("404 Not Found", 404)
         host = request.host
-        if host in self._board.own_addresses() or (not host and request.fault):
+        if host in self.board.own_addresses() or (not host and request.fault):
             return None
         return http.redirect("http://%s/" % contract.PORTAL_ADDRESS, 302)
 
@@ -128,17 +107,20 @@ class Site:
     async def serve(self, request):
         """Serve one request to the board itself."""
         self.requests += 1
-        method = "GET" if request.method == "HEAD" else request.method
-        if method == "POST" and not _has_own_origin(request):
-            return _refuse(request)
-        route = self._routes.get((method, request.path))
-        if route is None:
-            if any(path == request.path for _, path in self._routes):
+        post = request.method == "POST"
+        paths, others = (_ACTIONS, _PAGES) if post else (_PAGES, _ACTIONS)
+        if request.path not in paths:
+            if request.path in others:
                 raise Refused(405)
             return http.redirect(request.base, 302)
-        if method == "POST" and not self._has_token(request):
-            return self._ask_again(request)
-        return route(request)
+        if post:
+            answer = _act("answer", self, request)
+            # A page is made when what did the work has left its memory to it.
+            return self._page(request, *answer) if isinstance(answer, tuple) else answer
+        if request.path == "/":
+            return self._home(request)
+        self.told_saved = self.told_saved or self.state == SAVED
+        return self._progress(request) if request.path == "/progress" else self._status()
 
     def withdraw(self):
         """The trial does not begin: the portal closes."""
@@ -150,20 +132,20 @@ class Site:
 
     def succeeded(self, document):
         """The trial reached the server: what was tried is saved."""
-        self._document = document
-        self._store()
+        self.document = document
+        _act("store", self)
 
     def failed_with(self, why, servers=()):
         """The trial ended with a Failure; the entries stay, `servers` were found on the way."""
-        if self._only_network and why.step not in WIFI and self._document["mqtt"] == self._server:
+        if self._only_network and why.step not in WIFI and self.document["mqtt"] == self._server:
             # The WiFi is right, and the server is the one that the board had before.
-            self._store()
+            _act("store", self)
             return
         self.failure = why
         self.servers = servers
-        if self._document and self._document["mqtt"]["host"]:
+        if self.document and self.document["mqtt"]["host"]:
             # One that was found stays when all that it lacks is a login.
-            server = self._document["mqtt"]
+            server = self.document["mqtt"]
             # A page that is being sent shows the fields as they were.
             self.fields = dict(self.fields, host=server["host"], port=server["port"])
         self._step = why.step
@@ -193,11 +175,9 @@ class Site:
     def _progress(self, request):
         if self.state == FORM:
             return http.redirect(request.base)
-        self._tell()
         return self._page(request)
 
-    def _status(self, request):
-        self._tell()
+    def _status(self):
         status = {"state": self.state, "steps": [self._step_class(name) for name in STEPS]}
         if self.failure:
             status["reason"] = self.failure.reason
@@ -205,116 +185,16 @@ class Site:
             status["remedy"] = self.failure.remedy
         return http.Response(json.dumps(status), kind="application/json")
 
-    def _has_token(self, request):
-        return b"token=" + self.token.encode() in request.body.split(b"&")
-
-    def _ask_again(self, request):
-        """Show the page once more, without doing what was asked: it was of another opening.
-
-        What was entered is shown, and not kept: anybody may have sent it.
-        """
-        fields = self.fields
-        if request.path == "/save" and self.state not in (TRYING, SAVED):
-            self.state = FORM
-            from mote.portal import form
-
-            fields = form.shown_again(request.body, fields)
-            memory.discard(*_FORM)
-        return self._page(request, (), 403, fields, stale=True)
-
-    def _save(self, request):
-        if self.state in (TRYING, SAVED):
-            return http.redirect(request.base + "progress")
-        document, faults, refused = self._entered(request.body)
-        if faults:
-            log.info("setup: entries refused: %s" % ", ".join(sorted(faults)))
-            if not refused and not any(name in faults for name in fields.SECRETS):
-                self._document = document
-            self.state = FORM
-            return self._page(request, faults, 422)
-        self._begin(document)
-        return http.redirect(request.base + "progress")
-
-    def _begin(self, document, only_network=False):
-        self._document = document
+    def begin(self, document, only_network=False):
+        """Begin a trial, of a WiFi alone or of everything."""
+        self.document = document
         self._only_network = only_network
         self.name = document["id"]
         self.failure = None
         self.servers = []
         self._step = STEPS[0]
         self.state = TRYING
-        self._board.start_trial(document, only_network)
-
-    def _entered(self, body):
-        """The document of what was entered, what is wrong with it by field, and whether it asks for
-        more than this form may change or a secret may follow.
-        """
-        document, needless, refused = self._document_of(body)
-        # What reads a form makes room for what checks it.
-        memory.discard(*_FORM)
-        faults = _faults(document)
-        if faults:
-            faults = _by_field(faults)
-            memory.discard(*_FORM)
-        elif refused:
-            faults = {"mqtt_password": refused}
-        if needless:
-            faults = dict(faults, password=fields.NO_PASSWORD)
-        return document, faults, refused
-
-    def _is_open(self, ssid):
-        """True for a network in reach that asks for no password."""
-        return any(one.ssid == ssid and one.supported and not one.secured for one in self.networks)
-
-    def _document_of(self, body):
-        from mote.portal import form
-
-        entered = form.decode(body)
-        document = form.document(entered, self._known, self._document, self._is_open)
-        needless = bool(entered.get("password")) and self._is_open(document["wifi"][0]["ssid"])
-        self.fields = fields.entries(document, entered)
-        typed = entered.get("mqtt_password", "")
-        return document, needless, form.refusal(self, document, typed, self._known, self._document)
-
-    def _save_anyway(self, request):
-        if self.state == FAILED and self.can_save:
-            self._store()
-        return http.redirect(request.base + "progress")
-
-    def _edit(self, request):
-        if self.state == FAILED:
-            self.state = FORM
-        return http.redirect(request.base)
-
-    def _search(self, request):
-        if self.state != TRYING:
-            self.networks = self._board.scan()
-        return http.redirect(request.base)
-
-    def _start(self, request):
-        self._board.start_once_more()
-        return http.redirect(request.base)
-
-    def _store(self):
-        try:
-            config.save(self._document)
-            # What a person saved must not make room for what was there before a probation.
-            config.keep()
-        except OSError as error:
-            self.failed_with(Failure(failure.FLASH, "errno %s" % error.errno))
-            return
-        except config.ConfigError as error:
-            # What a trial found in the network is checked where it enters: this is the last net.
-            log.error("setup: not saved: %s" % error)
-            self.failed_with(Failure(failure.NO_SERVER))
-            return
-        self.failure = None
-        self.state = SAVED
-        log.info(contract.LOG_SAVED)
-
-    def _tell(self):
-        if self.state == SAVED:
-            self.told_saved = True
+        self.board.start_trial(document, only_network)
 
     def _page(self, request, faults=(), status=200, fields=None, stale=False):
         # Loaded for visitors, see `setup_network`.
@@ -334,38 +214,11 @@ class Site:
         )
 
 
-def _faults(document):
-    """What is wrong with the entries, (path, text); an empty host is none, the board seeks one."""
-    host = document["mqtt"]["host"]
-    document["mqtt"]["host"] = host or _ANY_HOST
-    try:
-        config.checked(document)
-    except config.ConfigError as error:
-        return error.faults
-    finally:
-        document["mqtt"]["host"] = host
-    return ()
-
-
-def _by_field(faults):
-    from mote.portal import form
-
-    return form.faults_by_field(faults)
-
-
-def _refuse(request):
-    from mote.portal import form
+def _act(name, *arguments):
+    from mote.portal import actions
 
     try:
-        return http.Response(form.FOREIGN % request.base, 403)
+        return getattr(actions, name)(*arguments)
     finally:
-        memory.discard(*_FORM)
-
-
-def _has_own_origin(request):
-    """A page of someone else must not post into the portal of a board (RFC 6454).
-
-    "null" is the origin of a frame in a sandbox, which may hold the page of anybody.
-    """
-    origin = request.headers.get("origin")
-    return not origin or origin == "http://" + request.headers.get("host", "")
+        del actions
+        memory.discard("mote.portal.actions", "mote.portal.form", "mote.stored_secrets")

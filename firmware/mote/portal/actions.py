@@ -1,0 +1,164 @@
+"""What a sent form, an installer and the end of a trial do. Loaded for each, and forgotten."""
+
+from mote import config, contract, failure, log, memory
+from mote.failure import Failure
+from mote.portal import fields, http
+from mote.portal.site import FAILED, FORM, SAVED, TRYING
+
+# Stands in while an empty host is checked: the board will look for one.
+_ANY_HOST = "mqtt.local"
+# Loaded to read a form.
+_FORM = ("mote.portal.form", "mote.stored_secrets")
+_FOREIGN = (
+    "<!doctype html><html lang=en><title>Mote</title><p>This request did not come from the page of "
+    "the board, and nothing was changed. <a href='%s'>Open the page of the board</a>."
+)
+
+
+def answer(site, request):
+    """Do what a form asks for, and return the Response to it.
+
+    Or a page to show: what is wrong by field, its status, its fields, and whether the form is one
+    of another opening of the portal.
+    """
+    if not _has_own_origin(request):
+        return http.Response(_FOREIGN % request.base, 403)
+    if b"token=" + site.token.encode() not in request.body.split(b"&"):
+        return _ask_again(site, request)
+    path = request.path
+    if path == "/save":
+        faults = site.state not in (TRYING, SAVED) and _save(site, request.body)
+        return (faults, 422) if faults else http.redirect(request.base + "progress")
+    if path == "/save-anyway":
+        if site.state == FAILED and site.can_save:
+            store(site)
+        return http.redirect(request.base + "progress")
+    if path == "/edit" and site.state == FAILED:
+        site.state = FORM
+    elif path == "/scan" and site.state != TRYING:
+        site.networks = site.board.scan()
+    elif path == "/start":
+        site.board.start_once_more()
+    return http.redirect(request.base)
+
+
+def try_network(site, put_first):
+    """Do `Site.try_network`."""
+    if site.state in (TRYING, SAVED):
+        return False
+    # What a phone entered may be no document: then what the board has counts.
+    for base in (site.document, site.known) if site.document else (site.known,):
+        document = put_first(base)
+        if not _faults(document):
+            break
+    else:
+        return False
+    first = document["wifi"][0]
+    if first.get("password") and site.is_open(first["ssid"]):
+        return False
+    site.fields = fields.entries(document)
+    site.begin(document, True)
+    return True
+
+
+def store(site):
+    """Save the document of `site`; what prevents that becomes its failure."""
+    try:
+        config.save(site.document)
+        # What a person saved must not make room for what was there before a probation.
+        config.keep()
+    except OSError as error:
+        site.failed_with(Failure(failure.FLASH, "errno %s" % error.errno))
+        return
+    except config.ConfigError as error:
+        # What a trial found in the network is checked where it enters: this is the last net.
+        log.error("setup: not saved: %s" % error)
+        site.failed_with(Failure(failure.NO_SERVER))
+        return
+    site.failure = None
+    site.state = SAVED
+    log.info(contract.LOG_SAVED)
+
+
+def _ask_again(site, request):
+    """The page once more, with nothing done: the form was one of another opening.
+
+    What was entered is shown, and not kept: anybody may have sent it.
+    """
+    shown = site.fields
+    if request.path == "/save" and site.state not in (TRYING, SAVED):
+        site.state = FORM
+        from mote.portal import form
+
+        shown = form.shown_again(request.body, shown)
+    return (), 403, shown, True
+
+
+def _save(site, body):
+    """Begin the trial of what was entered; what is wrong with it, by field."""
+    document, faults, refused = _entered(site, body)
+    if not faults:
+        site.begin(document)
+        return ()
+    log.info("setup: entries refused: %s" % ", ".join(sorted(faults)))
+    if not refused and not any(name in faults for name in fields.SECRETS):
+        site.document = document
+    site.state = FORM
+    return faults
+
+
+def _entered(site, body):
+    """The document of what was entered, what is wrong with it by field, and whether it asks for
+    more than this form may change or a secret may follow.
+    """
+    document, needless, refused = _document_of(site, body)
+    # What reads a form makes room for what checks it.
+    memory.discard(*_FORM)
+    faults = _faults(document)
+    if faults:
+        faults = _by_field(faults)
+        memory.discard(*_FORM)
+    elif refused:
+        faults = {"mqtt_password": refused}
+    if needless:
+        faults = dict(faults, password=fields.NO_PASSWORD)
+    return document, faults, refused
+
+
+def _document_of(site, body):
+    from mote.portal import form
+
+    entered = form.decode(body)
+    document = form.document(entered, site.known, site.document, site.is_open)
+    needless = bool(entered.get("password")) and site.is_open(document["wifi"][0]["ssid"])
+    site.fields = fields.entries(document, entered)
+    typed = entered.get("mqtt_password", "")
+    return document, needless, form.refusal(site, document, typed, site.known, site.document)
+
+
+def _faults(document):
+    """What is wrong with the entries, (path, text); an empty host is none, the board seeks one."""
+    host = document["mqtt"]["host"]
+    document["mqtt"]["host"] = host or _ANY_HOST
+    try:
+        config.checked(document)
+    except config.ConfigError as error:
+        return error.faults
+    finally:
+        document["mqtt"]["host"] = host
+    return ()
+
+
+def _by_field(faults):
+    from mote.portal import form
+
+    return form.faults_by_field(faults)
+
+
+def _has_own_origin(request):
+    """A page of someone else must not post into the portal of a board (RFC 6454).
+
+    "null" is the origin of a frame in a sandbox, which may hold the page of anybody.
+    """
+    origin = request.headers.get("origin")
+    return not origin or origin == "http://" + request.headers.get("host", "")
