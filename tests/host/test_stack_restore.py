@@ -6,6 +6,7 @@ is said by Compose itself in `tests/stack`.
 
 import gzip
 import json
+import random
 import re
 import signal
 import subprocess
@@ -32,6 +33,10 @@ from motekit import certificates, private_files, sealed
 from motekit.stack import backup, restore, settings
 from motekit.stack.compose import Compose, StackError
 from motekit.stack.installation import DOCKER, Installation
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "soak"))
+
+import trust_backup
 
 PASSPHRASE = "tulip gravel orbit mustard"
 WHERE = "mote.backup"
@@ -110,7 +115,8 @@ LINES = {
     "MOTE_DOCKER_SOCKET=/": "",
     "MOTE_USER=0:0": "",
     "MOTE_DOCKER_GROUP=0": "",
-    "MOTE_MQTT_ADDRESS=0.0.0.0": "",
+    "MOTE_MQTT_ADDRESS=0.0.0.0": "MOTE_MQTT_ADDRESS",
+    "MOTE_GRAFANA_ADDRESS=::": "MOTE_GRAFANA_ADDRESS",
     "MOTE_MQTT_PORT=0.0.0.0:1883": "MOTE_MQTT_PORT",
     "MOTE_HTTPS_PORT=99999": "MOTE_HTTPS_PORT",
     "MOTE_INFLUXDB_MEMORY=1T; rm": "MOTE_INFLUXDB_MEMORY",
@@ -142,7 +148,7 @@ def test_settings_of_a_backup_choose_no_image_path_or_address(
     found = prepared.fresh.settings()
     assert found.keys() <= settings.SETTINGS.keys() and not settings.problems(found)
     assert "evil" not in prepared.fresh.settings_file.read_text()
-    for key in ("MOTE_USER", "MOTE_DOCKER_SOCKET", "MOTE_DOCKER_GROUP", "MOTE_MQTT_ADDRESS"):
+    for key in ("MOTE_USER", "MOTE_DOCKER_SOCKET", "MOTE_DOCKER_GROUP", *settings.ADDRESSES):
         assert found.get(key) == mine.get(key), key
     told = " ".join(prepared.left_out)
     assert LINES[line] in told and bool(told) == bool(LINES[line])
@@ -540,3 +546,11 @@ def test_a_bad_setting_reaches_no_compose(
     for call in calls:
         with pytest.raises(StackError, match=line.partition("=")[0]):
             call()
+
+
+def test_random_damage_is_refused_or_harmless(
+    tmp_path: Path, original: Installation, here: Installation
+) -> None:
+    """A short form of `make soak ONLY=trust_backups`."""
+    done = trust_backup.stack_campaign(tmp_path / "campaign", random.Random(13), 300)
+    assert done.harmful == [] and done.refused > 100

@@ -4,7 +4,9 @@ The hostile files are made with `sqlite3` by the rules of its file format; it al
 restored. What a trigger or a view does when it runs is shown by a file that it would make.
 """
 
+import random
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +18,10 @@ from motekit.hub.accounts import Accounts
 from motekit.hub.backup import BackupError, Contents
 from motekit.hub.store import Contents as Written
 from motekit.hub.store import Reading, Store
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "soak"))
+
+import trust_backup
 
 PASSPHRASE = "tulip gravel orbit mustard"
 NOW_NS = time.time_ns()
@@ -323,3 +329,9 @@ def test_the_schema_that_is_expected_is_that_of_a_new_store(tmp_path: Path) -> N
         for statement in untrusted_store.BACKUP_TABLES:
             db.execute(statement)
         assert untrusted_store.check_schema(db) == schema.VERSION
+
+
+def test_random_damage_is_refused_or_harmless(tmp_path: Path) -> None:
+    """A short form of `make soak ONLY=trust_backups`."""
+    done = trust_backup.hub_campaign(tmp_path / "campaign", random.Random(13), 150)
+    assert done.harmful == [] and done.refused > 30

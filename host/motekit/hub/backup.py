@@ -378,7 +378,7 @@ def _inspect(file: Path, progress: Progress, shown: Path | None = None) -> Conte
         try:
             version = untrusted_store.check_schema(db)
             damage = _damage(db)
-        except (sqlite3.DatabaseError, untrusted_store.SchemaError) as error:
+        except (sqlite3.DatabaseError, untrusted_store.SchemaError, UnicodeError) as error:
             damage = str(error)
         if damage:
             raise BackupError(f'the backup "{shown}" is damaged ({damage}): use another one')
@@ -512,6 +512,9 @@ def _failures(what: str, path: Path) -> Iterator[None]:
         ) from error
     except (FolderInUseError, StoreError, untrusted_store.SchemaError) as error:
         raise BackupError(f"{what}: {error}") from error
+    except UnicodeError as error:
+        # SQLite repeats in its messages what is in the file.
+        raise BackupError(f"{what}: it is damaged ({error})") from error
     except (sqlite3.Error, OSError) as error:
         raise BackupError(f"{what}: {_reason(error, path)}") from error
 

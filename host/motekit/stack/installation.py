@@ -232,9 +232,9 @@ class Installation:
         text = _SETTINGS.format(
             user=self._user(rootless), names=names, socket=socket, group=group, suffix=suffix
         )
-        private_files.write(self.settings_file, text)
         for key, value in values.items():
-            self._set(key, value)
+            text = _with_setting(text, key, value)
+        private_files.write(self.settings_file, text)
 
     def adopt(self, rootless: bool) -> None:
         """Give what came from elsewhere to the user for whom the containers run here."""
@@ -336,12 +336,17 @@ class Installation:
         private_files.write(self.settings_file, "".join(kept))
 
     def _set(self, key: str, value: str) -> None:
-        lines = self.settings_file.read_text(encoding="utf-8").splitlines()
-        lines = [f"{key}={value}" if line.startswith(f"{key}=") else line for line in lines]
-        # Settings of an earlier version do not have every key.
-        if f"{key}={value}" not in lines:
-            lines.append(f"{key}={value}")
-        private_files.write(self.settings_file, "\n".join(lines) + "\n")
+        text = self.settings_file.read_text(encoding="utf-8")
+        private_files.write(self.settings_file, _with_setting(text, key, value))
+
+
+def _with_setting(text: str, key: str, value: str) -> str:
+    lines = text.splitlines()
+    lines = [f"{key}={value}" if line.startswith(f"{key}=") else line for line in lines]
+    # Settings of an earlier version do not have every key.
+    if f"{key}={value}" not in lines:
+        lines.append(f"{key}={value}")
+    return "\n".join(lines) + "\n"
 
 
 def _write_if_new(path: Path, text: str) -> None:

@@ -201,6 +201,13 @@ class _Unpacking:
         self._prepared.left_out += [f"the setting {one}" for one in left_out]
         here = settings.of_this_machine(self._there.settings()) if self._there.made else {}
         fresh.write_settings(self._rootless, taken | here)
+        there, now = settings.parse(_text(found[_SETTINGS])), fresh.settings()
+        self._prepared.left_out += [
+            f"the setting {key} (it stays {now[key]}; change it in settings.env to open the port "
+            "to other machines)"
+            for key in settings.ADDRESSES
+            if there.get(key, now[key]) != now[key]
+        ]
         if _ACCOUNTS in found or _OLD_ACCOUNTS in found:
             is_old = _ACCOUNTS not in found
             fresh.accounts.take_over(found[_OLD_ACCOUNTS if is_old else _ACCOUNTS], is_old)

@@ -22,7 +22,8 @@ _IMAGE = re.compile(
 _IMAGE_KEY = re.compile(r"[A-Z][A-Z0-9]*_IMAGE")
 # Compose and Docker themselves read these, and none belongs to an installation.
 _OF_COMPOSE = re.compile(r"(COMPOSE|DOCKER|BUILDKIT)_.*")
-KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+# Which addresses of this machine programs of the network reach; a restore never opens more.
+ADDRESSES = ("MOTE_MQTT_ADDRESS", "MOTE_GRAFANA_ADDRESS")
 
 
 @dataclass(frozen=True)
