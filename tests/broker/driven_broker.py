@@ -51,6 +51,10 @@ class Accounts:
         own = (account.name, account.name + "/")
         return not account.limited or client_id == own[0] or client_id.startswith(own[1])
 
+    def may_publish_will(self, account: Account, topic: str) -> bool:
+        # Of one from before a restart only the name is known.
+        return account.name in ("", "owner") or self.may_publish(account, topic)
+
     def may_publish(self, account: Account, topic: str) -> bool:
         return not account.limited or topic.split("/")[1:2] == [account.name]
 

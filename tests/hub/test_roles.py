@@ -19,6 +19,8 @@ from motekit.hub import Hub
 from motekit.hub.accounts import Accounts
 from motekit.hub.login_limit import ADDRESSES_MAX, LoginLimit
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from running_hub import mote
 
 OTHER_ADDRESS = "127.0.0.2"
@@ -262,6 +264,49 @@ def test_a_removed_or_changed_account_is_out_at_once_on_all_ways(tmp_path, how) 
         assert Person(hub, "anna", password).reason != 0
 
     on_network(tmp_path, story)
+
+
+@pytest.mark.parametrize("delay_s", [0, 2])
+@pytest.mark.parametrize("how", ["stays", "remove", "password"])
+def test_the_will_of_an_account_that_ended_commands_no_board(tmp_path, how, delay_s) -> None:
+    accounts = Accounts(tmp_path)
+    password = accounts.add_person("anna", Role.OPERATOR)
+    came: list[str] = []
+
+    def story(hub: Hub) -> None:
+        owner = Person(hub, "owner", accounts.owner_password)
+        owner.client.on_message = lambda c, d, message: came.append(message.payload.decode())
+        assert owner.subscribe("devices/+/cmd") < 0x80
+        told: list[int] = []
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, "anna", protocol=MQTTProtocolVersion.MQTTv5
+        )
+        client.username_pw_set("anna", password)
+        will = Properties(PacketTypes.WILLMESSAGE)
+        will.WillDelayInterval = delay_s
+        client.will_set("devices/plant1/cmd", "the will", 1, properties=will)
+        client.on_connect = lambda c, d, flags, reason, p: told.append(reason.value)
+        stay = Properties(PacketTypes.CONNECT)
+        stay.SessionExpiryInterval = 10
+        client.connect("127.0.0.1", hub.mqtt_port, properties=stay)
+        client.loop_start()
+        until(lambda: told == [0])
+        client.loop_stop()
+        if how != "stays":
+            assert mote("hub", how, "anna", "--data", tmp_path).returncode == 0
+            until(lambda: Person(hub, "anna", password).reason != 0)
+        # Without DISCONNECT, unless the hub has closed it already.
+        client.socket().close()
+        if how == "stays":
+            until(lambda: came == ["the will"])
+        else:
+            time.sleep(delay_s + 1)
+        assert owner.publish("devices/plant1/cmd", "the end") < 0x80
+        until(lambda: "the end" in came)
+        owner.close()
+
+    on_network(tmp_path, story)
+    assert came == (["the will", "the end"] if how == "stays" else ["the end"])
 
 
 def websocket(hub: Hub, cookie: str):

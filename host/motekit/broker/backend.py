@@ -283,6 +283,13 @@ class Backend(Storage, Protocol):
         """Return whether `account` may publish to `topic`."""
         ...
 
+    def may_publish_will(self, account: Account, topic: str) -> bool:
+        """Return whether the will of `account`, which may be gone meanwhile, may be published.
+
+        Of a will that was saved before a restart only the name of the account is known.
+        """
+        ...
+
     def may_subscribe(self, account: Account, topic_filter: str) -> bool:
         """Return whether `account` may subscribe to `topic_filter` (without `$share/<group>/`)."""
         ...

@@ -14,7 +14,7 @@ from motekit.broker.errors import MalformedPacket, ProtocolError
 from motekit.broker.fields import decode_utf8, write_utf8
 from motekit.broker.packets import V5, V311
 from motekit.broker.pending import Pending
-from motekit.broker.session import Delivery, Session, memory_bytes
+from motekit.broker.session import Delivery, Session, Will, memory_bytes
 from motekit.broker.state import Acknowledged, Acknowledgements, BrokerState
 from motekit.limited_log import LimitedLog
 
@@ -66,7 +66,7 @@ class Connection(Acknowledged):
         self._largest = state.limits.connect_packet_bytes
         self._version = V311
         self._account = Account("")
-        self._will: Message | None = None
+        self._will: Will | None = None
         self._will_delay_s = 0
         self._clean_expiry = True
         # Encoded topic -> topic and whether it may be published to.
@@ -140,7 +140,7 @@ class Connection(Acknowledged):
             self._state.pump(self.session)
 
     def end(self, reason: int, text: str = "") -> None:
-        """Disconnect the client; its will is published."""
+        """Disconnect the client; its will is published if its account still may."""
         if self.is_closing:
             return
         self.is_ended_by_broker = self.session is not None
@@ -260,11 +260,12 @@ class Connection(Acknowledged):
         session = self.session = admitted.session
         self._account = admitted.account
         self._pending.discard(self)
-        self._will, self._will_delay_s = connect.will, connect.will_delay_s
-        if self._will:
-            self._will.account, self._will.client_id = session.account, session.client_id
+        will, self._will_delay_s = connect.will, connect.will_delay_s
+        if will:
+            will.account, will.client_id = session.account, session.client_id
             if connect.will_expiry_s is not None:
-                self._will.expires_ns = connect.will_expiry_s * 1_000_000_000
+                will.expires_ns = connect.will_expiry_s * 1_000_000_000
+            self._will = Will(will, admitted.account)
         limits = self._limits
         self._largest = limits.packet_bytes
         self.window = min(connect.receive_maximum, limits.inflight)
@@ -276,7 +277,7 @@ class Connection(Acknowledged):
         self.keep_alive_s = connect.keep_alive_s
         if connect.version == V5 and not 0 < connect.keep_alive_s <= limits.keep_alive_s:
             self.keep_alive_s = limits.keep_alive_s
-        state.attach(session, self, admitted.expiry_s, self._will)
+        state.attach(session, self, admitted.expiry_s, will)
         self._send(
             packets.connack(
                 connect.version,

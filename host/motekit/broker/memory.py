@@ -30,5 +30,8 @@ class MemoryBackend:
     def may_publish(self, account: Account, topic: str) -> bool:
         return True
 
+    def may_publish_will(self, account: Account, topic: str) -> bool:
+        return True
+
     def may_subscribe(self, account: Account, topic_filter: str) -> bool:
         return True

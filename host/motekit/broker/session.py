@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from motekit.broker.backend import Message, Subscription
+from motekit.broker.backend import Account, Message, Subscription
 
 LAST_PACKET_ID = 65_535
 
@@ -65,11 +65,15 @@ class ClientConnection(Protocol):
 
 
 @dataclass(slots=True)
-class DelayedWill:
-    """A will that is published at `at` (monotonic seconds) if its client does not return."""
+class Will:
+    """A last will, and the account that its client was verified as.
 
-    at: float
+    A delayed one is published at `at` (monotonic seconds) if its client does not return.
+    """
+
     message: Message
+    account: Account
+    at: float = 0.0
 
 
 class Session:
@@ -113,7 +117,7 @@ class Session:
         # All packet ids in use, those of messages that are not committed yet included.
         self.packet_ids: set[int] = set()
         self.queued_bytes = 0
-        self.delayed_will: DelayedWill | None = None
+        self.delayed_will: Will | None = None
         # When it ends, in monotonic seconds; None while its client is connected.
         self.expires_at: float | None = None
         self.ended = False

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from motekit.broker import reason_codes, topics
 from motekit.broker.backend import (
+    Account,
     Backend,
     Batch,
     Change,
@@ -31,9 +32,9 @@ from motekit.broker.backend import (
 from motekit.broker.limits import Limits
 from motekit.broker.session import (
     ClientConnection,
-    DelayedWill,
     Delivery,
     Session,
+    Will,
     memory_bytes,
 )
 from motekit.broker.topics import Match, SubscriptionTree
@@ -181,9 +182,9 @@ class BrokerState:
             self._expire_at(session, self.now + max(0.0, left_s))
             if one.expires_ns is None:
                 self._save(session)
-        for client_id, will in saved.wills:
+        for client_id, message in saved.wills:
             self.change(WillRemoved(client_id))
-            self.publish_will(will)
+            self.publish_will(Will(message, Account(message.account)))
 
     # Batches
 
@@ -232,13 +233,17 @@ class BrokerState:
             chosen = group.choose(lambda session: session.connection is not None)
             self._route(chosen, message, None)
 
-    def publish_will(self, will: Message) -> None:
-        """Publish a will now; rights were asked for when the client connected."""
-        will.time_ns = self.stamp()
-        if will.expires_ns:
+    def publish_will(self, will: Will) -> None:
+        """Publish a will now, if its account still may: much may have changed since the login."""
+        message = will.message
+        if not self.backend.may_publish_will(will.account, message.topic):
+            self.statistics["wills_refused"] += 1
+            return
+        message.time_ns = self.stamp()
+        if message.expires_ns:
             # A duration until now.
-            will.expires_ns += will.time_ns
-        self.publish(will)
+            message.expires_ns += message.time_ns
+        self.publish(message)
 
     def _route(self, match: Match[Session], message: Message, publisher: Session | None) -> None:
         session = match.subscriber
@@ -483,15 +488,14 @@ class BrokerState:
         if will:
             self.change(WillSaved(session.client_id, will))
 
-    def detach(
-        self, session: Session, will: Message | None, delay_s: int, publish_will: bool
-    ) -> None:
+    def detach(self, session: Session, will: Will | None, delay_s: int, publish_will: bool) -> None:
         """The client of a session is gone; its will is published now, later or not at all."""
         session.connection = None
         _decrement(self._connections_by, session.account)
         if will and publish_will and min(delay_s, session.expiry_s):
             delay_s = min(delay_s, session.expiry_s)
-            session.delayed_will = DelayedWill(self.now + delay_s, will)
+            will.at = self.now + delay_s
+            session.delayed_will = will
         elif will:
             self.change(WillRemoved(session.client_id))
             if publish_will:
@@ -570,7 +574,7 @@ class BrokerState:
         delayed, session.delayed_will = session.delayed_will, None
         if delayed:
             self.change(WillRemoved(session.client_id))
-            self.publish_will(delayed.message)
+            self.publish_will(delayed)
 
     def _save(self, session: Session) -> None:
         expires_ns = None

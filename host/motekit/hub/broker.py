@@ -1,5 +1,7 @@
 """What the MQTT broker asks the hub: who is let in, with which client id and rights; storage."""
 
+from mote.contract import device_topic
+
 from motekit.acl import Role
 from motekit.broker.backend import Account, Batch, LoginLimitError, SavedState, Storage
 from motekit.hub import rights
@@ -82,6 +84,20 @@ class HubBackend:
 
     def may_publish(self, account: Account, topic: str) -> bool:
         return rights.may_publish(account.name or None, topic, _role(account))
+
+    def may_publish_will(self, account: Account, topic: str) -> bool:
+        """Allow what the account may publish now, with the password that was verified.
+
+        A device whose account has ended still says that it is offline.
+        """
+        if not account.name:
+            return True
+        if account.role in ("", Role.DEVICE) and topic == device_topic(account.name, "status"):
+            return True
+        login = self._accounts.login(account.name)
+        if login is None or account.version not in ("", login.version):
+            return False
+        return rights.may_publish(login.name, topic, login.role)
 
     def may_subscribe(self, account: Account, topic_filter: str) -> bool:
         return rights.may_subscribe(account.name or None, topic_filter, _role(account))
