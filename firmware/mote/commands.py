@@ -11,7 +11,7 @@ import re
 import sys
 from errno import ENOMEM, ENOTCONN
 
-from mote import log, memory, tasks
+from mote import contract, log, memory, tasks
 
 NONCE_MAX = 40
 # So many answers are kept: a command that comes twice is answered twice and done once.
@@ -102,7 +102,7 @@ class Commands:
         nonce = _text_of("nonce", excerpt)
         entry = self._entry(nonce) if 0 < len(nonce) <= NONCE_MAX else None
         if entry is None:
-            most = "at most %d" % limit if limit else "there is no memory for it"
+            most = "at most %d" % limit if limit else contract.NO_MEMORY
             answer = {"ok": False, "error": "too large: %d bytes, %s" % (size, most)}
             for key, value in (("cmd", _text_of("cmd", excerpt)), ("nonce", nonce)):
                 if 0 < len(value) <= NONCE_MAX:
@@ -243,7 +243,7 @@ class Commands:
         except Refused as refused:
             fault = str(refused)
         except MemoryError:
-            fault = "there is no memory for it"
+            fault = contract.NO_MEMORY
         except Exception as error:
             # A command that nobody foresaw must not end the readings.
             sys.print_exception(error)

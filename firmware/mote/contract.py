@@ -22,6 +22,9 @@ SAFE_MODE = "safe_mode"
 EVICTED = "evicted"
 # The answer to `config` when it leads the stored password to another server; the entries follow.
 PASSWORD_NEEDED = "the MQTT password is needed with another "
+# The end of the answer to any command when the board has no memory for it: mostly for a moment
+# only, as right after a connection that was lost. Nothing was done.
+NO_MEMORY = "there is no memory for it"
 BAUD = 115200
 
 # Serial log, `<level> <ms> <part>: <text>`: the texts that people's scripts and our tests wait for.

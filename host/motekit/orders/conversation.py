@@ -23,6 +23,9 @@ CONNECT_S = 10.0
 # A board that was busy, or a connection that was lost, gets the same command again after this long.
 AGAIN_S = 10.0
 RECONNECT_MAX_S = 5
+# A board that is short of memory is asked again so often, with this pause.
+MEMORY_ATTEMPTS = 10
+MEMORY_PAUSE_S = 3.0
 Answer = dict[str, Any]
 Message = mqtt.MQTTMessage
 Listener = Callable[[Message], None]
@@ -79,9 +82,18 @@ class Conversation:
             del self._waiting[nonce]
 
     async def ask(self, device: str, timeout: float, **command: Any) -> Answer:
-        """The first answer. Raises TimeoutError when there is none for `timeout` seconds."""
-        async with self.asked(device, **command) as asked:
-            return await asked.answer(timeout)
+        """The first answer. Raises TimeoutError when there is none for `timeout` seconds.
+
+        A board without the memory for the command is asked again: it mostly has it soon, when what
+        follows a new connection is done.
+        """
+        for _ in range(MEMORY_ATTEMPTS):
+            async with self.asked(device, **command) as asked:
+                answer = await asked.answer(timeout)
+            if answer["ok"] or not str(answer.get("error")).endswith(contract.NO_MEMORY):
+                break
+            await asyncio.sleep(MEMORY_PAUSE_S)
+        return answer
 
     def hear_replies(self, device: str) -> None:
         """From now on the answers that come under this name are heard."""
@@ -123,6 +135,8 @@ class Conversation:
     def _answered(self, message: Message) -> None:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             answer = payloads.parse_json_object(bytes(message.payload))
+            if not isinstance(answer["ok"], bool):
+                raise TypeError
             self._waiting[answer["nonce"]].put_nowait(answer)
 
     def _subscribe(self, pattern: str) -> None:
