@@ -479,6 +479,20 @@ async def test_what_was_refused_is_no_base_for_the_next_trial():
     assert tried[-1]["mqtt"] == stored()["mqtt"]
 
 
+async def test_the_installer_at_the_cable_does_not_save_what_a_stranger_entered():
+    portal, tried = site(stored(), "improv")
+    portal.name = stored()["id"]
+    await sent(portal, body(host="evil.example", id="evil", mqtt_password="evil"))
+    portal.failed_with(Failure(failure.NO_ANSWER))
+
+    def put_first(known):
+        # As `improv.conversation` does.
+        return dict(known, id=portal.name, wifi=[{"ssid": "Home", "password": SECRETS[0]}])
+
+    assert portal.try_network(put_first)
+    assert tried[-1]["mqtt"] == stored()["mqtt"] and tried[-1]["id"] == stored()["id"]
+
+
 async def test_a_server_that_was_found_is_confirmed_before_it_gets_a_login():
     portal, _ = site()
     first = await sent(portal, body(password="home secret", host="", mqtt_password="my login"))

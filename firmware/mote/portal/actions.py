@@ -46,8 +46,9 @@ def try_network(site, put_first):
     """Do `Site.try_network`."""
     if site.state in (TRYING, SAVED):
         return False
-    # What a phone entered may be no document: then what the board has counts.
-    for base in (site.document, site.known) if site.document else (site.known,):
+    # On a new board what a phone entered counts, if it is a document. Where there are settings it
+    # may be a stranger's, of whom the person at the cable knows nothing.
+    for base in (site.known,) if site.known or not site.document else (site.document, None):
         document = put_first(base)
         if not _faults(document):
             break

@@ -189,7 +189,9 @@ class Site:
         """Begin a trial, of a WiFi alone or of everything."""
         self.document = document
         self._only_network = only_network
-        self.name = document["id"]
+        if only_network or not self.known:
+            # Where there are settings, the name that a phone enters counts when it is saved.
+            self.name = document["id"]
         self.failure = None
         self.servers = []
         self._step = STEPS[0]
