@@ -130,6 +130,10 @@ def _split_address(document):
     server = document.get("mqtt") if isinstance(document, dict) else None
     if not isinstance(server, dict):
         return []
+    host = server.get("host")
+    if isinstance(host, str) and host.strip() == host and not any(c in host for c in ":/@["):
+        # A name is one already: mostly it takes no memory to find that out.
+        return []
     from mote import server_address
 
     try:
@@ -144,14 +148,13 @@ def _split_address(document):
 def _faults(document):
     """What is wrong with `document`; when nothing is, its defaults are filled in."""
     address = _split_address(document)
-    # The one large piece comes first, and at once: a buffer that grows takes its memory twice.
-    with open(_SCHEMA, "rb") as f:
-        rules = f.read(os.stat(_SCHEMA)[6])
     from mote import schema
 
-    faults = schema.check_text(rules, document)
-    if address:
-        faults = address + [fault for fault in faults if fault[0] != "mqtt.host"]
-    if not faults:
-        schema.fill_text(rules, document)
+    with open(_SCHEMA, "rb") as f:
+        rules = schema.FileText(f, os.stat(_SCHEMA)[6])
+        faults = schema.check_text(rules, document)
+        if address:
+            faults = address + [fault for fault in faults if fault[0] != "mqtt.host"]
+        if not faults:
+            schema.fill_text(rules, document)
     return faults

@@ -11,6 +11,8 @@ import re
 
 from mote import utf8
 
+# Bytes of a file that are in memory at a time.
+_PIECE = 128
 _TYPES = {
     "object": dict,
     "array": list,
@@ -29,47 +31,71 @@ def check(schema, value):
     return faults
 
 
-def check_text(text, value):
-    """As `check`, of a schema of an object as JSON text, bytes; a property of it is read at a time.
+class FileText:
+    """The bytes of a file, indexed and sliced as bytes are, with a short piece of it in memory.
 
-    The whole takes a quarter of what a board has left.
+    The whole takes a quarter of what a board has left, and no board beside running has that in one
+    piece.
     """
-    # Slices of it are no copies.
-    text = memoryview(text)
+
+    def __init__(self, file, size):
+        self._file, self._size = file, size
+        self._begin, self._piece = 0, b""
+
+    def __len__(self):
+        return self._size
+
+    def __getitem__(self, at):
+        if isinstance(at, slice):
+            self._file.seek(at.start)
+            return self._file.read(at.stop - at.start)
+        if not self._begin <= at < self._begin + len(self._piece):
+            self._file.seek(at)
+            self._begin, self._piece = at, self._file.read(_PIECE)
+        return self._piece[at - self._begin]
+
+
+def check_text(text, value):
+    """As `check`, of a schema of an object as JSON text: bytes, or a `FileText`.
+
+    A property of it is parsed at a time.
+    """
     faults, names = [], {}
     rules = {"properties": names}
-    for key, part in _members(text):
+    for key, begin, end in _members(text, 0, len(text)):
         if key == "properties":
-            for name, _ in _members(part):
+            for name, _, _ in _members(text, begin, end):
                 names[name] = True
         else:
-            rules[key] = json.loads(part)
+            rules[key] = json.loads(text[begin:end])
     _check(rules, value, "", faults)
     if isinstance(value, dict):
-        for name, part in _properties(text):
+        for name, begin, end in _properties(text):
             if name in value:
-                _check(json.loads(part), value[name], name, faults)
+                _check(json.loads(text[begin:end]), value[name], name, faults)
     return faults
 
 
 def fill_text(text, value):
     """As `fill`, for `check_text`."""
-    for name, part in _properties(memoryview(text)):
-        fill({"properties": {name: json.loads(part)}}, value)
+    for name, begin, end in _properties(text):
+        fill({"properties": {name: json.loads(text[begin:end])}}, value)
     return value
 
 
 def _properties(text):
-    for key, part in _members(text):
+    for key, begin, end in _members(text, 0, len(text)):
         if key == "properties":
-            yield from _members(part)
+            yield from _members(text, begin, end)
 
 
-def _members(text):
-    """(name, text of the value) of each member of a JSON object, which is known to be one."""
+def _members(text, at, stop):
+    """(name, begin, end of the value) of each member of the JSON object from `at` to `stop`.
+
+    It is known to be one.
+    """
     depth, in_string, begin, name = 0, False, 0, None
-    at = 0
-    while at < len(text):
+    while at < stop:
         c = text[at]
         if in_string:
             if c == 0x5C:
@@ -90,7 +116,7 @@ def _members(text):
             if c in b"}]":
                 depth -= 1
             if name is not None and (depth == 0 or (c == 0x2C and depth == 1)):
-                yield name, text[begin:at]
+                yield name, begin, at
                 name = None
         at += 1
 

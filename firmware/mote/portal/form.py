@@ -3,7 +3,7 @@
 Loaded when a form is sent: who only looks at the page leaves its memory free.
 """
 
-from mote import contract, log, server_address, stored_secrets
+from mote import contract, log, stored_secrets
 from mote.portal.fields import OTHER, SECRETS
 
 # Field of the form -> path in the document.
@@ -177,10 +177,14 @@ def _address(fields):
     for key in ("tls", "insecure"):
         if key in fields:
             found[key] = True
-    try:
-        server_address.normalize(found)
-    except ValueError:
-        pass
+    if any(mark in host for mark in ":/@["):
+        # Few write more than a name: what splits an address is loaded for those.
+        from mote import server_address
+
+        try:
+            server_address.normalize(found)
+        except ValueError:
+            pass
     for key in ("tls", "insecure"):
         if key not in found:
             found[key] = False
