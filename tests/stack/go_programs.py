@@ -13,7 +13,6 @@ from pathlib import Path
 import image_source
 import prepared
 from motekit.stack.compose import OLDEST, compose_version
-from motekit.stack.installation import versions
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ _TELEGRAF_TAGS = (
 TELEGRAF = GoProgram(
     "telegraf",
     "github.com/influxdata/telegraf",
-    "v" + versions()["TELEGRAF_IMAGE"].partition(":")[2],
+    "v" + image_source.tags()["TELEGRAF_IMAGE"].partition(":")[2],
     "cmd/telegraf",
     _TELEGRAF_TAGS,
     needed=_made_here("TELEGRAF_IMAGE"),
@@ -117,7 +116,7 @@ ACTIONLINT = GoProgram(
 TRAEFIK = GoProgram(
     "traefik",
     "github.com/traefik/traefik/v3",
-    "v" + versions()["TRAEFIK_IMAGE"].partition(":")[2],
+    "v" + image_source.tags()["TRAEFIK_IMAGE"].partition(":")[2],
     "cmd/traefik",
     group="soak",
     needed=_made_here("TRAEFIK_IMAGE"),
@@ -126,7 +125,7 @@ _PUSH = "github.com/grafana/loki/pkg/push"
 LOKI = GoProgram(
     "loki",
     "github.com/grafana/loki/v3",
-    "v" + versions()["LOKI_IMAGE"].partition(":")[2],
+    "v" + image_source.tags()["LOKI_IMAGE"].partition(":")[2],
     "cmd/loki",
     apart=_PUSH,
     group="soak",
@@ -135,13 +134,13 @@ LOKI = GoProgram(
 PROMTAIL = GoProgram(
     "promtail",
     "github.com/grafana/loki/v3",
-    "v" + versions()["PROMTAIL_IMAGE"].partition(":")[2],
+    "v" + image_source.tags()["PROMTAIL_IMAGE"].partition(":")[2],
     "clients/cmd/promtail",
     apart=_PUSH,
     group="soak",
     needed=_made_here("PROMTAIL_IMAGE"),
 )
-_ALLOY = versions()["ALLOY_IMAGE"].partition(":")[2]
+_ALLOY = image_source.tags()["ALLOY_IMAGE"].partition(":")[2]
 # With its four components that we use: with all of them it takes several times as long.
 ALLOY = GoProgram(
     "alloy",

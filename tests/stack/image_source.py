@@ -28,6 +28,11 @@ CANDIDATES = {
 }
 
 
+def tags() -> dict[str, str]:
+    """Each image with its version and without its digest, which none has that is made here."""
+    return {key: image.partition("@")[0] for key, image in versions().items()}
+
+
 def all_published() -> bool:
     """Whether everything is to be tested with the published images, and no other."""
     return os.environ.get("STACK_IMAGES") == "published"

@@ -21,7 +21,6 @@ import grafana_source
 import image_source
 import mote_image
 import programs_on_disk
-from motekit.stack.installation import versions
 
 LABEL = "mote.local"
 # What a shell script and a health check in the published images may call.
@@ -50,7 +49,7 @@ class LocalImage:
 
     @property
     def name(self) -> str:
-        return versions()[self.variable]
+        return image_source.tags()[self.variable]
 
 
 IMAGES = [
@@ -242,7 +241,7 @@ def build(image: LocalImage) -> None:
 
 def _build_mote() -> None:
     """Make the image of `mote` with its Dockerfile, unless the one that is there is of the same."""
-    python, name = (versions()[one] for one in ("PYTHON_IMAGE", "MOTE_IMAGE"))
+    python, name = (image_source.tags()[one] for one in ("PYTHON_IMAGE", "MOTE_IMAGE"))
     wanted = hashlib.sha256(f"{_label(python)} {mote_image.digest()}".encode()).hexdigest()
     if _label(name) != wanted:
         mote_image.build(name, python, f"{LABEL}={wanted}")

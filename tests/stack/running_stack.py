@@ -52,6 +52,8 @@ class RunningStack:
             "COMPOSE_PROJECT_NAME": f"mote-test-{os.getpid()}-{self.port}",
             "COMPOSE_PROFILES": profile,
         }
+        if self.services:
+            self.environment |= image_source.tags()
         self._passwords: dict[str, str] = {}
         self._clients: dict[str, mqtt.Client] = {}
 

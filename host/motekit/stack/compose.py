@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from motekit.stack import image_digests
 from motekit.stack.installation import DOCKER, Installation
 
 # `include` with several env files, and `depends_on` a service that has done its work.
@@ -76,6 +77,7 @@ class Compose:
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         profile = installation.profile if installation.made else ""
+        self._installation = installation
         self._environment = os.environ | {
             "MOTE_STATE": str(installation.state),
             "COMPOSE_PROFILES": profile,
@@ -99,6 +101,10 @@ class Compose:
                 "an image could not be pulled: check the connection to the registry, or bring "
                 "the images of docker/versions.env here with `docker load`, and start again"
             )
+        try:
+            image_digests.check(self._installation, self._asked("config", "--images").split())
+        except image_digests.DigestError as error:
+            raise StackError(str(error)) from error
 
     def created(self) -> list[str]:
         """Return the services that have a container, running or not. Raises StackError."""

@@ -32,6 +32,8 @@ _PATH = re.compile(
 )
 # What a log shipper may choose; `details` would bring the environment into the log.
 _LOG_OPTIONS = ("follow", "stdout", "stderr", "since", "until", "timestamps", "tail")
+# Numbers, times and truth values.
+_OPTION = re.compile(r"[A-Za-z0-9.:+-]{0,40}")
 _LISTED = (
     *("Id", "Names", "Image", "ImageID", "Created", "State", "Status", "Ports"),
     *("NetworkSettings", "HostConfig"),
@@ -119,6 +121,8 @@ class Docker:
         # By its whole id: what begins with these digits could be another one meanwhile.
         whole = self.inspect(version, container)["Id"]
         query = {key: value for key, value in options.items() if key in _LOG_OPTIONS}
+        if not all(_OPTION.fullmatch(value) for value in query.values()):
+            raise GuardError(HTTPStatus.BAD_REQUEST, "an option of the log is malformed")
         return self._ask(f"{version}/containers/{whole}/logs?{urlencode(query)}")
 
     def _is_ours(self, labels: dict[str, str] | None) -> bool:
