@@ -118,5 +118,6 @@ def test_an_installation_of_an_earlier_version_is_upgraded(stack: RunningStack) 
         assert "already" in stack.mote("upgrade")
     finally:
         installation.set("MOTE_CLIENT_ID_SUFFIX", suffix)
-        stack.set(MOTE_MQTT_ADDRESS="127.0.0.1", MOTE_GRAFANA_ADDRESS="127.0.0.1")
+        for key in ("MOTE_MQTT_ADDRESS", "MOTE_GRAFANA_ADDRESS"):
+            installation.set(key, "127.0.0.1")
         stack.mote("up", *stack.services)

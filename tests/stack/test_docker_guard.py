@@ -85,7 +85,7 @@ def test_no_answer_has_an_environment_or_a_command_line(stack: RunningStack, str
 
 def test_logs_are_followed_until_nobody_listens(stack: RunningStack) -> None:
     mosquitto = container(stack, "mosquitto")
-    assert "mosquitto" in docker(stack, "logs", "--tail", "50", mosquitto).stderr
+    assert "client connected" in docker(stack, "logs", "--tail", "200", mosquitto).stderr
     address = stack.address("docker-guard")
     follow = ["docker", "--host", f"tcp://{address}:2375", "logs", "--follow", mosquitto]
     with subprocess.Popen(follow, stderr=subprocess.PIPE, text=True) as client:

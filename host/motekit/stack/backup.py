@@ -21,7 +21,9 @@ from motekit.stack.installation import Installation, versions
 FORMAT = 1
 MANIFEST = "backup.json"
 # Of the installation itself, and of what services keep where they change nothing in place.
-_FILES = ("settings.env", "secrets", "authority", "certificates", "mosquitto/accounts.json")
+_FILES = ("settings.env", "secrets", "authority", "certificates")
+# The second one in an installation of an earlier version, which is backed up before its upgrade.
+_ACCOUNTS = ("mosquitto/accounts.json", "mosquitto/passwd")
 _AUTHORITY_KEY = "authority/ca.key"
 QUEUE = "data/mosquitto/mosquitto.db"
 DASHBOARDS = "data/grafana/grafana.db"
@@ -69,7 +71,8 @@ def _collect(
         manifest.write_text(json.dumps(facts | {"versions": versions()}), encoding="utf-8")
         tar.add(manifest, MANIFEST)
         tell("settings, secrets, accounts")
-        for name in _FILES:
+        accounts = next((one for one in _ACCOUNTS if (state / one).exists()), _ACCOUNTS[0])
+        for name in (*_FILES, accounts):
             tar.add(state / name, name, filter=None if is_sealed else _without_authority_key)
         # The queue before the database: what leaves the one meanwhile is in the other.
         if (state / QUEUE).exists():
