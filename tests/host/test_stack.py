@@ -193,6 +193,8 @@ def test_an_address_may_have_a_dollar_in_it() -> None:
     ("settings", "address"),
     [
         ({}, "http://pi.local:3000/"),
+        ({"MOTE_GRAFANA_ADDRESS": "192.0.2.7"}, "http://pi.local:3000/"),
+        ({"MOTE_GRAFANA_ADDRESS": "127.0.0.1"}, "http://localhost:3000/"),
         ({"MOTE_PROFILE": "full"}, "https://pi.local/grafana/"),
         ({"MOTE_PROFILE": "full", "MOTE_HTTPS_PORT": "8443"}, "https://pi.local:8443/grafana/"),
         (

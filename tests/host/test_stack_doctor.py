@@ -71,6 +71,29 @@ def test_the_port_of_a_service_that_runs_is_its_own(made: Installation, taken: i
     assert not all(one.good for one in found(made, service("mosquitto", taken)))
 
 
+def test_what_goes_in_clear_over_which_network_is_told(made: Installation) -> None:
+    def said() -> list[str]:
+        return [one.what for one in checkup._exposed(made) if one.good]
+
+    assert said() == ["ports without TLS are open to this machine alone"]
+    made.set("MOTE_MQTT_ADDRESS", "0.0.0.0")
+    (mqtt,) = said()
+    assert "passwords of boards" in mqtt and "every network of this machine" in mqtt
+    assert "MOTE_MQTT_ADDRESS=127.0.0.1" in mqtt and str(made.settings_file) in mqtt
+    made.set("MOTE_GRAFANA_ADDRESS", "192.0.2.7")
+    assert len(said()) == 2 and "go in clear over 192.0.2.7" in said()[1]
+    made.set("MOTE_GRAFANA_ADDRESS", "::1")
+    assert len(said()) == 1
+
+
+def test_settings_of_an_earlier_version_stay_open_and_say_so(made: Installation) -> None:
+    for key in ("MOTE_MQTT_ADDRESS", "MOTE_GRAFANA_ADDRESS"):
+        made.unset(key)
+    did = made.make()
+    assert "setting MOTE_MQTT_ADDRESS=0.0.0.0, as it was before" in did
+    assert len(list(checkup._exposed(made))) == 2 and made.make() == []
+
+
 @pytest.mark.parametrize("text", ["abc", "0", "65536", "-1", "18 83", "٣"])
 def test_what_is_no_port_is_told_with_the_remedy(made: Installation, text: str) -> None:
     made._set("MOTE_MQTT_PORT", text)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -61,6 +62,23 @@ def test_telegraf_has_the_client_ids_that_nobody_else_knows(stack: RunningStack)
         if name.startswith("telegraf-"):
             assert f"as {name}{suffix} (" in logged, name
             assert f"as {name} (" not in logged, name
+
+
+def test_accounts_change_while_the_broker_runs(stack: RunningStack) -> None:
+    def started() -> str:
+        container = stack.compose("ps", "--quiet", "mosquitto").strip()
+        command = ["docker", "inspect", "--format", "{{.State.StartedAt}}", container]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    before = started()
+    bystander = stack.client("bystander")
+    cut: list[object] = []
+    bystander.on_disconnect = lambda *details: cut.append(details)
+    answer = json.loads(stack.mote("add", "newcomer", "--json"))
+    newcomer = stack.client("newcomer", answer[0]["password"])
+    stack.mote("remove", "newcomer")
+    eventually(lambda: not newcomer.is_connected())
+    assert bystander.is_connected() and not cut and started() == before
 
 
 def test_an_installation_of_an_earlier_version_is_upgraded(stack: RunningStack) -> None:
