@@ -127,7 +127,7 @@ def test_an_installation_of_an_earlier_version_is_upgraded(stack: RunningStack) 
         assert len(settings["MOTE_CLIENT_ID_SUFFIX"]) == 33
         client = stack.client("veteran", password)
         client.publish("sensors/veteran/age", "40", qos=1).wait_for_publish(PATIENCE_S)
-        query = "SELECT value FROM sensors WHERE device='veteran'"
+        query = "SELECT value FROM sensors WHERE device='veteran' AND metric='age'"
         assert eventually(lambda: stack.rows(query))[0]["value"] == 40
         query = "SELECT value FROM sensors WHERE device='veteran' AND metric='number'"
         eventually(lambda: {row["value"] for row in stack.rows(query)} == set(range(5)))
