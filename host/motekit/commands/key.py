@@ -70,8 +70,10 @@ def import_(
     """Bring back the key that signs updates, where there is none."""
     from motekit.update import keys
 
-    passphrase = passphrases.from_environment() or passphrase_prompt.ask("Passphrase")
     try:
+        # Nobody types a passphrase for a file that is none of ours.
+        keys.check_export(file)
+        passphrase = passphrases.from_environment() or passphrase_prompt.ask("Passphrase")
         public = keys.import_(file, passphrase)
     except keys.KeyFileError as error:
         fail(error)

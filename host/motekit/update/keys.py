@@ -73,16 +73,26 @@ def export(target: Path, passphrase: str) -> bytes:
     return public_bytes(key)
 
 
+def check_export(source: Path) -> None:
+    """Raise KeyFileError for a file that is not sealed, before anybody is asked to open it."""
+    try:
+        with source.open("rb") as stream:
+            is_sealed = sealed.is_sealed(stream)
+    except OSError as error:
+        raise KeyFileError(f"{source}: {error.strerror}") from error
+    if not is_sealed:
+        raise KeyFileError(f"{source} is no key that `mote key export` has written")
+
+
 def import_(source: Path, passphrase: str) -> bytes:
     """Make the sealed key in `source` the user's, who has none; return its public half.
 
     Raises KeyFileError.
     """
+    check_export(source)
     file = key_file()
     try:
         with source.open("rb") as stream:
-            if not sealed.is_sealed(stream):
-                raise KeyFileError(f"{source} is no key that `mote key export` has written")
             content = sealed.Opening(stream, passphrase).read(_EXPORT_MAX + 1)
         if not content.startswith(_EXPORTED) or len(content) > _EXPORT_MAX:
             raise KeyFileError(f"{source} is sealed, but has no key for updates in it")
