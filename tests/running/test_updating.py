@@ -146,7 +146,7 @@ async def test_what_is_not_for_this_board_is_refused_and_changes_nothing(tmp_pat
                 assert answer["ok"] is False and answer["error"], (number, answer)
         assert not any(contract.LOG_RESTART in line for line in owner.board.log)
         # What allows a downgrade is signed with the rest.
-        await owner.send(owner.signed(old, downgrade=True))
+        await owner.send(owner.signed(old, downgrade={"device": "dev"}))
         await runs(owner, "0.1.8")
 
 

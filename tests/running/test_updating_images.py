@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from mote import contract
-from motekit import update
+from motekit import boards, update
 from updated import Owner, owned
 
 pytestmark = pytest.mark.anyio
 # ESP-IDF: esp_image_header_t with the number of the chip, the head of a segment, esp_app_desc_t.
 ESP32, ESP32_C3 = 0, 5
+BOARD = boards.default_for("esp32")
 
 
 def image(folder: Path, release: str, chip: int = ESP32, size: int = 50_000) -> Path:
@@ -73,15 +74,19 @@ async def test_an_image_goes_on_where_it_was_after_a_power_cut(tmp_path) -> None
 
 async def test_what_does_not_fit_the_board_is_refused(tmp_path) -> None:
     async with owned(tmp_path, two_slots=True) as owner:
+        good = bundle(owner, "1.28.1")
         for words, refused in (
-            ("is for ESP32C3", bundle(owner, "1.28.1", chip=ESP32_C3)),
+            ("is for ESP32C3", owner.signed(good, chip="ESP32C3")),
+            ("for the board tinypico, this is", owner.signed(good, board="tinypico")),
             ("1.26.0 is older than 1.27.0", bundle(owner, "1.26.0")),
             ("has 1562 KB, the slot for it 1536 KB", bundle(owner, "1.28.2", size=1_600_000)),
         ):
             with pytest.raises(update.UpdateError, match=words):
                 await owner.send(refused)
         with pytest.raises(update.BundleError, match="no application image"):
-            update.make_image(places_of(tmp_path), "1.28.0", owner.key)
+            update.make_image(places_of(tmp_path), "1.28.0", owner.key, board=BOARD)
+        with pytest.raises(update.BundleError, match="for the chip ESP32C3, the board"):
+            bundle(owner, "1.28.1", chip=ESP32_C3)
         assert not any(contract.LOG_RESTART in line for line in owner.board.log)
 
 
@@ -93,4 +98,5 @@ def places_of(folder: Path) -> Path:
 
 
 def bundle(owner: Owner, release: str, **about: int) -> update.Bundle:
-    return update.make_image(image(owner.folder, release, **about), release, owner.key)
+    file = image(owner.folder, release, **about)
+    return update.make_image(file, release, owner.key, board=BOARD)

@@ -9,8 +9,13 @@ import os
 
 # Which update is on trial, or was, until its outcome is told.
 NOTE = "/update.json"
-_PARTS = ("manifest", "signature", "versions", "receive", "incoming", "application", "image")
-MODULES = tuple("mote.update." + name for name in _PARTS + ("slots", "trial"))
+_PARTS = (
+    "manifest", "signature", "versions", "counter",
+    "receive", "incoming", "application", "image", "slots", "trial",
+)  # fmt: skip
+MODULES = tuple("mote.update." + name for name in _PARTS)
+# What judges a bundle, and is not needed while it comes in.
+JUDGES = MODULES[:4]
 
 
 def due():

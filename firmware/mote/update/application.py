@@ -80,6 +80,7 @@ class Application:
     def switch(self, nonce):
         """From the next start on the new version is on trial; `nonce` is for its outcome."""
         note = {"nonce": nonce, "version": self._manifest["version"], "slot": self._slot[-1]}
+        note["counter"] = self._manifest.get("counter", 0)
         config.write(update.NOTE, json.dumps(note))
         os.rename(FOLDER, self._slot)
         slots.begin_trial()

@@ -70,6 +70,7 @@ class Image:
         """From the next start on the new image is on trial; `nonce` is for its outcome."""
         label = self._slot.info()[_LABEL]
         note = {"nonce": nonce, "version": self._manifest["version"], "partition": label}
+        note["counter"] = self._manifest.get("counter", 0)
         config.write(update.NOTE, json.dumps(note))
         try:
             self._slot.set_boot()

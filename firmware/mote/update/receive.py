@@ -13,7 +13,6 @@ CHUNK = 512
 # A sender that stays silent this long is gone; what it sent stays on the flash.
 _IDLE_MS = 120_000
 _STEP_MS = 5_000
-_JUDGES = ("mote.update.manifest", "mote.update.signature", "mote.update.versions")
 
 
 class _Receiver:
@@ -68,14 +67,20 @@ async def _begin(bundle):
     return _progress()
 
 
-async def _accepted(text, signature):
-    from mote.update import manifest
-
+async def _accepted(text, signed):
+    # One after the other: together they would take the memory of a connection.
     try:
-        return await manifest.accepted(text, signature)
+        from mote.update import signature
+
+        await signature.check(text, signed)
+        del signature
+        memory.forget(*update.JUDGES)
+        from mote.update import manifest
+
+        return manifest.accepted(text)
     finally:
         # The pieces of the stream need the room.
-        memory.forget(*_JUDGES)
+        memory.forget(*update.JUDGES)
 
 
 def _take(at, data):

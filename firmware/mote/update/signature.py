@@ -7,6 +7,8 @@ trick) in Jacobian coordinates, so that there is no division on the way. Nothing
 import asyncio
 import hashlib
 
+from mote.commands import Refused
+
 # SP 800-186, 3.2.1.3: the prime, the order, the base point; a is -3.
 _P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 _N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -18,6 +20,32 @@ _G = (
 _INFINITY = (1, 1, 0)
 # The board goes on with its other work after so many of the 256 steps.
 _STEPS = 8
+
+
+_KEY = __file__.rsplit("/", 2)[0] + "/update.key"
+
+
+async def check(text, signed):
+    """See that `signed`, in hex, is the signature of `text` by the key of this board.
+
+    Raises Refused.
+    """
+    try:
+        if await verify(_key(), text.encode(), bytes.fromhex(signed)):
+            return
+    except (ValueError, TypeError, AttributeError):
+        raise Refused("the bundle's manifest or signature is damaged") from None
+    raise Refused("the signature is not by the key that this board was flashed with")
+
+
+def _key():
+    try:
+        with open(_KEY) as file:
+            return bytes.fromhex(file.read().strip())
+    except OSError:
+        raise Refused(
+            "the board was flashed without a key for updates: flash it once more over USB"
+        ) from None
 
 
 async def verify(key, message, signature):

@@ -49,7 +49,9 @@ async def conclude(commands):
             note["fault"] = "rolled back: %s" % _fault()
         # From here on the outcome is settled, however often telling it fails.
         config.write(update.NOTE, json.dumps(note))
-    await commands.conclude("update", note["nonce"], note["fault"])
+    # Without a nonce its sender was the owner before this one.
+    if note.get("nonce"):
+        await commands.conclude("update", note["nonce"], note["fault"])
     os.remove(update.NOTE)
 
 
@@ -80,6 +82,10 @@ def _partition():
 
 
 def _confirm(note):
+    from mote.update import counter
+
+    # First: with a cut in between, the bundle that goes back may come again, and no older one.
+    counter.keep("application" if "slot" in note else "image", note.get("counter", 0))
     if "slot" in note:
         slots.confirm()
     else:

@@ -10,8 +10,9 @@ from motekit.exits import explained, fail
 from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
-    from motekit.update import Bundle
+    from motekit.update import Bundle, Downgrade
 
+DEFAULT_BOARD = "esp32-devkitc"
 EPILOG = explained("mote bundle build/c3.bundle --board esp32-c3-devkitm")
 
 
@@ -20,10 +21,11 @@ def command(
     board: Annotated[
         str,
         typer.Option(
-            help="For which board, as `mote firmware --list` names it.",
+            help="For which board, as `mote firmware --list` names it (default: esp32-devkitc; "
+            "--image needs it).",
             autocompletion=completion.boards,
         ),
-    ] = "esp32-devkitc",
+    ] = "",
     image: Annotated[
         Path | None,
         typer.Option(
@@ -36,8 +38,17 @@ def command(
         str, typer.Option(help="With --image, MicroPython's version, such as 1.27.0.")
     ] = "",
     downgrade: Annotated[
-        bool, typer.Option("--downgrade", help="Let it replace a newer version.")
+        bool,
+        typer.Option(
+            "--downgrade", help="Let it replace a newer version: add --replaces, --device or both."
+        ),
     ] = False,
+    replaces: Annotated[
+        str, typer.Option(help="With --downgrade, the newer version that it may replace.")
+    ] = "",
+    device: Annotated[
+        str, typer.Option(help="With --downgrade, the id of the only board that takes it.")
+    ] = "",
     unsigned: Annotated[
         bool,
         typer.Option(
@@ -48,10 +59,19 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print its manifest.")] = False,
 ) -> None:
     """Make the signed file that `mote update --bundle` sends to boards."""
-    from motekit import update
+    from motekit import boards, update
 
     if bool(image) != bool(version):
         raise typer.BadParameter("--image and --version belong together", param_hint="--image")
+    if image and not board:
+        raise typer.BadParameter(
+            "--image needs --board: boards take only what is for their profile",
+            param_hint="--image",
+        )
+    if not downgrade and (replaces or device):
+        raise typer.BadParameter(
+            "--replaces and --device need --downgrade", param_hint="--downgrade"
+        )
     if unsigned and (image or chosen_key in ("", update_key.NONE)):
         raise typer.BadParameter(
             "needs --update-key with the public key, and no --image", param_hint="--unsigned"
@@ -59,13 +79,17 @@ def command(
     if chosen_key and not unsigned:
         raise typer.BadParameter("belongs to --unsigned", param_hint="--update-key")
     try:
+        allowed = update.Downgrade(replaces, device) if downgrade else None
         if image:
-            made = update.make_image(image, version, update.private_key(), downgrade=downgrade)
+            made = update.make_image(
+                image, version, update.private_key(), board=boards.profile(board),
+                counter=update.counters.steady, downgrade=allowed,
+            )  # fmt: skip
         else:
-            made = of_firmware(board, downgrade, chosen_key if unsigned else "")
+            made = of_firmware(board or DEFAULT_BOARD, allowed, chosen_key if unsigned else "")
         file.parent.mkdir(parents=True, exist_ok=True)
         made.write(file)
-    except (update.BundleError, update.KeyFileError) as error:
+    except (boards.BoardError, update.BundleError, update.KeyFileError) as error:
         fail(error)
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
@@ -79,7 +103,7 @@ def command(
         echo(f"Next: mote update all --bundle {file}")
 
 
-def of_firmware(board: str, downgrade: bool, public: str = "") -> "Bundle":
+def of_firmware(board: str, downgrade: "Downgrade | None" = None, public: str = "") -> "Bundle":
     """Return the bundle of this Mote's own firmware for `board`. Raises typer.Exit.
 
     With `public`, the file of a public key, it brings that key to the board and is not signed.
@@ -93,8 +117,9 @@ def of_firmware(board: str, downgrade: bool, public: str = "") -> "Bundle":
         trusted = update.public_bytes(key) if key else update.trusted_bytes(public)
         tree = firmware.build(boards.profile(board), key=trusted)
         return update.make_application(
-            tree / firmware.SLOT, mote.__version__, key, downgrade=downgrade
-        )
+            tree / firmware.SLOT, mote.__version__, key,
+            counter=update.counters.steady, downgrade=downgrade,
+        )  # fmt: skip
     except (
         boards.BoardError,
         firmware.FirmwareError,
@@ -102,3 +127,5 @@ def of_firmware(board: str, downgrade: bool, public: str = "") -> "Bundle":
         update.KeyFileError,
     ) as error:
         fail(error)
+    except OSError as error:
+        fail(f"the bundle cannot be made: {error.filename}: {error.strerror}")

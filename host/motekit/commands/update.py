@@ -17,7 +17,7 @@ from motekit.terminal import echo, print_json
 
 if TYPE_CHECKING:
     from motekit.orders import Device
-    from motekit.update import Bundle
+    from motekit.update import Bundle, Downgrade
     from motekit.update.rollout import Turn
     from motekit.update.send import Progress
 
@@ -48,7 +48,7 @@ def command(
         bool, typer.Option("--again", help="Also boards that have this version already.")
     ] = False,
     downgrade: Annotated[
-        bool, typer.Option("--downgrade", help="Let boards go back to an older version.")
+        bool, typer.Option("--downgrade", help="Let these boards go back to an older version.")
     ] = False,
     wait: meeting.Wait = meeting.WAIT_S,
     yes: meeting.Yes = False,
@@ -124,17 +124,28 @@ async def _devices(met: meeting.Meeting, names: list[str]) -> "list[Device]":
 def _bundles(
     devices: "list[Device]", given: "Bundle | None", downgrade: bool
 ) -> "dict[str, Bundle]":
-    """The bundle for each device: the given one, or our firmware for its board. typer.Exit."""
+    """Return the bundle for each device: the given one, or one of our firmware. typer.Exit."""
     made: dict[str, Bundle] = {}
+    ready: dict[str, Bundle] = {}
     for one in devices:
-        key = str(one.info.get("profile", ""))
-        if given or key in made:
+        if given:
+            ready[one.id] = given
             continue
+        key = str(one.info.get("profile", ""))
         if not key:
             fail(f"{one.id} does not say which board it is: give --bundle, made with `mote bundle`")
-        echo(f"Building the firmware for {key} ...", err=True)
-        made[key] = bundles.of_firmware(key, downgrade)
-    return {one.id: given or made[one.info["profile"]] for one in devices}
+        if key not in made:
+            echo(f"Building the firmware for {key} ...", err=True)
+            made[key] = bundles.of_firmware(key)
+        # A downgrade is for one board: what others record of it is of no use to them.
+        ready[one.id] = bundles.of_firmware(key, _of(one)) if downgrade else made[key]
+    return ready
+
+
+def _of(device: "Device") -> "Downgrade":
+    from motekit.update import Downgrade
+
+    return Downgrade(replaces=device.version, device=device.id)
 
 
 def _left(devices: "list[Device]", ready: "dict[str, Bundle]", again: bool) -> list[str]:

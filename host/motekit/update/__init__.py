@@ -3,7 +3,14 @@
 `firmware/mote/UPDATES.md` says what the board does with it.
 """
 
-from motekit.update.bundle import Bundle, BundleError, make_application, make_image, read
+from motekit.update.bundle import (
+    Bundle,
+    BundleError,
+    Downgrade,
+    make_application,
+    make_image,
+    read,
+)
 from motekit.update.keys import (
     NAME,
     KeyFileError,
@@ -19,6 +26,7 @@ __all__ = [
     "NAME",
     "Bundle",
     "BundleError",
+    "Downgrade",
     "KeyFileError",
     "UpdateError",
     "fingerprint",

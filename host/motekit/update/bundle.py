@@ -9,6 +9,7 @@ import hashlib
 import json
 import struct
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,14 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from mote import json_text
+from mote import contract, json_text
 from mote.update import versions
 
+from motekit.boards import Profile
+from motekit.update import counters
+
+# Gives the counter of a bundle with this manifest.
+Counter = Callable[[dict[str, Any]], int]
 FORMAT = 1
 OLDEST_MICROPYTHON = "1.24"
 APPLICATION, IMAGE = "application", "image"
@@ -35,6 +41,31 @@ _CHIPS = {0: "ESP32", 2: "ESP32S2", 5: "ESP32C3", 9: "ESP32S3", 13: "ESP32C6"}
 
 class BundleError(Exception):
     """The bundle, or what shall become one, is not right; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Downgrade:
+    """What a bundle may replace although it is older: a version, one board, or both.
+
+    Raises BundleError when it names neither.
+    """
+
+    replaces: str = ""
+    device: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.replaces or self.device):
+            raise BundleError(
+                "a downgrade needs the version that it replaces (--replaces) or the id of the "
+                "board that it is for (--device)"
+            )
+        if self.device and not contract.is_device_id(self.device):
+            raise BundleError(f"'{self.device}' is not the id of a board")
+
+    def document(self) -> dict[str, str]:
+        """Return what the manifest says of it."""
+        entries = {"replaces": self.replaces, "device": self.device}
+        return {name: value for name, value in entries.items() if value}
 
 
 @dataclass(frozen=True)
@@ -75,11 +106,13 @@ class Bundle:
 
 def make_application(
     tree: Path, version: str, key: ec.EllipticCurvePrivateKey | None, *,
-    micropython: str = OLDEST_MICROPYTHON, downgrade: bool = False,
+    micropython: str = OLDEST_MICROPYTHON, counter: Counter = counters.now,
+    downgrade: Downgrade | None = None,
 ) -> Bundle:  # fmt: skip
-    """The bundle of one slot of a tree that `firmware.build` made, the public key in it included.
+    """Return the bundle of one slot of a tree that `firmware.build` made, its public key included.
 
-    `downgrade` lets it replace a newer version. Without `key` it is unsigned, for
+    `counter` gives the counter of a manifest: a board that took one refuses older bundles.
+    `downgrade` lets the bundle replace a newer version. Without `key` it is unsigned, for
     `host/sign-bundles`. Raises BundleError.
     """
     files = sorted(path for path in tree.rglob("*") if path.is_file())
@@ -106,15 +139,17 @@ def make_application(
         "space": (blocks + -(-len(names) // _BLOCK) + 4) * _BLOCK,
     }
     stream = names + b"".join(path.read_bytes() for path in files)
-    return _signed(manifest, names, stream, key, downgrade)
+    return _signed(manifest, names, stream, key, counter, downgrade)
 
 
 def make_image(
-    image: Path, version: str, key: ec.EllipticCurvePrivateKey, *, downgrade: bool = False
-) -> Bundle:
-    """The bundle of a MicroPython application image (`.app-bin`), for boards with two slots for it.
+    image: Path, version: str, key: ec.EllipticCurvePrivateKey, *, board: Profile,
+    counter: Counter = counters.now, downgrade: Downgrade | None = None,
+) -> Bundle:  # fmt: skip
+    """Return the bundle of a MicroPython image (`.app-bin`), for boards with two slots for it.
 
-    `version` is MicroPython's. Raises BundleError.
+    `version` is MicroPython's; `counter` and `downgrade` are as for `make_application`. Raises
+    BundleError.
     """
     try:
         data = image.read_bytes()
@@ -125,8 +160,12 @@ def make_image(
     (number,) = struct.unpack_from("<H", data, 12)
     if number not in _CHIPS:
         raise BundleError(f"{image} is for a chip that Mote does not know (number {number})")
-    return _signed({"kind": IMAGE, "version": version, "chip": _CHIPS[number]}, data, data, key,
-                   downgrade)  # fmt: skip
+    if _CHIPS[number] != board.chip:
+        raise BundleError(
+            f"{image} is for the chip {_CHIPS[number]}, the board {board.key} has {board.chip}"
+        )
+    manifest = {"kind": IMAGE, "version": version, "chip": board.chip, "board": board.key}
+    return _signed(manifest, data, data, key, counter, downgrade)
 
 
 def read(file: Path) -> Bundle:
@@ -154,7 +193,7 @@ def read(file: Path) -> Bundle:
 
 def _signed(
     manifest: dict[str, Any], first: bytes, stream: bytes, key: ec.EllipticCurvePrivateKey | None,
-    downgrade: bool,
+    counter: Counter, downgrade: Downgrade | None,
 ) -> Bundle:  # fmt: skip
     try:
         for name in {"version", "micropython"} & manifest.keys():
@@ -167,7 +206,8 @@ def _signed(
         "first": {"size": len(first), "sha256": hashlib.sha256(first).hexdigest()},
     }
     if downgrade:
-        manifest["downgrade"] = True
+        manifest["downgrade"] = downgrade.document()
+    manifest["counter"] = counter(manifest)
     text = json.dumps(
         manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
