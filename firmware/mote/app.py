@@ -10,7 +10,6 @@ import micropython
 from mote import (
     __version__,
     board,
-    config,
     contract,
     led,
     log,
@@ -23,8 +22,6 @@ from mote import (
 )
 
 _PAUSE_S = 5
-# What is wrong with the configuration.
-_fault = ""
 # Collect after so many bytes: a heap that is left to run full is in splinters when it is needed in
 # one piece, and on silicon it grows at the expense of WiFi and TLS.
 _COLLECT_EVERY = 16 * 1024
@@ -79,79 +76,26 @@ async def _live():
 
 
 async def _work():
-    asked = system.boot_mode()
-    start = starts.begin(asked)
-    system.start_watchdog()
-    board.check_profile()
-    settings, damage = _settings()
+    from mote import startup
+
+    settings, reason = startup.decide()
+    # What decides is not needed any more, and there are minutes in which every KB counts.
+    del startup
+    memory.discard("mote.startup", "mote.identity", "mote.shares")
     asyncio.create_task(led.run())
     if update.due():
-        _watch_trial()
-    if (start == "crashed" or damage) and config.on_probation():
-        _roll_back(damage)
-    if start == "crashed":
-        log.error("app: safe mode: nothing is measured, the portal shows the last fault")
-        await _set_up(settings, start)
-    asyncio.create_task(starts.settle())
-    reason = start or (asked if asked in ("button", "erased", "improv", "wifi") else "")
-    if reason or damage:
-        await _set_up(settings, reason or damage)
-    await _run(settings)
+        from mote.update import trial
 
+        tasks.start(trial.watch())
+        del trial
+    if reason != "crashed":
+        asyncio.create_task(starts.settle())
+    # Modes are loaded when they are needed, and end in a restart.
+    if reason:
+        from mote import setup
 
-def _watch_trial():
-    from mote.update import trial
-
-    tasks.start(trial.watch())
-
-
-# Modes are loaded when they are needed, and end in a restart.
-
-
-async def _run(settings):
-    _leave_room("running with TLS" if settings["mqtt"]["tls"] else "running")
+        system.restart(await setup.run(settings, reason))
     from mote import running
 
     why = await running.run(settings)
     system.restart(*why)
-
-
-def _leave_room(mode):
-    """Python's heap must not take what the network needs, and TLS; set-up may have to try TLS."""
-    from mote import shares
-
-    try:
-        shares.leave(shares.OTHERS[mode])
-    except (MemoryError, OSError) as error:
-        log.warning("app: no room is kept for the network: %r" % error)
-    memory.forget("mote.shares")
-
-
-def _roll_back(damage):
-    """A new configuration that breaks a rule, or makes the board crash, gets it online no more."""
-    from mote import probation
-
-    log.error(contract.LOG_PROBATION_FAILED)
-    probation.failed(_fault if damage else "")
-    starts.once_more()
-    system.restart("the old configuration is back")
-
-
-async def _set_up(settings, reason):
-    # An update needs more of Python's, and over TLS there is none.
-    mends = starts.to_be_mended(reason, settings) and not settings["mqtt"]["tls"]
-    _leave_room("safe mode" if mends else "set-up")
-    from mote import setup
-
-    system.restart(await setup.run(settings, reason))
-
-
-def _settings():
-    """The configuration, or None and why there is none: "new" or "damaged"."""
-    global _fault
-    try:
-        return config.load(), ""
-    except config.ConfigError as error:
-        _fault = str(error)
-        log.warning("app: no usable configuration: %s" % error)
-        return None, "new" if error.faults == [config.MISSING] else "damaged"

@@ -26,6 +26,8 @@ PASSWORD_NEEDED = "the MQTT password is needed with another "
 # only, as right after a connection that was lost. Nothing was done.
 NO_MEMORY = "there is no memory for it"
 BAUD = 115200
+# A file on the board: while it is there, everything that its owner left is to be erased.
+ERASE_MARK = "/erase"
 
 # Serial log, `<level> <ms> <part>: <text>`: the texts that people's scripts and our tests wait for.
 # A text ends where its variable part begins.

@@ -33,6 +33,7 @@ class Delivery:
     def __init__(self, ring, clock, boot):
         self.ring = ring
         self.clock = clock
+        clock.on_step = self.redate
         self._boot = boot
         self._round = []
         self._stamp = None
@@ -82,6 +83,15 @@ class Delivery:
             self._undated = False
             self.ring.date(self._boot, self.clock.boot_ms())
             self.news.set()
+
+    def redate(self, since_ms, off_ms, from_start):
+        """The clock was far off (`Clock.on_step`): date anew what it has dated. Raises OSError."""
+        if self._round and self._stamp.boot is None:
+            self._stamp.ms -= off_ms
+        self.ring.redate(since_ms, off_ms)
+        if from_start and not self._undated:
+            # What was taken before the clock was set had its date by it.
+            self.ring.date(self._boot, self.clock.boot_ms())
 
     async def _gather(self):
         await asyncio.sleep_ms(GATHER_MS)

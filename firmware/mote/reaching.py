@@ -25,6 +25,8 @@ async def server(online):
     """A client that is logged in; until then every failure is followed by another attempt."""
     home = online.settings["wifi"]
     silent = short = 0
+    # A wrong time makes a good certificate look expired.
+    doubtful = False
     while True:
         async with station.trial:
             # A trial ends by itself, and two would throw each other out.
@@ -36,13 +38,16 @@ async def server(online):
                 await _join(online)
             led.show("joining")
             # Loaded when there is a network: without one the portal needs its memory.
-            from mote import time_servers
+            from mote import certificate_time
             from mote.mqtt import connecting
 
-            await time_servers.date_certificates(online.settings)
+            await certificate_time.ensure(online.settings, doubtful)
+            del certificate_time
+            memory.forget("mote.certificate_time", "mote.clock.floor")
             return await connecting.log_in(online.settings, lambda step: _check(home))
         except Failure as error:
             log.warning("run: %s" % error)
+            doubtful = error.reason == failure.TLS
             silent += error.reason in _SILENCE
             short += error.reason == failure.NO_MEMORY
             # Where it never was enough, a restart changes nothing.

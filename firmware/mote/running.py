@@ -20,7 +20,6 @@ from mote import (
     time_servers,
     update,
 )
-from mote.clock.clock import Clock
 from mote.delivery import Delivery
 from mote.obeying import Obeying
 from mote.online import Online
@@ -47,7 +46,10 @@ class _Running(Obeying):
     def __init__(self, settings):
         super().__init__(settings)
         self._interval_ms = int(settings["interval"] * 1000)
-        self.clock = Clock()
+        from mote.clock import floor
+
+        self.clock = floor.clock(settings["mqtt"])
+        memory.forget("mote.clock.floor")
         boot = starts.number()
         self.delivery = Delivery(Ring(boot=boot), self.clock, boot)
         self.sensors = sensors.open_all(settings["sensors"])
@@ -97,7 +99,9 @@ class _Running(Obeying):
     def _held(self, mode):
         """The BOOT button was held."""
         if mode == "erased":
-            config.erase()
+            from mote import identity
+
+            identity.begin_erasing()
             log.warning("run: BOOT held for 10 s: the configuration is erased")
         self._end("BOOT was held", mode)
 
@@ -113,7 +117,11 @@ class _Running(Obeying):
         # A lookup without a network fails, and puts the server last.
         while not station.address():
             await asyncio.sleep_ms(_BEAT_MS)
-        await self.clock.keep(lambda: time_servers.names(self.settings))
+        await self.clock.keep(self._time_servers)
+
+    def _time_servers(self):
+        self.clock.online = self.client is not None
+        return time_servers.names(self.settings)
 
     async def _prove(self):
         """A new configuration that does not get the board online makes room for the old one."""

@@ -133,6 +133,10 @@ class Session:
                 await self._node.obey().conclude("config", *outcome)
             # Not before it is out: a lost connection must not swallow it.
             probation.told()
+            from mote import identity
+
+            await identity.release()
+            memory.forget("mote.identity")
         if update.due():
             await self._conclude()
         await self._tell_crash()

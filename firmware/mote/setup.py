@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mote import board, config, led, log, patience, starts, system
+from mote import board, led, log, patience, starts, system
 from mote.setup_network import Portal
 
 _STEP_MS = 200
@@ -53,7 +53,9 @@ async def run(settings, reason):
             portal.site.limited = False
             log.info("setup: BOOT was held: the form changes everything")
         if "erased" in ended:
-            config.erase()
+            from mote import identity
+
+            identity.begin_erasing()
             return "the settings are erased"
         if left:
             return left[0]

@@ -36,10 +36,10 @@ async def run(document, progress, stay=False, known=None):
             progress("login")
             raise Failure(failure.PASSWORD_NEEDED)
         # Loaded when there is a network: until then the portal has its memory.
-        from mote import time_servers
+        from mote import certificate_time
         from mote.mqtt import connecting
 
-        await time_servers.date_certificates(document)
+        await certificate_time.ensure(document, again=True)
         client = await connecting.log_in(document, progress)
     except Failure as why:
         if why.reason in _SEEK_AFTER:

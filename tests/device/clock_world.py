@@ -4,7 +4,7 @@ import random
 import time
 
 from mote.clock import rtc
-from mote.clock.clock import Clock
+from mote.clock.clock import FIRST_MS, Clock
 
 # 2026-03-04 05:06:07.250
 NOW_MS = 1_772_600_767_250
@@ -19,15 +19,21 @@ class World:
 
     def __init__(self, servers, crystal_ppm=0, trips=(0, 0), rtc_ms=0, up_ms=0):
         self.servers, self.asked = servers, []
+        # Where it is not a server of its own that a name stands for.
+        self.addresses = {}
+        # What the clock has told of a time that was wrong.
+        self.steps = []
         self.true_ms = NOW_MS
         self.rtc = []
         self._crystal_ppm, self._trips = crystal_ppm, trips
         self._rtc_ms, self._up_ms = rtc_ms, up_ms
 
-    def clock(self):
+    def clock(self, floor_ms=FIRST_MS):
         rtc.read = lambda: self._rtc_ms
         rtc.write = self.rtc.append
-        return Clock(self.uptime_ms, self._ask)
+        clock = Clock(self.uptime_ms, self._ask, floor_ms)
+        clock.on_step = lambda *step: self.steps.append(step)
+        return clock
 
     def pass_ms(self, count):
         self.true_ms += count
@@ -49,7 +55,7 @@ class World:
         trip = least + random.randrange(most - least + 1)
         back = random.randrange(trip + 1)
         self.pass_ms(trip)
-        return self.true_ms + off - back + trip // 2, trip
+        return self.true_ms + off - back + trip // 2, trip, self.addresses.get(name, name)
 
 
 class Fields:

@@ -8,8 +8,9 @@ import pytest
 from bench_board import BenchBoard, Line, SmallFlash
 from bench_flash import OWN, Notes, flashed
 from esp32_mock_bootloader import protocol
+from mote import contract
 from motekit.flash import FlashError, Wish
-from motekit.flash.flasher import CONFIG
+from motekit.flash.flasher import CONFIG, FACTORY
 
 # In the middle of MicroPython, and in the middle of the files.
 PLACES = (120_000, 290_000)
@@ -66,6 +67,37 @@ def test_settings_from_after_an_interruption_win(board: BenchBoard, wish: Wish) 
     bench_programs.add(board, newer)
     flashed(board, wish)
     assert bench_programs.files(board)[CONFIG] == newer[CONFIG]
+
+
+def test_a_board_that_was_erased_since_gets_nothing_back(
+    board: BenchBoard, wish: Wish, safekeeping: Path
+) -> None:
+    flashed(board, wish, protect=False)
+    bench_programs.add(board, OWN)
+    board.line = Line(intact=85_000, resets=True, times=99)
+    with pytest.raises(FlashError):
+        flashed(board, wish, board="wemos-d1-mini32")
+    (kept,) = safekeeping.iterdir()
+    left = kept.read_bytes()
+    # Flashed by another computer, set up there, and erased with BOOT: it has Mote and no files.
+    board.line = Line()
+    flashed(board, wish, erase=True, protect=False)
+    kept.write_bytes(left)
+    flashed(board, wish, protect=False)
+    assert not OWN.keys() & bench_programs.files(board).keys()
+
+
+def test_what_its_owner_had_erased_is_not_copied_and_does_not_come_back(
+    board: BenchBoard, wish: Wish
+) -> None:
+    flashed(board, wish)
+    password = bench_programs.files(board)[FACTORY]
+    # The power went after the wish, and before it was done.
+    bench_programs.add(board, OWN | {contract.ERASE_MARK: b""})
+    flashed(board, wish, board="wemos-d1-mini32")
+    held = bench_programs.files(board)
+    assert not (OWN.keys() | {contract.ERASE_MARK}) & held.keys()
+    assert held[FACTORY] == password
 
 
 def test_a_line_too_slow_for_the_fast_rate_gets_the_slow_one(board: BenchBoard, wish: Wish) -> None:

@@ -636,7 +636,7 @@ async def config_case(world, case):
 
 async def start_anew():
     """What a start with the saved configuration does to get online, with each of its networks."""
-    from mote import config, time_servers
+    from mote import certificate_time, config
     from mote.failure import Failure
     from mote.mqtt import connecting
     from mote.wifi import joining, station
@@ -645,7 +645,7 @@ async def start_anew():
     for one in settings["wifi"]:
         try:
             await joining.join([one])
-            await time_servers.date_certificates(settings)
+            await certificate_time.ensure(settings)
             client = await connecting.log_in(settings)
             await client.disconnect()
         except Failure:

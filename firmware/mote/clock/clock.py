@@ -1,4 +1,5 @@
-"""The time of day out of uptime and time servers: never backwards, and right between the answers.
+"""The time of day out of uptime and time servers: right between the answers, and backwards only
+where it was far ahead.
 
 Whole milliseconds and whole ppm throughout: a float of the board has seven digits.
 """
@@ -11,6 +12,9 @@ from mote.clock import rtc, uptime
 
 # Further behind than this, the clock steps. Two servers that differ by more contradict each other.
 STEP_MS = 2_000
+# Further ahead than this it steps back, and what it has dated meanwhile is dated anew: to wait for
+# the truth would take 25 times as long as it is ahead.
+STEP_BACK_MS = 60_000
 # While it is off, the clock runs faster or slower by one part in 25: 4 %.
 SLEW = 25
 # No crystal is worse. Answers closer together than that tell more of the network than of it.
@@ -22,14 +26,31 @@ RETRYFIRST_MS, RETRY_MAX_MS = 5_000, 240_000
 # No true time is before 2025: an earlier one is that of a clock that was never set.
 FIRST_MS = 1_735_689_600_000
 _MILLION = 1_000_000
-_POLLING = ("mote.clock.judging", "mote.clock.sntp")
+_POLLING = ("mote.clock.judging", "mote.clock.sntp", "mote.clock.floor")
 
 
 class Clock:
-    """Unix time in ms, from the first answer on, or from the RTC when that survived a reset."""
+    """Unix time in ms, from the first answer on, or from the RTC when that survived a reset.
 
-    def __init__(self, uptime_ms=uptime.ms, ask=None):
+    No time before `floor_ms` is believed. `on_step(since_ms, off_ms, from_start)` is called when
+    the clock turns out to be far ahead, or behind by a negative `off_ms`, since it showed
+    `since_ms`; `from_start` says that it has never been right in this start.
+    """
+
+    def __init__(self, uptime_ms=uptime.ms, ask=None, floor_ms=FIRST_MS):
         self.uptime, self.ask = uptime_ms, ask or _asked
+        self.floor_ms = floor_ms
+        self.on_step = None
+        # True when a server told a time before the floor.
+        self.too_early = False
+        # True as soon as two servers have told the same time in this start. Until then `source` is
+        # the only one that is believed; None: the RTC.
+        self.sure = False
+        self.source = None
+        # Whether there is a connection to the MQTT server.
+        self.online = False
+        # What it showed when it was set, or when servers last said that it is right.
+        self.right_ms = 0
         # At the uptime `at` it showed `_shown`, which was `_ahead` more than the truth.
         self.at = self._shown = self._ahead = 0
         self.known = False
@@ -40,12 +61,13 @@ class Clock:
         self.turn = 0
         self.resting = {}
         rtc_ms = rtc.read()
-        if rtc_ms >= FIRST_MS:
+        if rtc_ms >= floor_ms:
             self.at, self._shown = uptime_ms(), rtc_ms
+            self.right_ms = rtc_ms
             self.known = True
 
     def now_ms(self):
-        """Unix time in ms, never less than before; None until it is known."""
+        """Unix time in ms, less than before only after `on_step`; None until it is known."""
         return self._now(self.uptime()) if self.known else None
 
     def boot_ms(self):
@@ -58,18 +80,14 @@ class Clock:
         up = self.uptime()
         shown = self._now(up) if self.known else unix_ms
         self._learn(up, unix_ms, trip_ms)
-        # Ahead, it must never step: it waits for the truth to catch up.
-        if shown - unix_ms < -STEP_MS:
+        # A little ahead, it does not step: it waits for the truth to catch up.
+        if not -STEP_MS <= shown - unix_ms <= STEP_BACK_MS:
             shown = unix_ms
         self.at, self._shown, self._ahead = up, shown, shown - unix_ms
         self.known = True
 
     async def poll(self, names):
-        """Ask until one answer can be believed; False when nobody answers.
-
-        One that contradicts a known clock needs a second of three to agree: a single falseticker
-        moves nothing.
-        """
+        """Ask until answers can be believed (`judging`); False when the time is not known then."""
         from mote.clock import judging
 
         try:
@@ -80,12 +98,13 @@ class Clock:
             memory.forget(*_POLLING)
 
     async def keep(self, servers):
-        """Stay right for ever. `servers()` lists names or addresses; those behind the third are
-        asked when the first three are silent.
+        """Stay right until cancelled. `servers()` lists names or addresses; those behind the third
+        are asked when the first three are silent.
         """
         retry_ms = RETRYFIRST_MS
         while True:
-            if await self.poll(servers()):
+            # With one server alone, or with none, it asks again soon.
+            if await self.poll(servers()) and self.sure:
                 pause_ms, retry_ms = POLL_MS, RETRYFIRST_MS
             else:
                 pause_ms, retry_ms = retry_ms, min(retry_ms * 2, RETRY_MAX_MS)
@@ -123,4 +142,5 @@ class Clock:
 async def _asked(name):
     from mote.clock import sntp
 
-    return await sntp.ask(name)
+    unix_ms, trip_ms = await sntp.ask(name)
+    return unix_ms, trip_ms, sntp.answered

@@ -1,56 +1,89 @@
-"""Asks time servers, and judges whom to believe. Loaded for that, and forgotten."""
+"""Asks time servers, and judges whom to believe. Loaded for that, and forgotten.
+
+The first time needs two servers that agree, and so does one that contradicts a clock that was
+confirmed: a single falseticker moves nothing. Where only one answers, as in a network without the
+internet, it is believed until a second one is there; where they contradict each other and no third
+one decides, the MQTT server is, which judges the dates of what it gets by its own time.
+"""
 
 from errno import ETIMEDOUT
 
 from mote import log
 from mote.clock import Refused, rtc
-from mote.clock.clock import FIRST_MS, PPM_MAX, STEP_MS
+from mote.clock.clock import FIRST_MS, PPM_MAX, STEP_BACK_MS, STEP_MS
 
 # A server whose lookup failed, or that has no time, is asked last for this long: a lookup may stop
 # everything for seconds. One that refused is not asked at all, one lost packet is no reason.
 REST_MS, REFUSED_MS = 2 * 3_600_000, 3_600_000
 # So many share the questions in turn and judge each other; the rest of the list is the fall-back.
 JUDGES = 3
+# So long after two servers have agreed, no later start believes in an earlier time (`floor`).
+_GOOD_MS = 3_600_000
 _MILLION = 1_000_000
 
 
 async def poll(clock, names):
-    """Ask until one answer can be believed; False when nobody answers.
+    """Ask until two servers agree, or one says that a confirmed clock is right.
 
-    One that contradicts a known clock needs a second of three to agree: a single falseticker
-    moves nothing.
+    The first three of `names` are of the internet, the fourth is the MQTT server. False when the
+    time is not known in the end.
     """
     heard = []
     for name in _order(clock, names):
-        answer = await _answer(clock, name)
+        # A lookup that failed lately may stop everything: not for a second opinion.
+        if heard and name in clock.resting:
+            continue
+        answer = await _answer(clock, name, names)
         if not answer:
             continue
-        if not clock.known or (not heard and _fits(clock, answer)):
+        if clock.known and not _fits(clock, answer):
+            log.warning("clock: %s is %d ms off" % (name, _off(clock, answer)))
+        elif clock.sure and not heard:
             _believe(clock, answer)
             return True
-        if not _fits(clock, answer):
-            log.warning("clock: %s is %d ms off" % (name, _off(clock, answer)))
         for other in heard:
             if _agree(answer, other):
-                _believe(clock, answer)
+                _believe(clock, answer, True)
                 return True
         heard.append(answer)
-        if len(heard) == JUDGES:
+        if clock.sure and len(heard) == JUDGES:
             break
+    if heard:
+        _decide(clock, heard, names)
+    return bool(heard) and clock.known
+
+
+def _decide(clock, heard, names):
+    """Judge answers of which no two agree with each other."""
     for answer in heard:
-        # The RTC is no server: it may have drifted in a sleep, and has no voice against one.
-        if _fits(clock, answer) or (clock.since is None and len(heard) == 1):
+        if clock.known and _fits(clock, answer):
+            # The RTC is no server, and one server is no two.
+            second = clock.source is not None and answer[3] != clock.source
+            _believe(clock, answer, clock.sure or second)
+            return
+    if clock.sure:
+        return
+    if len(heard) == 1 and (clock.source in (None, heard[0][3])):
+        _believe(clock, heard[0])
+        return
+    for answer in heard:
+        if len(names) > JUDGES and answer[2] == names[JUDGES]:
             _believe(clock, answer)
-            return True
-    return bool(heard)
+            return
+    if not clock.known:
+        log.warning("clock: the time servers contradict each other, it is not set")
 
 
-async def _answer(clock, name):
-    """(unix time of the boot, round trip, name) by one server; None without an answer."""
+async def _answer(clock, name, names):
+    """(unix time of the boot, round trip, name, address) by one server; None without an answer."""
     try:
-        unix_ms, trip_ms = await clock.ask(name)
+        unix_ms, trip_ms, address = await clock.ask(name)
         if unix_ms < FIRST_MS:
             raise OSError("not set itself")
+        if unix_ms < clock.floor_ms:
+            clock.too_early = True
+            log.warning("clock: %s tells a time before the floor" % name)
+            raise OSError("before the floor")
     except OSError as error:
         log.debug("clock: %s: %r" % (name, error))
         refused = isinstance(error, Refused)
@@ -59,18 +92,50 @@ async def _answer(clock, name):
             clock.resting[name] = until, refused
         return None
     clock.resting.pop(name, None)
-    return unix_ms - clock.uptime(), trip_ms, name
+    if name in names[:JUDGES]:
+        # The internet is there again, and so may be the others.
+        for other in list(clock.resting):
+            if not clock.resting[other][1]:
+                del clock.resting[other]
+    return unix_ms - clock.uptime(), trip_ms, name, address
 
 
-def _believe(clock, answer):
-    boot_ms, trip_ms, name = answer
+def _believe(clock, answer, sure=False):
+    boot_ms, trip_ms, name, address = answer
+    unix_ms = boot_ms + clock.uptime()
+    off_ms = 0
     if not clock.known:
         log.info("clock: set by %s" % name)
+        clock.right_ms = unix_ms
     elif not _fits(clock, answer):
         log.warning("clock: believed: %s" % name)
-    unix_ms = boot_ms + clock.uptime()
+        off_ms = clock.now_ms() - unix_ms
+    # What a drift explains was not wrong from its beginning on.
+    far = abs(off_ms) > STEP_BACK_MS
+    since_ms, from_start = clock.right_ms, not clock.sure
+    if far and clock.source is None and not clock.sure:
+        # It was taken from the RTC: what an earlier start has dated in the future is wrong, too.
+        since_ms = min(since_ms, unix_ms)
     clock.correct(unix_ms, trip_ms)
+    if sure and not clock.sure:
+        log.info("clock: confirmed by %s" % name)
+        clock.sure = True
+        clock.sure_up = clock.uptime()
+    if clock.sure or far:
+        clock.right_ms = clock.now_ms()
+    clock.source = address
     rtc.write(unix_ms)
+    if clock.online and clock.sure and clock.uptime() - clock.sure_up >= _GOOD_MS:
+        from mote.clock import floor
+
+        floor.keep(clock)
+    if far and clock.on_step:
+        try:
+            clock.on_step(since_ms, off_ms, from_start)
+        except (OSError, MemoryError) as error:
+            log.error("clock: readings keep a wrong date: %r" % error)
+        else:
+            log.warning("clock: what it dated wrongly is dated anew")
 
 
 def _off(clock, answer):
@@ -104,4 +169,5 @@ def _order(clock, names):
 
 
 def _agree(one, other):
-    return abs(one[0] - other[0]) <= STEP_MS
+    """True when two servers, not one under two names, tell the same time."""
+    return one[3] != other[3] and abs(one[0] - other[0]) <= STEP_MS

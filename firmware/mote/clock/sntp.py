@@ -19,6 +19,8 @@ _END_MS = (946_684_800 + (1 << 31) - 86_400) * 1000
 _UNIX_1900, _ERA = 2_208_988_800, 1 << 32
 # A server whose clock ticks coarsely may claim to have held the question longer than we waited.
 _COARSE_MS = 20
+# The address of the server that answered last: two names may stand for one server.
+answered = None
 # An empty datagram closes a socket of the ESP32 port for receiving (modsocket.c). A new one asks
 # again this often; then whoever sends them keeps us from this server.
 _NEW_SOCKETS_MAX = 3
@@ -38,6 +40,7 @@ async def ask(host, wait_ms=2000):
     # Our time of sending comes back in the answer. A random one does as well, says nothing of
     # our clock, and cannot be guessed by somebody who does not see the question.
     ours = os.urandom(8)
+    global answered
     first = uptime.ms()
     for _ in range(1 + _NEW_SOCKETS_MAX):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -49,6 +52,7 @@ async def ask(host, wait_ms=2000):
             sock.send(_QUESTION + bytes(39) + ours)
             packet = await _answer(sock, ours, first + wait_ms)
             if packet:
+                answered = found[0][-1]
                 return _time(packet, uptime.ms() - sent)
         finally:
             sock.close()

@@ -17,6 +17,8 @@ class Boots:
     def __init__(self, path):
         self._path = path
         self._dates = {}
+        # What `redate` has written: (first round, last round, ms that the clock was ahead).
+        self.shifts = ()
         try:
             with open(path, "rb") as f:
                 data = f.read()
@@ -37,9 +39,15 @@ class Boots:
             f.write(b"".join([struct.pack(_ENTRY, one, dates[one]) for one in kept]))
         self._dates = {one: dates[one] for one in kept}
 
-    def unix_ms(self, boot, ms):
-        """The time of day of `ms` on the clock of `boot` (None: UTC); None while it is unknown."""
+    def unix_ms(self, boot, ms, number):
+        """The time of day of `ms` on the clock of `boot` (None: UTC) in the round `number`.
+
+        None while it is unknown.
+        """
         if boot is None:
+            for first, last, off_ms in self.shifts:
+                if first <= number <= last:
+                    ms -= off_ms
             return ms
         start = self._dates.get(boot)
         return None if start is None else start + ms

@@ -2,6 +2,7 @@
 
 import os
 
+from mote.store import shifts
 from mote.store.gathering import Gathering
 from mote.store.journal import FOLDERS, State
 from mote.store.segments import BLOCK
@@ -37,11 +38,12 @@ def most_segments(folder, limit, now):
     return max(most, 2)
 
 
-def recover(segments, journal, boots):
+def recover(folder, segments, journal, boots):
     """The state, the rounds that are in no segment yet, and the latest unix ms of any round."""
+    boots.shifts = shifts.read(folder)
     state, rounds = journal.read()
     newest = segments.last_head()
-    peak_ms = newest.peak_ms if newest else 0
+    peak_ms = boots.unix_ms(None, newest.peak_ms, newest.last) if newest else 0
     written = newest.last if newest else 0
     if state is None:
         state = State()
@@ -63,7 +65,7 @@ def recover(segments, journal, boots):
             gathered.begin(first, 0)
         gathered.add(record)
         gathered.before = total - gathered.readings
-        ms = boots.unix_ms(gathered.boot, gathered.base)
+        ms = boots.unix_ms(gathered.boot, gathered.base, number)
         if ms is not None:
             peak_ms = max(peak_ms, ms + gathered.offset)
     if gathered.first + gathered.rounds <= state.number:

@@ -12,11 +12,13 @@ def find(segments, gathered, boots, since_ms):
     """
 
     def earlier(head, data):
-        ms = boots.unix_ms(*codec.read_clock(data, 1))
-        return (head.peak_ms if ms is None else max(ms, head.peak_ms)) < since_ms
+        boot, ms = codec.read_clock(data, 1)
+        ms = boots.unix_ms(boot, ms, head.first)
+        peak_ms = boots.unix_ms(None, head.peak_ms, head.last)
+        return (peak_ms if ms is None else max(ms, peak_ms)) < since_ms
 
     for number, before, one, _ in rounds.since(segments, gathered, segments.first_not(earlier)):
-        ms = boots.unix_ms(one.boot, one.base)
+        ms = boots.unix_ms(one.boot, one.base, number)
         if ms is not None and ms + one.offset >= since_ms:
             return number, before
     return None

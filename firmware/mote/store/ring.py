@@ -30,15 +30,18 @@ class Ring:
         from mote.store import recovery
 
         recovery.make_folders(folder)
+        self._folder = folder
         self._segments = Segments(folder + "/segments")
         self._journal = Journal(folder)
         self._boots = Boots(folder + "/boots")
         self._turns = Turns(folder + "/turns")
-        found = recovery.recover(self._segments, self._journal, self._boots)
+        found = recovery.recover(folder, self._segments, self._journal, self._boots)
         self._state, self._gathered, self._peak_ms = found
         self._most = recovery.most_segments(folder, limit, len(self._segments))
-        memory.forget("mote.store.recovery")
+        memory.forget("mote.store.recovery", "mote.store.shifts")
         self._boot = boot
+        # The first round of this start.
+        self._begin = self._state.number + 1
         # Of the last round that `peek` gave: its number, and the readings taken with it.
         self._peeked = (0, 0)
         self._drop_what_is_gone()
@@ -89,7 +92,7 @@ class Ring:
         self._gathered.add(record)
         if stamp.boot is not None:
             self._boot = stamp.boot
-        ms = self._boots.unix_ms(stamp.boot, stamp.ms)
+        ms = self._boots.unix_ms(stamp.boot, stamp.ms, state.number)
         if ms is not None and ms > self._peak_ms:
             self._peak_ms = ms
         # Only now does the flash know what was delivered, so that it is not counted as lost.
@@ -103,6 +106,22 @@ class Ring:
         self._making_room(self._boots.date, boot, unix_ms_of_boot)
         if self._boot is None or boot > self._boot:
             self._boot = boot
+
+    def redate(self, since_ms, off_ms):
+        """The clock was off by `off_ms` since it showed `since_ms`: its rounds get other times.
+
+        Persisted at once.
+        """
+        from mote.store import redate
+
+        found = redate.find(
+            self._segments, self._gathered, self._boots, self._begin, since_ms, off_ms
+        )
+        if found:
+            entry = found, self._state.number, off_ms
+            self._boots.shifts = self._making_room(redate.add, self._folder, entry)
+            self._peak_ms = max(self._peak_ms - max(off_ms, 0), 0)
+        memory.forget(*redate.MODULES)
 
     def delivered(self, number):
         """Every round up to `number` has arrived. Persisted with the next `append`."""
@@ -137,7 +156,7 @@ class Ring:
                 state.mark, state.marked = number - 1, before
             size = len(one.metrics)
             total = before + size
-            ms = self._boots.unix_ms(one.boot, one.base)
+            ms = self._boots.unix_ms(one.boot, one.base, number)
             if ms is not None:
                 if count <= 0 or (owed and size > count):
                     break

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -103,10 +105,18 @@ def _make(
             shutil.copyfile(file, target)
     for name, data in pages.pack(source / pages.FOLDER).items():
         (tree / pages.FOLDER / name).write_bytes(data)
-    board = json.dumps(profile.on_device(), sort_keys=True)
+    board = json.dumps(profile.on_device() | {"built": _built()}, sort_keys=True)
     (tree / "mote" / "board.json").write_text(board, encoding="utf-8")
     if key:
         (tree / "mote" / KEY).write_text(key.hex(), encoding="ascii")
+
+
+def _built() -> int:
+    """Return the Unix time of the build: a board with TLS believes no earlier one.
+
+    SOURCE_DATE_EPOCH makes builds the same byte for byte (reproducible-builds.org).
+    """
+    return int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
 
 
 def _texts(source: Path, files: list[Path], lean: bool) -> Program:

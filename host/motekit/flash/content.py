@@ -4,9 +4,10 @@ import struct
 from dataclasses import dataclass, field
 
 from littlefs import LittleFS, LittleFSError, UserContext
-from mote import json_text
+from mote import contract, json_text
 
 from motekit import boards
+from motekit.firmware import factory
 from motekit.flash.chip import SECTOR, Chip, LineError
 from motekit.image import ImageError, filesystem, partitions
 from motekit.image.micropython import MicroPython, Region
@@ -19,6 +20,8 @@ _DESCRIPTION_MAGIC = 0xABCD5432
 SLOTS = ("/app_a", "/app_b", "")
 PACKAGES = tuple(f"{slot}/mote/" for slot in SLOTS)
 PROGRAM = (*PACKAGES, "/boot.py", "/main.py", "/slots.", "/update.", "/update/")
+# The board's own, whoever has it: the password on its label.
+FACTORY = f"/{factory.NAME}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,11 @@ def _files(remote: "_Remote") -> Content:
             return Content(f"{len(theirs)} files of a MicroPython program" if theirs else "")
         profiles = [f"{package}board.json" for package in PACKAGES]
         board = next((_key(read(name)) for name in profiles if name in names), "")
-        return Content("", board, {n: read(n) for n in names if not n.startswith(PROGRAM)})
+        own = [name for name in names if not name.startswith(PROGRAM)]
+        if contract.ERASE_MARK in names:
+            # Its owner had it erased, and the power went before it was done.
+            own = [name for name in own if name == FACTORY]
+        return Content("", board, {name: read(name) for name in own})
     except LittleFSError:
         remote.check()
         # No file system, or one that is broken: MicroPython could not read it either.

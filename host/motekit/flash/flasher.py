@@ -15,7 +15,7 @@ from motekit.boards import Profile
 from motekit.firmware import factory
 from motekit.flash import boot, content, problems
 from motekit.flash.chip import ROM_BAUD, Chip, DamagedError, LineError
-from motekit.flash.content import Content
+from motekit.flash.content import FACTORY, Content
 from motekit.flash.progress import Step, cancellable
 from motekit.flash.safekeeping import Safekeeping
 from motekit.image import Image, MicroPython, build, filesystem
@@ -23,7 +23,6 @@ from motekit.image import Image, MicroPython, build, filesystem
 # Opens a serial port by its name, and closes it.
 Opened = Callable[[str], AbstractContextManager[Any]]
 CONFIG = "/config.json"
-FACTORY = f"/{factory.NAME}"
 
 
 class Watch(Protocol):

@@ -36,7 +36,8 @@ class Safekeeping:
     def left(self, chip: Chip, there: Content) -> Content | None:
         """What an interrupted run left here and the board lacks; None when there is nothing.
 
-        A board that came to life since then has newer files of its own: they win.
+        A board that came to life since then has newer files of its own: they win. So does a board
+        that has Mote and no files: its owner has erased it.
         """
         try:
             document = documents.read_json(self._file, _KEPT_MAX)
@@ -44,7 +45,7 @@ class Safekeeping:
             board, offset, head = document["board"], document["offset"], document["head"]
         except (documents.DocumentError, ValueError, KeyError, TypeError):
             return None
-        if there.own and chip.digest(offset, _HEAD) != head:
+        if (there.own or there.board) and chip.digest(offset, _HEAD) != head:
             return None
         return Content(board=board, own=own)
 
