@@ -1,14 +1,10 @@
 """What a sent form, an installer and the end of a trial do. Loaded for each, and forgotten."""
 
-from mote import config, contract, failure, log, memory
+from mote import config, contract, failure, log
 from mote.failure import Failure
 from mote.portal import fields, http
 from mote.portal.site import FAILED, FORM, SAVED, TRYING
 
-# Stands in while an empty host is checked: the board will look for one.
-_ANY_HOST = "mqtt.local"
-# Loaded to read a form.
-_FORM = ("mote.portal.form", "mote.stored_secrets")
 _FOREIGN = (
     "<!doctype html><html lang=en><title>Mote</title><p>This request did not come from the page of "
     "the board, and nothing was changed. <a href='%s'>Open the page of the board</a>."
@@ -18,8 +14,9 @@ _FOREIGN = (
 def answer(site, request):
     """Do what a form asks for, and return the Response to it.
 
-    Or a page to show: what is wrong by field, its status, its fields, and whether the form is one
-    of another opening of the portal.
+    Or a page to show, a tuple: what is wrong by field, its status, its fields, and whether the form
+    is one of another opening of the portal. Or a list of what was entered, to be checked and given
+    to `conclude`: to check it takes the memory that is taken here.
     """
     if not _has_own_origin(request):
         return http.Response(_FOREIGN % request.base, 403)
@@ -27,8 +24,9 @@ def answer(site, request):
         return _ask_again(site, request)
     path = request.path
     if path == "/save":
-        faults = site.state not in (TRYING, SAVED) and _save(site, request.body)
-        return (faults, 422) if faults else http.redirect(request.base + "progress")
+        if site.state in (TRYING, SAVED):
+            return http.redirect(request.base + "progress")
+        return _entered(site, request.body)
     if path == "/save-anyway":
         if site.state == FAILED and site.can_save:
             store(site)
@@ -42,6 +40,26 @@ def answer(site, request):
     return http.redirect(request.base)
 
 
+def conclude(site, request, faults, document, needless, refused):
+    """As `answer`, for what was entered; `faults` of the document are (path, text)."""
+    if faults:
+        from mote.portal import form
+
+        faults = form.faults_by_field(faults)
+    elif refused:
+        faults = {"mqtt_password": refused}
+    if needless:
+        faults = dict(faults, password=fields.NO_PASSWORD)
+    if not faults:
+        site.begin(document)
+        return http.redirect(request.base + "progress")
+    log.info("setup: entries refused: %s" % ", ".join(sorted(faults)))
+    if not refused and not any(name in faults for name in fields.SECRETS):
+        site.document = document
+    site.state = FORM
+    return faults, 422
+
+
 def try_network(site, put_first):
     """Do `Site.try_network`."""
     if site.state in (TRYING, SAVED):
@@ -50,7 +68,7 @@ def try_network(site, put_first):
     # may be a stranger's, of whom the person at the cable knows nothing.
     for base in (site.known,) if site.known or not site.document else (site.document, None):
         document = put_first(base)
-        if not _faults(document):
+        if not fields.faults_of(document):
             break
     else:
         return False
@@ -95,38 +113,10 @@ def _ask_again(site, request):
     return (), 403, shown, True
 
 
-def _save(site, body):
-    """Begin the trial of what was entered; what is wrong with it, by field."""
-    document, faults, refused = _entered(site, body)
-    if not faults:
-        site.begin(document)
-        return ()
-    log.info("setup: entries refused: %s" % ", ".join(sorted(faults)))
-    if not refused and not any(name in faults for name in fields.SECRETS):
-        site.document = document
-    site.state = FORM
-    return faults
-
-
 def _entered(site, body):
-    """The document of what was entered, what is wrong with it by field, and whether it asks for
-    more than this form may change or a secret may follow.
+    """The document of what was entered, whether its password is needless, and why it asks for more
+    than this form may change or a secret may follow.
     """
-    document, needless, refused = _document_of(site, body)
-    # What reads a form makes room for what checks it.
-    memory.discard(*_FORM)
-    faults = _faults(document)
-    if faults:
-        faults = _by_field(faults)
-        memory.discard(*_FORM)
-    elif refused:
-        faults = {"mqtt_password": refused}
-    if needless:
-        faults = dict(faults, password=fields.NO_PASSWORD)
-    return document, faults, refused
-
-
-def _document_of(site, body):
     from mote.portal import form
 
     entered = form.decode(body)
@@ -134,26 +124,8 @@ def _document_of(site, body):
     needless = bool(entered.get("password")) and site.is_open(document["wifi"][0]["ssid"])
     site.fields = fields.entries(document, entered)
     typed = entered.get("mqtt_password", "")
-    return document, needless, form.refusal(site, document, typed, site.known, site.document)
-
-
-def _faults(document):
-    """What is wrong with the entries, (path, text); an empty host is none, the board seeks one."""
-    host = document["mqtt"]["host"]
-    document["mqtt"]["host"] = host or _ANY_HOST
-    try:
-        config.checked(document)
-    except config.ConfigError as error:
-        return error.faults
-    finally:
-        document["mqtt"]["host"] = host
-    return ()
-
-
-def _by_field(faults):
-    from mote.portal import form
-
-    return form.faults_by_field(faults)
+    refused = form.refusal(site, document, typed, site.known, site.document)
+    return [document, needless, refused]
 
 
 def _has_own_origin(request):

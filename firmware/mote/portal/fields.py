@@ -1,6 +1,6 @@
 """The fields of the form: their names, their order, and what they show of a document."""
 
-from mote import contract
+from mote import config, contract
 
 # The fields as they follow each other on the page.
 ORDER = (
@@ -23,6 +23,8 @@ NO_PASSWORD = "no_password"
 # The choice "another network": its name is typed into the field beside it.
 OTHER = ""
 _DEFAULT_INTERVAL = 10
+# Stands in while an empty host is checked: the board will look for one.
+_ANY_HOST = "mqtt.local"
 
 
 def prefilled(name, settings):
@@ -50,3 +52,16 @@ def entries(document, fields=None):
         "interval": document.get("interval", _DEFAULT_INTERVAL),
         "portal_password_kept": bool(document.get("portal_password")),
     }
+
+
+def faults_of(document):
+    """What is wrong with the entries, (path, text); an empty host is none, the board seeks one."""
+    host = document["mqtt"]["host"]
+    document["mqtt"]["host"] = host or _ANY_HOST
+    try:
+        config.checked(document)
+    except config.ConfigError as error:
+        return error.faults
+    finally:
+        document["mqtt"]["host"] = host
+    return ()

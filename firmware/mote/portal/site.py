@@ -115,6 +115,8 @@ class Site:
             return http.redirect(request.base, 302)
         if post:
             answer = _act("answer", self, request)
+            if isinstance(answer, list):
+                answer = _act("conclude", self, request, fields.faults_of(answer[0]), *answer)
             # A page is made when what did the work has left its memory to it.
             return self._page(request, *answer) if isinstance(answer, tuple) else answer
         if request.path == "/":
