@@ -12,7 +12,7 @@ from mote.improv import frames
 ROOT = Path(__file__).parents[2]
 sys.path += [str(ROOT / "tests" / room) for room in ("running", "portal", "mqtt")]
 
-from board_in_setup import ask, submit  # noqa: E402
+from board_in_setup import ask, hidden, submit  # noqa: E402
 from house_of_one import home  # noqa: E402
 from walked import HOME, SHORT, walk  # noqa: E402
 from ways import way  # noqa: E402
@@ -95,6 +95,86 @@ async def test_a_silent_dhcp_server_opens_the_portal(tmp_path) -> None:
         await w.sees("gave no address", contract.LOG_SETUP)
         w.wifi.dhcp = True
         await w.sees(contract.LOG_CONNECTED)
+
+
+def stay_silent(board) -> None:
+    """A phone is on the setup network, and asks for nothing."""
+    board.network.stations = lambda: ["020000000001"]
+
+
+async def use(board, *, every_s: float = 0.5, begin_trials: bool = False) -> None:
+    """Ask for pages without end, as somebody who wants to keep a board from its WiFi."""
+    body = b"id=dev&ssid=nowhere&password=a+password&host=mqtt.local&port=1883&interval=1"
+    while True:
+        with contextlib.suppress(OSError, TimeoutError):
+            page = await ask(board)
+            if begin_trials and (token := hidden(page.body)):
+                await ask(board, "/save", b"token=" + token + b"&" + body)
+        await asyncio.sleep(every_s)
+
+
+@contextlib.asynccontextmanager
+async def used(board, **how):
+    task = asyncio.create_task(use(board, **how))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+@way("present")
+async def test_a_phone_that_asks_for_nothing_keeps_no_board_from_its_wifi(tmp_path) -> None:
+    async with walk(tmp_path, wifi_up=False) as w:
+        stay_silent(w.board)
+        await w.sees(contract.LOG_SETUP, timeout=60)
+        w.world.switch(w.wifi, up=True)
+        await w.sees(contract.LOG_JOINED, "portal closes", contract.LOG_CONNECTED)
+
+
+async def test_a_phone_that_asks_only_whether_it_is_the_internet_does_not_either(tmp_path) -> None:
+    async def probe(board) -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                await ask(board, "/generate_204", host="connectivitycheck.gstatic.com")
+            await asyncio.sleep(0.5)
+
+    async with walk(tmp_path, wifi_up=False, RETRY_IN_USE_MS=600_000) as w:
+        stay_silent(w.board)
+        await w.sees(contract.LOG_SETUP, timeout=60)
+        task = asyncio.create_task(probe(w.board))
+        w.world.switch(w.wifi, up=True)
+        await w.sees(contract.LOG_JOINED, "portal closes", contract.LOG_CONNECTED)
+        task.cancel()
+
+
+@way("in use")
+@pytest.mark.parametrize("begin_trials", [False, True], ids=["pages", "trials"])
+async def test_who_uses_the_portal_without_end_does_not_either(tmp_path, begin_trials) -> None:
+    async with walk(tmp_path, wifi_up=False) as w:
+        stay_silent(w.board)
+        await w.sees(contract.LOG_SETUP, timeout=60)
+        async with used(w.board, begin_trials=begin_trials):
+            w.world.switch(w.wifi, up=True)
+            await w.sees("tried all the same", "portal closes", contract.LOG_CONNECTED, timeout=180)
+
+
+@way("too long")
+async def test_set_up_of_a_board_with_settings_ends_also_while_it_is_used(tmp_path) -> None:
+    async with walk(tmp_path, PORTAL_LONGEST_MS=6_000) as w:
+        await w.sees(contract.LOG_FIRST_READING)
+        await w.board.press("boot", 5)
+        await w.sees(contract.LOG_SETUP)
+        stay_silent(w.board)
+        async with used(w.board, begin_trials=True):
+            await w.sees("settings are tried again", contract.LOG_FIRST_READING, timeout=180)
+
+
+async def test_a_phone_that_is_only_there_does_not_hold_set_up_open(tmp_path) -> None:
+    async with walk(tmp_path) as w:
+        await w.sees(contract.LOG_FIRST_READING)
+        stay_silent(w.board)
+        await w.board.press("boot", 5)
+        await w.sees(contract.LOG_SETUP, "nobody came", contract.LOG_FIRST_READING)
 
 
 @way("saved beside")
