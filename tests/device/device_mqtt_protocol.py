@@ -342,6 +342,71 @@ async def test_less_is_received_where_memory_is_short():
     assert received == [b"H", 1537], received
 
 
+class Fragmented:
+    """A heap in which no piece is larger than `largest` bytes."""
+
+    def __init__(self, largest):
+        self.asked = []
+        self._largest = largest
+
+    def __enter__(self):
+        protocol.bytearray = self._allocate
+        return self
+
+    def __exit__(self, *exc):
+        del protocol.bytearray
+
+    def _allocate(self, size):
+        self.asked.append(size)
+        if size > self._largest:
+            raise MemoryError
+        return bytearray(size)
+
+
+async def test_in_a_fragmented_heap_a_smaller_buffer_is_taken_and_the_board_stays_online():
+    for largest, wanted in ((6144, 6144), (6143, 3072), (3072, 3072), (3071, 1536), (1536, 1536)):
+        received = []
+
+        async def script(broker, wanted=wanted):
+            await broker.accept()
+            first, body = await broker.packet()
+            assert first == 0x82
+            await broker.send(b"\x90\x03" + body[:2] + b"\x01")
+            for pid, size in ((1, wanted), (2, wanted + 1)):
+                body = b"H" * 300 + b"." * (size - 300 - 11 - 2)
+                await broker.send(packets.publish("devices/d", body, False, 1, pid))
+                assert await broker.packet() == (0x40, bytes((0, pid)))
+
+        with Fragmented(largest) as heap:
+            async with Broker(script) as broker:
+                one = protocol.Session("dev", "127.0.0.1", broker.port)
+                take = received.append
+                one.on_too_long = lambda topic, excerpt, size, take=take: take(size)
+                one.set_callback(lambda topic, message, take=take: take(len(message)))
+                await one.connect(await connecting.connect(one.server, one.port))
+                await one.subscribe("devices/d", 1)
+                await asyncio.wait_for(one.closed.wait(), 60)
+        assert heap.asked[0] == 6144 and one.receive_max == wanted, heap.asked
+        # What fits arrives, what does not is answered: neither ends the connection.
+        assert received == [wanted - 11 - 2, wanted + 1], (largest, received)
+    # The next connection begins with the whole buffer.
+    assert protocol.Session("dev", "127.0.0.1").receive_max == 6144
+
+
+async def test_without_room_for_the_smallest_buffer_nothing_is_subscribed():
+    async def script(broker):
+        await broker.accept()
+        assert await broker.packet() == (0xE0, b""), "no SUBSCRIBE before there is a buffer"
+
+    with Fragmented(1535) as heap:
+        async with Broker(script) as broker:
+            one = protocol.Session("dev", "127.0.0.1", broker.port)
+            await one.connect(await connecting.connect(one.server, one.port))
+            await raises(MemoryError, one.subscribe("devices/d", 1))
+            await one.disconnect()
+    assert heap.asked == [6144, 3072, 1536]
+
+
 async def test_a_message_that_just_fits_arrives_whole():
     received = []
     body = bytes(i % 251 for i in range(6144 - 11 - 2))
