@@ -42,7 +42,7 @@ POSTS = int(os.environ.get("MOTE_TRUST_POSTS", "60000"))
 PATCHES = int(os.environ.get("MOTE_TRUST_PATCHES", "50000"))
 # Two boards at a time; a campaign that takes longer ends with what it has.
 BOARDS = 2
-LONGEST_S = {"portal": 270, "config": 130, "rogue": 80}
+LONGEST_S = {"portal": 210, "config": 100, "rogue": 70}
 # Posts to whole boards, so many at a time, in a house with a real broker (rogue.py).
 ROGUE_POSTS, ROGUE_BOARDS = 300, 4
 CASE_S = 120
