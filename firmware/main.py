@@ -14,9 +14,6 @@ import micropython
 micropython.kbd_intr(-1)
 
 _STATE, _NEW, _SLOT = "/slots.json", "/slots.new", "/app_"
-_PAUSE_S = 10
-# As patience.REPL_UNUSED_MS, which there may be no firmware to read from.
-_REPL_UNUSED_MS = 300_000
 
 
 def _state():
@@ -90,34 +87,18 @@ def _start():
     return app
 
 
-def _restart(error):
-    """Restart after a pause; return only when somebody stops that with Ctrl-C and types."""
-    import select
-    import time
-
-    import machine
-
-    micropython.kbd_intr(3)
-    sys.print_exception(error)
-    print("E 0 app: restarting in %d s, Ctrl-C stops it" % _PAUSE_S)
-    try:
-        time.sleep(_PAUSE_S)
-    except KeyboardInterrupt:
-        # It may be noise on the line: only what is typed after it asks for the REPL.
-        micropython.kbd_intr(-1)
-        print("I 0 app: stopped by Ctrl-C; type to keep the REPL")
-        print(">>> ", end="")
-        poller = select.poll()
-        poller.register(sys.stdin, select.POLLIN)
-        if poller.poll(_REPL_UNUSED_MS):
-            return
-    machine.reset()
-
-
 try:
     _start().main()
 except KeyboardInterrupt:
     print("I 0 app: stopped by Ctrl-C; restart with machine.reset()")
 except BaseException as error:
     # Even a half-copied firmware must not leave the board in the REPL for good.
-    _restart(error)
+    import time
+
+    import machine
+
+    micropython.kbd_intr(3)
+    sys.print_exception(error)
+    print("E 0 app: restarting in 10 s, Ctrl-C stops it")
+    time.sleep(10)
+    machine.reset()
