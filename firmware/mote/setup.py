@@ -2,8 +2,11 @@
 
 import asyncio
 
-from mote import board, led, log, patience, starts, system
+from mote import board, led, log, memory, patience, starts, system
+from mote.failure import Failure
+from mote.portal.site import SAVED
 from mote.setup_network import Portal
+from mote.wifi import station
 
 _STEP_MS = 200
 
@@ -19,24 +22,8 @@ async def run(settings, reason):
     trace = starts.traceback() if reason == "crashed" else ""
     portal = Portal(settings, reason, trace, beside=mends)
     await portal.open()
-    # Beside running it is there already.
-    from mote import console
-
-    unanswered = None
-    if reason == "improv":
-        # The installer for which the board restarted still waits for its networks.
-        from mote.improv.frames import NETWORKS
-
-        unanswered = NETWORKS
-    asyncio.create_task(console.listen(portal.converse, unanswered))
     ended, left = [], []
-    asyncio.create_task(board.watch_button(led.show, ended.append))
-    rescue = None
-    if mends:
-        from mote.rescue import Rescue
-
-        rescue = Rescue(settings, portal, left.append)
-        asyncio.create_task(rescue.stay())
+    rescue = _start_tasks(settings, reason, portal, mends, ended, left)
     while True:
         await asyncio.sleep_ms(_STEP_MS)
         portal.supervise()
@@ -57,7 +44,7 @@ async def run(settings, reason):
 
             identity.begin_erasing()
             return "the settings are erased"
-        if left:
+        if left and portal.site.state != SAVED:
             return left[0]
         if reason == "crashed":
             if portal.is_unused(patience.SAFE_MODE_MS) and not (rescue and rescue.busy):
@@ -73,3 +60,50 @@ async def run(settings, reason):
                 if portal.closing:
                     return "the portal was open long enough: the settings are tried again"
                 return "nobody came to the portal"
+
+
+def _start_tasks(settings, reason, portal, mends, ended, left):
+    """Start what runs beside the portal; returns the `Rescue`, if there is one.
+
+    `ended` gets what the button was held for, `left` why to restart.
+    """
+    # Beside running it is there already.
+    from mote import console
+
+    unanswered = None
+    if reason == "improv":
+        # The installer for which the board restarted still waits for its networks.
+        from mote.improv.frames import NETWORKS
+
+        unanswered = NETWORKS
+    asyncio.create_task(console.listen(portal.converse, unanswered))
+    asyncio.create_task(board.watch_button(led.show, ended.append))
+    rescue = None
+    if mends:
+        from mote.rescue import Rescue
+
+        rescue = Rescue(settings, portal, left.append)
+        asyncio.create_task(rescue.stay())
+    if reason == "wifi":
+        asyncio.create_task(_look_for_wifi(portal, settings["wifi"], left.append))
+    return rescue
+
+
+async def _look_for_wifi(portal, networks, leave):
+    """Try the known networks while the portal is open because they were away."""
+    while True:
+        await asyncio.sleep_ms(patience.RETRY_BESIDE_PORTAL_MS)
+        waited_ms = patience.RETRY_BESIDE_PORTAL_MS
+        # Somebody who uses the portal has the radio for himself, but not for ever.
+        while portal.busy and waited_ms < patience.RETRY_IN_USE_MS:
+            await asyncio.sleep_ms(_STEP_MS)
+            waited_ms += _STEP_MS
+        try:
+            async with station.trial:
+                from mote.wifi import joining
+
+                await joining.join(networks)
+                leave("the known WiFi is back")
+                return
+        except (Failure, MemoryError):
+            memory.forget("mote.wifi.joining")
