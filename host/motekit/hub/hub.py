@@ -222,6 +222,11 @@ class Hub:
     async def _renew_certificate(self) -> None:
         assert self._certificate and self._state
         while True:
+            try:
+                if warning := self._certificate.warning:
+                    LOGGER.warning("Warning: %s", warning)
+            except TlsError as error:
+                LOGGER.error("%s", error)
             await asyncio.sleep(CERTIFICATE_EVERY_S)
             try:
                 await asyncio.to_thread(self._certificate.refresh)

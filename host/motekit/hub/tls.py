@@ -2,7 +2,7 @@
 
 import ssl
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from motekit.hub.listening import is_any, own_addresses
@@ -89,6 +89,26 @@ class HubCertificate:
             return certificates.expires(self.certificate)
         except (OSError, ValueError) as error:
             raise TlsError(f'"{self.certificate}" cannot be read: {error}') from error
+
+    @property
+    def warning(self) -> str:
+        """What to say of a certificate that ends soon, empty for a good one. Raises TlsError."""
+        from motekit import certificates
+
+        if self.authority:
+            try:
+                renew = "start the hub again, which renews it"
+                return certificates.ending(self.certificate, self.authority, renew) or ""
+            except (OSError, ValueError) as error:
+                raise TlsError(f'"{self.certificate}" cannot be read: {error}') from error
+        left = self.ends - datetime.now(UTC)
+        if left > certificates.WARN_DAYS * certificates.DAY:
+            return ""
+        verb = "ended" if left.total_seconds() <= 0 else "ends"
+        return (
+            f"the certificate {self.certificate} {verb} on {self.ends:%Y-%m-%d}: put a new one in "
+            "its place, which the hub reads by itself"
+        )
 
     def names(self) -> list[str]:
         """What clients may call this computer."""
