@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from motekit import update
-from motekit.cli import app
+from motekit.command_table import app
 from motekit.update import counters
 from typer.testing import CliRunner
 

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import tempfile
 import threading
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -105,18 +104,20 @@ def _make(
             shutil.copyfile(file, target)
     for name, data in pages.pack(source / pages.FOLDER).items():
         (tree / pages.FOLDER / name).write_bytes(data)
-    board = json.dumps(profile.on_device() | {"built": _built()}, sort_keys=True)
+    board = json.dumps(profile.on_device() | {"built": _built(files)}, sort_keys=True)
     (tree / "mote" / "board.json").write_text(board, encoding="utf-8")
     if key:
         (tree / "mote" / KEY).write_text(key.hex(), encoding="ascii")
 
 
-def _built() -> int:
-    """Return the Unix time of the build: a board with TLS believes no earlier one.
+def _built(files: list[Path]) -> int:
+    """Return the Unix time of the newest source: a board with TLS believes no earlier one.
 
-    SOURCE_DATE_EPOCH makes builds the same byte for byte (reproducible-builds.org).
+    The same sources give the same bytes; on all computers with SOURCE_DATE_EPOCH
+    (reproducible-builds.org).
     """
-    return int(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return int(epoch or max(file.stat().st_mtime for file in files))
 
 
 def _texts(source: Path, files: list[Path], lean: bool) -> Program:
