@@ -9,7 +9,7 @@ from mote.failure import NO_MEMORY, NOT_JOINED, Failure
 from mote.mqtt import MODULES as MQTT
 from mote.portal import PAGES, dns_server, http
 from mote.portal.site import SAVED, TRYING, Site
-from mote.wifi import access_point, scan, station
+from mote.wifi import access_point, station
 
 _CLIENTS_BESIDE = 2
 # The portal asks its own servers this often whether they still answer.
@@ -194,14 +194,18 @@ class Portal:
         return conversation.met(talk, self.site, self)
 
     def scan(self):
-        return scan.networks()
+        from mote.wifi import scan
+
+        found = scan.networks()
+        memory.discard("mote.wifi.scan")
+        return found
 
     def search(self):
         """Look for networks anew, unless that takes the radio away from somebody."""
         fresh, self._fresh = self._fresh, False
         asked = access_point.has_clients() and uptime.ms() - self._page_ms < patience.FORM_MS
         if not fresh and not self.trying and not asked:
-            self.site.networks = scan.networks() or self.site.networks
+            self.site.networks = self.scan() or self.site.networks
         return True
 
     @property

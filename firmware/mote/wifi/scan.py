@@ -26,7 +26,8 @@ _NO_PASSWORD = (0, 9)
 
 class Network:
     """One network: `ssid` text, `rssi` dBm, `security` (WPA2, …; empty when open), `secured` when
-    it asks for a password, and `supported` (no enterprise login, nothing that the driver lacks).
+    it asks for a password, `supported` (no enterprise login, nothing that the driver lacks), and
+    `bars`, its signal as 1 to 4.
     """
 
     def __init__(self, ssid, rssi, authmode):
@@ -35,11 +36,8 @@ class Network:
         self.security = _SECURITY.get(authmode, "802.1X")
         self.secured = authmode not in _NO_PASSWORD
         self.supported = authmode in _SECURITY
-
-    @property
-    def bars(self):
-        """Signal as 1 to 4 bars."""
-        return 1 + (self.rssi > -80) + (self.rssi > -70) + (self.rssi > -60)
+        # A network outlives this module: there is nothing in it that is worked out later.
+        self.bars = 1 + (rssi > -80) + (rssi > -70) + (rssi > -60)
 
 
 def networks():
