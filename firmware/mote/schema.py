@@ -6,6 +6,7 @@ Keywords: type const enum properties required additionalProperties items minItem
 minLength maxLength maxBytes pattern minimum maximum anyOf oneOf title default; `true` allows all.
 """
 
+import io
 import json
 import re
 
@@ -55,6 +56,20 @@ class FileText:
         return self._piece[at - self._begin]
 
 
+class _Part(io.IOBase):
+    """A part of a text as a stream, for `json.load`: no copy of it in one piece."""
+
+    def __init__(self, text, at, stop):
+        self._text, self._at, self._stop = text, at, stop
+
+    def readinto(self, buffer):
+        if self._at >= self._stop:
+            return 0
+        buffer[0] = self._text[self._at]
+        self._at += 1
+        return 1
+
+
 def check_text(text, value):
     """As `check`, of a schema of an object as JSON text: bytes, or a `FileText`.
 
@@ -67,19 +82,19 @@ def check_text(text, value):
             for name, _, _ in _members(text, begin, end):
                 names[name] = True
         else:
-            rules[key] = json.loads(text[begin:end])
+            rules[key] = json.load(_Part(text, begin, end))
     _check(rules, value, "", faults)
     if isinstance(value, dict):
         for name, begin, end in _properties(text):
             if name in value:
-                _check(json.loads(text[begin:end]), value[name], name, faults)
+                _check(json.load(_Part(text, begin, end)), value[name], name, faults)
     return faults
 
 
 def fill_text(text, value):
     """As `fill`, for `check_text`."""
     for name, begin, end in _properties(text):
-        fill({"properties": {name: json.loads(text[begin:end])}}, value)
+        fill({"properties": {name: json.load(_Part(text, begin, end))}}, value)
     return value
 
 
