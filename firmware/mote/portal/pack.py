@@ -3,7 +3,7 @@
 A page is a list of records, written by the host when it makes the firmware: a kind, the length of
 a name, the name. `T` is a fixed part (sizes packed and plain, CRC-32, and the power of x that the
 checksum before it is multiplied by); `S` a slot; `B` begins a section that is shown or not, `E`
-ends it; `W` is a word for the slots. One pass through the file, half a kilobyte in memory.
+ends it; `W` is a word for the slots. One pass through the file, a quarter of a kilobyte in memory.
 """
 
 import binascii
@@ -15,7 +15,7 @@ _HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _LAST = b"\x03\x00"
 _POLYNOMIAL = 0xEDB88320
 _WINDOW_BITS = 10
-_PIECE = 512
+_PIECE = 256
 
 
 def length(path, view, packed=True):
