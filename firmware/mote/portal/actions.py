@@ -15,8 +15,8 @@ def answer(site, request):
     """Do what a form asks for, and return the Response to it.
 
     Or a page to show, a tuple: what is wrong by field, its status, its fields, and whether the form
-    is one of another opening of the portal. Or a list of what was entered, to be checked and given
-    to `conclude`: to check it takes the memory that is taken here.
+    is one of another opening of the portal. Or an empty list: what was entered is to be read,
+    checked and given to `conclude`; each step takes the memory of the one before.
     """
     if not _has_own_origin(request):
         return http.Response(_FOREIGN % request.base, 403)
@@ -26,7 +26,7 @@ def answer(site, request):
     if path == "/save":
         if site.state in (TRYING, SAVED):
             return http.redirect(request.base + "progress")
-        return _entered(site, request.body)
+        return []
     if path == "/save-anyway":
         if site.state == FAILED and site.can_save:
             store(site)
@@ -111,21 +111,6 @@ def _ask_again(site, request):
 
         shown = form.shown_again(request.body, shown)
     return (), 403, shown, True
-
-
-def _entered(site, body):
-    """The document of what was entered, whether its password is needless, and why it asks for more
-    than this form may change or a secret may follow.
-    """
-    from mote.portal import form
-
-    entered = form.decode(body)
-    document = form.document(entered, site.known, site.document, site.is_open)
-    needless = bool(entered.get("password")) and site.is_open(document["wifi"][0]["ssid"])
-    site.fields = fields.entries(document, entered)
-    typed = entered.get("mqtt_password", "")
-    refused = form.refusal(site, document, typed, site.known, site.document)
-    return [document, needless, refused]
 
 
 def _has_own_origin(request):

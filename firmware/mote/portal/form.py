@@ -4,7 +4,7 @@ Loaded when a form is sent: who only looks at the page leaves its memory free.
 """
 
 from mote import contract, log, stored_secrets
-from mote.portal.fields import OTHER, SECRETS
+from mote.portal.fields import OTHER, SECRETS, entries
 
 # Field of the form -> path in the document.
 PATHS = {
@@ -54,6 +54,18 @@ def _unescape(data):
         return str(result, "utf-8")
     except UnicodeError:
         return str(bytes(c if c < 128 else 63 for c in result), "ascii")
+
+
+def entered(site, body):
+    """The document of what was entered, whether its password is needless, and why it asks for more
+    than this form may change or a secret may follow.
+    """
+    given = decode(body)
+    made = document(given, site.known, site.document, site.is_open)
+    needless = bool(given.get("password")) and site.is_open(made["wifi"][0]["ssid"])
+    site.fields = entries(made, given)
+    typed = given.get("mqtt_password", "")
+    return made, needless, refusal(site, made, typed, site.known, site.document)
 
 
 def shown_again(body, fields):

@@ -116,7 +116,8 @@ class Site:
         if post:
             answer = _act("answer", self, request)
             if isinstance(answer, list):
-                answer = _act("conclude", self, request, fields.faults_of(answer[0]), *answer)
+                read = _read(self, request.body)
+                answer = _act("conclude", self, request, fields.faults_of(read[0]), *read)
             # A page is made when what did the work has left its memory to it.
             return self._page(request, *answer) if isinstance(answer, tuple) else answer
         if request.path == "/":
@@ -226,3 +227,13 @@ def _act(name, *arguments):
     finally:
         del actions
         memory.discard("mote.portal.actions", "mote.portal.form", "mote.stored_secrets")
+
+
+def _read(site, body):
+    from mote.portal import form
+
+    try:
+        return form.entered(site, body)
+    finally:
+        del form
+        memory.discard("mote.portal.form", "mote.stored_secrets")
