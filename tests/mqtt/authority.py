@@ -15,18 +15,24 @@ DAY = datetime.timedelta(days=1)
 class Authority:
     """A CA with a certificate of its own."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, since: datetime.datetime = NOW - DAY) -> None:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
-        own = self._builder(self._name, self._key, NOW - DAY, NOW + DAY)
+        own = self._builder(self._name, self._key, since, NOW + DAY)
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.pem = _pem(own.sign(self._key, hashes.SHA256()))
 
-    def issue(self, host: str, folder: Path, until: datetime.datetime = NOW + DAY) -> str:
+    def issue(
+        self,
+        host: str,
+        folder: Path,
+        until: datetime.datetime = NOW + DAY,
+        since: datetime.datetime = NOW - 3 * DAY,
+    ) -> str:
         """Writes a server's key and certificate; the lines of mosquitto's configuration."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-        builder = self._builder(subject, key, NOW - 3 * DAY, until)
+        builder = self._builder(subject, key, since, until)
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
         certificate = builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
         (folder / "server.pem").write_text(_pem(certificate))

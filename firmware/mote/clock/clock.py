@@ -22,7 +22,7 @@ PPM_MAX = 200
 PAIR_MS = 600_000
 # Each pause is up to a quarter longer by chance: half an hour, and from 5 s to 5 min.
 POLL_MS = 27 * 60_000
-RETRYFIRST_MS, RETRY_MAX_MS = 5_000, 240_000
+RETRY_FIRST_MS, RETRY_MAX_MS = 5_000, 240_000
 # No true time is before 2025: an earlier one is that of a clock that was never set.
 FIRST_MS = 1_735_689_600_000
 _MILLION = 1_000_000
@@ -101,11 +101,11 @@ class Clock:
         """Stay right until cancelled. `servers()` lists names or addresses; those behind the third
         are asked when the first three are silent.
         """
-        retry_ms = RETRYFIRST_MS
+        retry_ms = RETRY_FIRST_MS
         while True:
             # With one server alone, or with none, it asks again soon.
             if await self.poll(servers()) and self.sure:
-                pause_ms, retry_ms = POLL_MS, RETRYFIRST_MS
+                pause_ms, retry_ms = POLL_MS, RETRY_FIRST_MS
             else:
                 pause_ms, retry_ms = retry_ms, min(retry_ms * 2, RETRY_MAX_MS)
             await asyncio.sleep_ms(pause_ms + random.getrandbits(24) % (pause_ms // 4))
