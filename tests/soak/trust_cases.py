@@ -10,7 +10,7 @@ import json
 import random
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_to_bytes
 
 HOSTS = ("mqtt.local", "broker.example", "192.168.1.10", "Broker.Lan", "a-b_c.example")
 EVIL_HOSTS = ("evil.example", "10.66.6.6", "mqtt.local.evil.example", "evil.local", "mqtt.loca")
@@ -222,7 +222,27 @@ class _Portal(_Board):
                 + chance.choice((b"%", b"%ff", b"&", b"=", b"\0", b"\r\n", b""))
                 + (data[at:] if chance.random() < 0.7 else b"")
             )
+        # What a mutated form says in the end is entered, too; the standard library reads it.
+        entered = [
+            tuple(unquote_to_bytes(part) for part in pair.replace(b"+", b" ").split(b"=", 1))
+            for pair in data.split(b"&")
+        ]
+        if entered != [
+            (name.encode(), value.encode("utf-8", "surrogateescape"))
+            for name, value in fields.items()
+        ]:
+            case.meant[-1] = None
+            for name, *value in entered:
+                self._note_network(step, name, b"".join(value))
         return data
+
+    def _note_network(self, step: int, name: bytes, value: bytes) -> None:
+        """Note the networks that a mutated form has, for the passphrase in it."""
+        if name not in (b"ssid", b"ssid_other"):
+            return
+        for secret in self.secrets:
+            if secret.kind == "wifi" and secret.step == step:
+                secret.ssids += (value.decode(errors="replace"),)
 
     def _changed(self, fields: dict[str, str], case: Case, step: int) -> None:
         chance, server = self.chance, self.stored["mqtt"]

@@ -54,7 +54,11 @@ class Clock:
     ticks_cpu = ticks_us
 
     def time(self):
-        return self._native.time()
+        # The runtime's own is a float, a chip's is not.
+        return int(self._native.time())
+
+    def _set(self, unix_s, microsecond):
+        """The RTC is set: the time servers of this world tell the time that it has."""
 
     def time_ns(self):
         return self._native.time_ns()
