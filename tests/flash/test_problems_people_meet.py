@@ -143,7 +143,7 @@ def test_settings_that_cannot_be_read_are_not_lost(board: BenchBoard, wish: Wish
 
 def test_own_files_that_do_not_fit(board: BenchBoard, wish: Wish) -> None:
     flashed(board, wish)
-    bench_programs.add(board, {"/log/0001": bytes(1_000_000), "/log/0002": bytes(500_000)})
+    bench_programs.add(board, {"/log/0001": bytes(1_000_000), "/log/0002": bytes(400_000)})
     bench_programs.remove(board, "/app_a/mote/app.mpy")
     with pytest.raises(ImageError, match="the disk is full"):
         flashed(board, wish, runtime=lambda board, watch: larger(wish.runtime(board, watch)))

@@ -191,7 +191,8 @@ def test_no_process_of_the_running_stack_shows_a_secret(stack: RunningStack) -> 
     watcher.stdout.readline()
     stack.compose("run", "--rm", "-T", "influxdb-setup")
     password = stack.passwords("in-the-open")["in-the-open"]
-    stack.mote("doctor", "--json")
+    # A service that has just been started anew is not healthy at once.
+    eventually(lambda: stack.run("stack", "doctor", "--json").returncode == 0)
     seen, _ = watcher.communicate("end\n")
     assert "influx" in seen and "docker" in seen
     secrets = secrets_of(stack.installation) | {password: "the password of in-the-open"}

@@ -115,6 +115,8 @@ def command(
         one = profile(board)
         size = flash_bytes(flash_size) if flash_size else one.flash_size
         runtime = runtimes.obtain(one, firmware, source)
+        # No key is made for an image that cannot be.
+        image.check(one, runtime, size)
         key = update.trusted_bytes(chosen_key)
         made = image.build(
             one, runtime, flash_size=size, document=document, portal_password=secret, key=key

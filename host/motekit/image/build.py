@@ -66,12 +66,8 @@ def build(
     `portal_password` that of its setup network, `key` the public key whose updates it takes.
     Raises ImageError, FirmwareError, ConfigError.
     """
-    if runtime.chip != board.chip:
-        raise ImageError(
-            f"this image is for the chip {runtime.chip}, but {board.name} has an {board.chip}: "
-            "choose the board with `--board`, or another image"
-        )
     flash_size = flash_size or board.flash_size
+    check(board, runtime, flash_size)
     region = runtime.file_system(flash_size)
     files = _content(tree or firmware.build(board, key=key))
     if document is not None:
@@ -93,6 +89,16 @@ def build(
         ),
         secret=document is not None or bool(portal_password),
     )
+
+
+def check(board: Profile, runtime: MicroPython, flash_size: int) -> None:
+    """Raise ImageError where `runtime` is not for `board`, or its flash is too small."""
+    if runtime.chip != board.chip:
+        raise ImageError(
+            f"this image is for the chip {runtime.chip}, but {board.name} has an {board.chip}: "
+            "choose the board with `--board`, or another image"
+        )
+    runtime.file_system(flash_size)
 
 
 def _content(tree: Path) -> dict[str, bytes]:
