@@ -1,6 +1,6 @@
 """Tries a configuration for real before it is saved: joins its WiFi, logs in to its server."""
 
-from mote import failure, log
+from mote import failure, log, memory
 from mote.failure import Failure
 from mote.mqtt import known_addresses
 from mote.wifi import joining, station
@@ -11,6 +11,16 @@ _SEEK_AFTER = (
     failure.UNREACHABLE,
     failure.REFUSED,
     failure.NO_ANSWER,
+)
+# What logs in: done with it, its memory is for the search.
+_LOGIN = (
+    "mote.certificate_time",
+    "mote.time_servers",
+    "mote.mqtt.connecting",
+    "mote.mqtt.client",
+    "mote.mqtt.protocol",
+    "mote.mqtt.link",
+    "mote.mqtt.packets",
 )
 
 
@@ -23,6 +33,7 @@ async def run(document, progress, stay=False, known=None):
     board in is not left again. `known` is the `mqtt` object of the board's settings, if any.
     """
     found = []
+    certificate_time = connecting = None
     # What this network says of names does not outlast it.
     addresses = dict(known_addresses)
     try:
@@ -43,6 +54,8 @@ async def run(document, progress, stay=False, known=None):
         client = await connecting.log_in(document, progress)
     except Failure as why:
         if why.reason in _SEEK_AFTER:
+            certificate_time = connecting = None
+            memory.forget(*_LOGIN)
             found = await _servers(document)
         if not stay or not station.address():
             station.leave()
