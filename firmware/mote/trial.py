@@ -2,7 +2,7 @@
 
 from mote import failure, log, memory
 from mote.failure import Failure
-from mote.mqtt import known_addresses
+from mote.mqtt import MODULES, known_addresses
 from mote.wifi import joining, station
 
 # A server that is not where it was said to be may be elsewhere in the network.
@@ -11,16 +11,6 @@ _SEEK_AFTER = (
     failure.UNREACHABLE,
     failure.REFUSED,
     failure.NO_ANSWER,
-)
-# What logs in: done with it, its memory is for the search.
-_LOGIN = (
-    "mote.certificate_time",
-    "mote.time_servers",
-    "mote.mqtt.connecting",
-    "mote.mqtt.client",
-    "mote.mqtt.protocol",
-    "mote.mqtt.link",
-    "mote.mqtt.packets",
 )
 
 
@@ -54,8 +44,9 @@ async def run(document, progress, stay=False, known=None):
         client = await connecting.log_in(document, progress)
     except Failure as why:
         if why.reason in _SEEK_AFTER:
+            # Done with it, what logs in leaves its memory to the search.
             certificate_time = connecting = None
-            memory.forget(*_LOGIN)
+            memory.forget("mote.certificate_time", "mote.time_servers", *MODULES)
             found = await _servers(document)
         if not stay or not station.address():
             station.leave()
